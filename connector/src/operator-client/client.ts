@@ -1,0 +1,148 @@
+import { z } from 'zod';
+import { FoedusError } from '../errors.ts';
+import * as model from '../management/model.ts';
+
+export interface OperatorClientOptions {
+  /** Root of the management API, for instance `http://127.0.0.1:7002`. */
+  readonly url: string;
+  readonly token: string;
+}
+
+/** How long a long poll is held open by the server, in seconds. */
+const LONG_POLL_SECONDS = 25;
+
+type Schema<T> = z.ZodType<T>;
+
+/**
+ * A typed client of a connector's operator API: what the command line, the demo, the training client and the
+ * coordinator speak to their own organisation's connector with.
+ *
+ * Every method throws FoedusError with the server's `code` and `message`, or `unavailable` when nothing answered.
+ */
+export function createOperatorClient({ url, token }: OperatorClientOptions) {
+  const call = async <T>(
+    method: string,
+    path: string,
+    schema: Schema<T>,
+    body?: unknown,
+    signal?: AbortSignal,
+  ): Promise<T> => {
+    let response: Response;
+    try {
+      response = await fetch(new URL(path, url), {
+        method,
+        headers: { authorization: `Bearer ${token}`, ...(body === undefined ? {} : { 'content-type': 'application/json' }) },
+        ...(body === undefined ? {} : { body: JSON.stringify(body) }),
+        signal: signal ?? null,
+      });
+    } catch (cause) {
+      if (signal?.aborted) throw cause;
+      throw new FoedusError('unavailable', `The connector at ${url} does not answer. Is it running?`, { cause });
+    }
+    if (!response.ok) throw await problem(response);
+    return schema.parse(response.status === 204 ? undefined : await response.json());
+  };
+  const id = encodeURIComponent;
+  const nothing = z.unknown().transform(() => undefined);
+
+  /** Repeats a long poll until the record is in one of `states`, or throws when `signal` aborts. */
+  const waitFor = async <T extends { state: string }>(
+    path: string,
+    schema: Schema<T>,
+    states: readonly T['state'][],
+    signal?: AbortSignal,
+  ): Promise<T> => {
+    for (;;) {
+      const query = `?until=${states.join(',')}&wait=${LONG_POLL_SECONDS}`;
+      const record = await call('GET', path + query, schema, undefined, signal);
+      if (states.includes(record.state)) return record;
+    }
+  };
+
+  return {
+    putAsset: (asset: model.Asset) => call('PUT', `/assets/${id(asset.id)}`, model.assetSchema, asset),
+    assets: () => call('GET', '/assets', z.array(model.assetSchema)),
+    asset: (assetId: string) => call('GET', `/assets/${id(assetId)}`, model.assetSchema),
+    deleteAsset: (assetId: string) => call('DELETE', `/assets/${id(assetId)}`, nothing),
+
+    putPolicy: (policy: model.PolicyDefinition) =>
+      call('PUT', `/policies/${id(policy.id)}`, model.policyDefinitionSchema, policy),
+    policies: () => call('GET', '/policies', z.array(model.policyDefinitionSchema)),
+    deletePolicy: (policyId: string) => call('DELETE', `/policies/${id(policyId)}`, nothing),
+
+    putContractDefinition: (definition: model.ContractDefinition) =>
+      call('PUT', `/contract-definitions/${id(definition.id)}`, model.contractDefinitionSchema, definition),
+    contractDefinitions: () => call('GET', '/contract-definitions', z.array(model.contractDefinitionSchema)),
+    deleteContractDefinition: (definitionId: string) =>
+      call('DELETE', `/contract-definitions/${id(definitionId)}`, nothing),
+
+    /** @returns the counterparty's DSP Catalog, as it came (validated) */
+    requestCatalog: (counterPartyAddress: string) =>
+      call('POST', '/catalog-requests', z.record(z.string(), z.unknown()), { counterPartyAddress }),
+
+    negotiate: (request: z.input<typeof model.negotiationRequestSchema>) =>
+      call('POST', '/negotiations', model.negotiationSchema, request),
+    negotiations: () => call('GET', '/negotiations', z.array(model.negotiationSchema)),
+    negotiation: (negotiationId: string) => call('GET', `/negotiations/${id(negotiationId)}`, model.negotiationSchema),
+    /** Waits until the negotiation has reached one of `states`. */
+    negotiationUntil: (negotiationId: string, states: readonly model.Negotiation['state'][], signal?: AbortSignal) =>
+      waitFor(`/negotiations/${id(negotiationId)}`, model.negotiationSchema, states, signal),
+    terminateNegotiation: (negotiationId: string, body: z.input<typeof model.terminationSchema> = {}) =>
+      call('POST', `/negotiations/${id(negotiationId)}/termination`, model.negotiationSchema, body),
+
+    agreements: () => call('GET', '/agreements', z.array(model.signedAgreementSchema)),
+    agreement: (agreementId: string) => call('GET', `/agreements/${id(agreementId)}`, model.signedAgreementSchema),
+
+    requestTransfer: (request: z.input<typeof model.transferRequestSchema>) =>
+      call('POST', '/transfers', model.transferSchema, request),
+    transfers: () => call('GET', '/transfers', z.array(model.transferSchema)),
+    transfer: (transferId: string) => call('GET', `/transfers/${id(transferId)}`, model.transferSchema),
+    transferUntil: (transferId: string, states: readonly model.Transfer['state'][], signal?: AbortSignal) =>
+      waitFor(`/transfers/${id(transferId)}`, model.transferSchema, states, signal),
+    startTransfer: (transferId: string) =>
+      call('POST', `/transfers/${id(transferId)}/start`, model.transferSchema, {}),
+    suspendTransfer: (transferId: string, body: z.input<typeof model.terminationSchema> = {}) =>
+      call('POST', `/transfers/${id(transferId)}/suspension`, model.transferSchema, body),
+    completeTransfer: (transferId: string) =>
+      call('POST', `/transfers/${id(transferId)}/completion`, model.transferSchema, {}),
+    terminateTransfer: (transferId: string, body: z.input<typeof model.terminationSchema> = {}) =>
+      call('POST', `/transfers/${id(transferId)}/termination`, model.transferSchema, body),
+
+    /** Registers this caller as the data flow behind `format`: transfers of that format may start from now on. */
+    registerDataFlow: (format: string) => call('PUT', `/data-flows/${id(format)}`, nothing, {}),
+    /** All transfers of `format` that are not final, as soon as their version is beyond `after`, or after the long poll. */
+    flowTransfers: (format: string, after: number, signal?: AbortSignal) =>
+      call(
+        'GET',
+        `/data-flows/${id(format)}/transfers?after=${after}&wait=${LONG_POLL_SECONDS}`,
+        model.flowTransfersSchema,
+        undefined,
+        signal,
+      ),
+
+    /** Decides without charging anything. */
+    decide: (agreementId: string, request: model.UsageRequestBody) =>
+      call('POST', '/usage/decisions', model.decisionSchema, { agreementId, request }),
+    /** Decides and reserves in one step. Throws `not-permitted` or `budget-exhausted` with the reasons in `message`. */
+    reserve: (reservation: z.input<typeof model.reservationRequestSchema>) =>
+      call('POST', '/usage/reservations', model.reservationSchema, reservation),
+    commit: (reservationId: string) =>
+      call('POST', `/usage/reservations/${id(reservationId)}/commit`, model.ledgerEntrySchema, {}),
+    refund: (reservationId: string) =>
+      call('POST', `/usage/reservations/${id(reservationId)}/refund`, model.ledgerEntrySchema, {}),
+    /** What has been spent and is left under an agreement, with the ledger's entries. */
+    account: (agreementId: string) => call('GET', `/usage/accounts/${id(agreementId)}`, model.accountSchema),
+  };
+}
+
+export type OperatorClient = ReturnType<typeof createOperatorClient>;
+
+async function problem(response: Response): Promise<FoedusError> {
+  const text = await response.text();
+  try {
+    const { code, message, details } = model.problemSchema.parse(JSON.parse(text));
+    return new FoedusError(code, message, details === undefined ? {} : { details });
+  } catch {
+    return new FoedusError('unavailable', `The connector answered ${response.status}: ${text.slice(0, 200)}`);
+  }
+}

@@ -1,0 +1,2 @@
+export { createOperatorClient, type OperatorClient, type OperatorClientOptions } from './client.ts';
+export type * from '../management/model.ts';

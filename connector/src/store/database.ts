@@ -1,0 +1,82 @@
+import { mkdirSync } from 'node:fs';
+import { dirname } from 'node:path';
+import { DatabaseSync } from 'node:sqlite';
+import { FoedusError } from '../errors.ts';
+
+/** One numbered step of a schema. Once released, a migration never changes: a correction is a new one. */
+export interface Migration {
+  /** 1, 2, 3 …, without gaps. */
+  readonly version: number;
+  readonly name: string;
+  readonly sql: string;
+}
+
+/** A durable embedded store. Closing it (`await using`, or `close()`) checkpoints the write-ahead log. */
+export interface Database extends AsyncDisposable {
+  /** The SQLite handle. Prepare statements once and keep them. */
+  readonly sql: DatabaseSync;
+  /**
+   * Runs `work` in one immediate transaction: everything in it is durable when this returns, or nothing happened.
+   * A nested call joins the transaction around it. `work` must be synchronous: nothing else may run in between.
+   */
+  transaction<T>(work: () => T): T;
+  close(): void;
+}
+
+/**
+ * Opens (and creates) the SQLite file at `path` with WAL and `synchronous=FULL`, and brings its schema up to date.
+ *
+ * @param path a file path, or `:memory:`
+ * @throws FoedusError `store-too-new` when the file was written by a newer version of the program
+ */
+export function openDatabase(path: string, migrations: readonly Migration[]): Database {
+  if (path !== ':memory:') mkdirSync(dirname(path), { recursive: true });
+  const sql = new DatabaseSync(path, { enableForeignKeyConstraints: true, timeout: 5_000 });
+  sql.exec('PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL;');
+  let depth = 0;
+  const transaction = <T>(work: () => T): T => {
+    if (depth > 0) return work();
+    sql.exec('BEGIN IMMEDIATE');
+    depth = 1;
+    try {
+      const result = work();
+      sql.exec('COMMIT');
+      return result;
+    } catch (error) {
+      sql.exec('ROLLBACK');
+      throw error;
+    } finally {
+      depth = 0;
+    }
+  };
+  migrate(path, sql, migrations, transaction);
+  const close = (): void => {
+    if (sql.isOpen) sql.close();
+  };
+  return { sql, transaction, close, [Symbol.asyncDispose]: async () => close() };
+}
+
+function migrate(
+  path: string,
+  sql: DatabaseSync,
+  migrations: readonly Migration[],
+  transaction: (work: () => void) => void,
+): void {
+  const row = sql.prepare('PRAGMA user_version').get() as { user_version: number };
+  const newest = migrations.length;
+  if (row.user_version > newest) {
+    sql.close();
+    throw new FoedusError(
+      'store-too-new',
+      `The store ${path} has schema version ${row.user_version}, this program knows up to ${newest}. Start a newer Foedus, or point it at another folder.`,
+    );
+  }
+  for (const [index, migration] of migrations.entries()) {
+    if (migration.version !== index + 1) throw new Error(`migration ${migration.name} must have version ${index + 1}`);
+    if (migration.version <= row.user_version) continue;
+    transaction(() => {
+      sql.exec(migration.sql);
+      sql.exec(`PRAGMA user_version = ${migration.version}`);
+    });
+  }
+}
