@@ -1,0 +1,95 @@
+/**
+ * The session plan: everything that coordinator and clients must agree on before a round, in one document whose
+ * SHA-256 both sides sign. Whoever changes a number has another session.
+ */
+import { z } from 'zod';
+
+const column = z.string().min(1).max(200);
+
+/** How one input column becomes numbers. No vocabulary or statistic of anybody's rows is in it. */
+export const featureSchema = z.discriminatedUnion('kind', [
+  /** One-hot of the hour (24), ISO weekday (7) or month (12) of a timestamp. */
+  z.strictObject({ kind: z.literal('time-part'), column, part: z.enum(['hour', 'weekday', 'month']) }),
+  /** (value − center) / scale, one input. */
+  z.strictObject({ kind: z.literal('number'), column, center: z.number(), scale: z.number().positive() }),
+  /** One-hot of SHA-256(value) mod `buckets`: no list of anybody's values has to be shared. */
+  z.strictObject({ kind: z.literal('hashed-category'), column, buckets: z.int().min(2).max(4096) }),
+]);
+export type Feature = z.infer<typeof featureSchema>;
+
+/** Record-level DP-SGD (Abadi et al. 2016): unit one row, add/remove adjacency, Poisson sampling. */
+export const privacySchema = z.strictObject({
+  unit: z.literal('record'),
+  adjacency: z.literal('add-remove'),
+  /** σ: the noise's standard deviation is σ·C. */
+  noiseMultiplier: z.number().positive(),
+  /** C: the L2 norm that every example's gradient is clipped to. */
+  clipNorm: z.number().positive(),
+  /** δ at which ε is counted. */
+  delta: z.number().gt(0).lt(1),
+});
+export type PrivacyParameters = z.infer<typeof privacySchema>;
+
+export const strategySchema = z.discriminatedUnion('name', [
+  /** McMahan et al. 2017; serverLearningRate 1 is plain averaging. */
+  z.strictObject({ name: z.literal('fedavg'), serverLearningRate: z.number().positive().default(1) }),
+  /** Reddi et al. 2021, Algorithm 2 (FedAdam), symbols as there: η, β₁, β₂, τ. */
+  z.strictObject({
+    name: z.literal('fedadam'),
+    serverLearningRate: z.number().positive(),
+    beta1: z.number().min(0).lt(1).default(0.9),
+    beta2: z.number().min(0).lt(1).default(0.99),
+    tau: z.number().positive().default(1e-3),
+  }),
+]);
+export type StrategyParameters = z.infer<typeof strategySchema>;
+
+export const metricNames = ['auc', 'logLoss'] as const;
+
+export const sessionPlanSchema = z.strictObject({
+  version: z.literal(1),
+  sessionId: z.uuid(),
+  title: z.string().min(1).max(200),
+  /** Participant id of the coordinator. */
+  coordinator: z.string().min(1),
+  /** IRI of the purpose that the agreements must allow. */
+  purpose: z.string().min(1),
+  /** Binary classification: is `column` at least `atLeast`? */
+  label: z.strictObject({ column, atLeast: z.number() }),
+  features: z.array(featureSchema).min(1).max(256),
+  /** A multilayer perceptron: inputs → hidden… → 1 logit. */
+  model: z.strictObject({
+    kind: z.literal('mlp'),
+    hidden: z.array(z.int().min(1).max(8192)).max(8),
+    activation: z.enum(['relu', 'tanh']),
+    /** 32 bytes, hex: the initial parameters follow from it (initialParameters). */
+    seed: z.string().regex(/^[0-9a-f]{64}$/),
+  }),
+  /** Rounds planned; the coordinator may ask for more, the agreements decide. */
+  rounds: z.int().min(1).max(100_000),
+  /** What a client does in a round: `steps` steps of SGD on Poisson samples of rate `samplingRate`. */
+  local: z.strictObject({
+    steps: z.int().min(1).max(100_000),
+    /** q: the probability that a row is in a step's batch. */
+    samplingRate: z.number().gt(0).max(1),
+    learningRate: z.number().positive(),
+  }),
+  privacy: privacySchema.nullable(),
+  strategy: strategySchema,
+  /** A round with fewer updates than this ends without output. */
+  minimumCohort: z.int().min(1),
+  /** After this many seconds a round closes with what it has. Progress of a client extends nothing for others. */
+  roundTimeoutSeconds: z.number().positive(),
+  earlyStop: z
+    .strictObject({ metric: z.enum(metricNames), patience: z.int().min(1), minDelta: z.number().min(0) })
+    .nullable(),
+  /** Rows kept out of training: a row is held out when SHA-256(salt, row number) says so. */
+  evaluation: z.strictObject({
+    holdOut: z.number().min(0).max(0.9),
+    salt: z.string().min(1),
+    metrics: z.array(z.enum(metricNames)),
+  }),
+});
+export type SessionPlan = z.infer<typeof sessionPlanSchema>;
+/** A plan as an operator writes it: the coordinator adds the rest. */
+export type SessionPlanDraft = Omit<z.input<typeof sessionPlanSchema>, 'version' | 'sessionId' | 'coordinator'>;
