@@ -37,7 +37,11 @@ export interface Constraint {
 
 /** A comparison over a column, or a conjunction or disjunction: what a `rowFilter` grants. */
 export type RowFilter =
-  | { readonly column: string; readonly operator: 'eq' | 'neq' | 'lt' | 'lteq' | 'gt' | 'gteq'; readonly value: string | number | boolean }
+  | {
+      readonly column: string;
+      readonly operator: 'eq' | 'neq' | 'lt' | 'lteq' | 'gt' | 'gteq';
+      readonly value: string | number | boolean;
+    }
   | { readonly column: string; readonly operator: 'isAnyOf'; readonly value: readonly (string | number)[] }
   | { readonly and: readonly RowFilter[] }
   | { readonly or: readonly RowFilter[] };

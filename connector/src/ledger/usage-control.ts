@@ -32,4 +32,3 @@ export interface UsageControl {
   refund(reservationId: string): LedgerEntry;
   account(agreementId: string): Account;
 }
-

@@ -31,7 +31,10 @@ export function createOperatorClient({ url, token }: OperatorClientOptions) {
     try {
       response = await fetch(new URL(path, url), {
         method,
-        headers: { authorization: `Bearer ${token}`, ...(body === undefined ? {} : { 'content-type': 'application/json' }) },
+        headers: {
+          authorization: `Bearer ${token}`,
+          ...(body === undefined ? {} : { 'content-type': 'application/json' }),
+        },
         ...(body === undefined ? {} : { body: JSON.stringify(body) }),
         signal: signal ?? null,
       });
@@ -99,8 +102,7 @@ export function createOperatorClient({ url, token }: OperatorClientOptions) {
     transfer: (transferId: string) => call('GET', `/transfers/${id(transferId)}`, model.transferSchema),
     transferUntil: (transferId: string, states: readonly model.Transfer['state'][], signal?: AbortSignal) =>
       waitFor(`/transfers/${id(transferId)}`, model.transferSchema, states, signal),
-    startTransfer: (transferId: string) =>
-      call('POST', `/transfers/${id(transferId)}/start`, model.transferSchema, {}),
+    startTransfer: (transferId: string) => call('POST', `/transfers/${id(transferId)}/start`, model.transferSchema, {}),
     suspendTransfer: (transferId: string, body: z.input<typeof model.terminationSchema> = {}) =>
       call('POST', `/transfers/${id(transferId)}/suspension`, model.transferSchema, body),
     completeTransfer: (transferId: string) =>

@@ -39,7 +39,11 @@ export interface ParticipantView {
   readonly phase: ClientPhase['phase'] | null;
   readonly lastSeenAt: string | null;
   /** As the participant's own node stated with its last release. */
-  readonly privacy: { readonly epsilonSpent: number; readonly epsilonLimit: number | null; readonly delta: number } | null;
+  readonly privacy: {
+    readonly epsilonSpent: number;
+    readonly epsilonLimit: number | null;
+    readonly delta: number;
+  } | null;
   readonly roundsContributed: number;
 }
 

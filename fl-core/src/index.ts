@@ -1,0 +1,2 @@
+export * from './session/plan.ts';
+export * from './session/messages.ts';
