@@ -1,0 +1,3 @@
+export { createAuthority, openAuthority, type Authority, type AuthorityOptions } from './authority.ts';
+export { issueParticipant, type ParticipantCertificates, type ParticipantOptions } from './participant.ts';
+export { CertificateError } from './error.ts';
