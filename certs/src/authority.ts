@@ -1,10 +1,9 @@
-import 'reflect-metadata';
-import * as x509 from '@peculiar/x509';
 import { X509Certificate, createPrivateKey, webcrypto } from 'node:crypto';
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { CertificateError } from './error.ts';
 import { generateKeys, keyAlgorithm, privateKeyPem, randomSerial, signingAlgorithm, writeNewFiles } from './key.ts';
+import * as x509 from './x509.ts';
 
 x509.cryptoProvider.set(webcrypto);
 

@@ -1,10 +1,9 @@
-import 'reflect-metadata';
-import * as x509 from '@peculiar/x509';
 import { createHash } from 'node:crypto';
 import { isIP } from 'node:net';
 import { validity, type Authority } from './authority.ts';
 import { CertificateError } from './error.ts';
 import { generateKeys, privateKeyPem, randomSerial, signingAlgorithm, writeNewFiles } from './key.ts';
+import * as x509 from './x509.ts';
 
 /** RFC 9336: the certificate signs documents; with this purpose alone it cannot open a TLS connection. */
 const DOCUMENT_SIGNING = '1.3.6.1.5.5.7.3.36';
