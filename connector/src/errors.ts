@@ -36,3 +36,31 @@ export function statusOf(error: unknown): number {
   if (!(error instanceof FoedusError)) return 500;
   return (STATUS_BY_CODE as Record<string, number>)[error.code] ?? 500;
 }
+
+/** The body of an error answer of every HTTP API but the Dataspace Protocol's, which has its own. */
+export interface Problem {
+  readonly code: string;
+  readonly message: string;
+  readonly details?: Readonly<Record<string, unknown>>;
+}
+
+/**
+ * @returns what to answer an error with. Of an error that nobody threw on purpose nothing is told: its message may
+ *   hold anything, so log it instead.
+ */
+export function problemOf(error: unknown): {
+  status: (typeof STATUS_BY_CODE)[keyof typeof STATUS_BY_CODE] | 500;
+  body: Problem;
+} {
+  if (!(error instanceof FoedusError)) {
+    return { status: 500, body: { code: 'internal', message: 'This node failed at the request; its log says why.' } };
+  }
+  const { code, message, details } = error;
+  const status = (STATUS_BY_CODE as Partial<Record<string, (typeof STATUS_BY_CODE)[keyof typeof STATUS_BY_CODE]>>)[
+    code
+  ];
+  return {
+    status: status ?? 500,
+    body: { code, message, ...(Object.keys(details).length === 0 ? {} : { details }) },
+  };
+}
