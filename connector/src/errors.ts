@@ -20,6 +20,7 @@ export class FoedusError extends Error {
 /** Codes that the HTTP edges share, and the status that each one is answered with. */
 export const STATUS_BY_CODE = {
   'bad-request': 400,
+  'bad-signature': 400,
   'illegal-transition': 400,
   'not-authenticated': 401,
   'not-permitted': 403,
@@ -28,6 +29,8 @@ export const STATUS_BY_CODE = {
   conflict: 409,
   gone: 410,
   'too-large': 413,
+  'wrong-peer': 502,
+  'refused-redirect': 502,
   unavailable: 503,
 } as const satisfies Record<string, number>;
 
