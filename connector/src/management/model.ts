@@ -3,6 +3,7 @@
  * One zod schema per shape; the TypeScript types are inferred from them.
  */
 import { z } from 'zod';
+import { negotiationMachine, roles, transferMachine } from '../protocol/state-machine.ts';
 
 const iri = z.string().min(1).max(2048);
 const timestamp = z.iso.datetime({ offset: true });
@@ -41,17 +42,9 @@ export const catalogRequestSchema = z.strictObject({
   counterPartyAddress: z.url({ protocol: /^https$/ }),
 });
 
-export const negotiationStates = [
-  'REQUESTED',
-  'OFFERED',
-  'ACCEPTED',
-  'AGREED',
-  'VERIFIED',
-  'FINALIZED',
-  'TERMINATED',
-] as const;
-export const transferStates = ['REQUESTED', 'STARTED', 'SUSPENDED', 'COMPLETED', 'TERMINATED'] as const;
-export const roles = ['consumer', 'provider'] as const;
+export const negotiationStates = negotiationMachine.states;
+export const transferStates = transferMachine.states;
+export { roles };
 
 export const negotiationRequestSchema = z.strictObject({
   counterPartyAddress: z.url({ protocol: /^https$/ }),
