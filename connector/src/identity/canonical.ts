@@ -5,7 +5,7 @@ import { FoedusError } from '../errors.ts';
 /**
  * The one byte sequence of a JSON document, whatever the order of its keys: RFC 8785 (JCS), UTF-8.
  *
- * @throws FoedusError `bad-request` for what JSON cannot say (undefined, NaN, a cycle) or what is nested too deeply
+ * @throws FoedusError `bad-request` for what JSON cannot say (undefined, NaN, a lone surrogate, a cycle)
  */
 export function canonicalise(document: unknown): Uint8Array {
   let text: string | undefined;
