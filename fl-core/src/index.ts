@@ -4,3 +4,6 @@ export * from './session/hash.ts';
 export * from './update/codec.ts';
 export * from './metrics/area-under-roc.ts';
 export * from './metrics/log-loss.ts';
+export * from './privacy/event.ts';
+export * from './privacy/rdp.ts';
+export * from './privacy/accountant.ts';

@@ -22,14 +22,8 @@ export function planHash(plan: SessionPlan): string {
 
 /** @returns how many inputs one feature becomes. */
 export function featureWidth(feature: Feature): number {
-  switch (feature.kind) {
-    case 'time-part':
-      return timePartWidth[feature.part];
-    case 'number':
-      return 1;
-    case 'hashed-category':
-      return feature.buckets;
-  }
+  if (feature.kind === 'time-part') return timePartWidth[feature.part];
+  return feature.kind === 'hashed-category' ? feature.buckets : 1;
 }
 
 /** @returns D, the number of inputs of the model: the features' widths, in the plan's order. */
@@ -109,12 +103,12 @@ function wordStream(seed: Uint8Array): () => number {
   const input = Buffer.alloc(seed.length + 8);
   input.set(seed);
   let counter = 0n;
-  let block = Buffer.alloc(0);
+  let block: Buffer = Buffer.alloc(0);
   let at = 0;
   return () => {
     if (at === block.length) {
       input.writeBigUInt64BE(counter++, seed.length);
-      block = hash('sha256', input, 'buffer') as Buffer<ArrayBuffer>;
+      block = hash('sha256', input, 'buffer');
       at = 0;
     }
     const word = block.readUInt32BE(at);

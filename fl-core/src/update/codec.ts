@@ -219,7 +219,7 @@ async function* readPayload(
       const bytes: Uint8Array = cut.length === 0 ? chunk : Buffer.concat([cut, chunk]);
       const whole = bytes.length - (bytes.length % 4);
       const values = fromLittleEndianBytes(bytes.subarray(0, whole));
-      cut = bytes.slice(whole);
+      cut = new Uint8Array(bytes.subarray(whole));
       requireFinite(values, firstValue);
       if (values.length > 0) yield values;
     }

@@ -16,7 +16,8 @@ export function littleEndianBytes(values: Float32Array): Uint8Array {
  * @returns a copy as float32 values
  */
 export function fromLittleEndianBytes(bytes: Uint8Array): Float32Array {
-  const copy = hostIsLittleEndian ? bytes.slice() : swapped(bytes);
+  // Not slice(): that of a Buffer is a view of the same memory, aligned to nothing.
+  const copy = hostIsLittleEndian ? new Uint8Array(bytes) : swapped(bytes);
   return new Float32Array(copy.buffer, copy.byteOffset, copy.byteLength / 4);
 }
 
