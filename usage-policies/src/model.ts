@@ -9,7 +9,15 @@ export const FOEDUS = 'https://w3id.org/foedus/policy#';
 export type PolicyType = 'Set' | 'Offer' | 'Agreement';
 export type RuleKind = 'permission' | 'prohibition';
 
+/** A property that this package does not understand, as it was written. A rule (or policy) that has one fails closed. */
+export interface Unread {
+  readonly term: string;
+  readonly value: unknown;
+}
+
+/** What parsePolicy returns. */
 export interface Policy {
+  /** Empty where the policy has none (a template for offers). */
   readonly id: string;
   readonly type: PolicyType;
   readonly profiles: readonly string[];
@@ -18,6 +26,13 @@ export interface Policy {
   readonly target?: string;
   readonly permissions: readonly Rule[];
   readonly prohibitions: readonly Rule[];
+  /** Terms beside the rules that say nothing to a decision, for instance `dct:title`. */
+  readonly annotations: readonly Unread[];
+  readonly unread: readonly Unread[];
+  /** One sentence for everything that makes the whole policy permit nothing. */
+  readonly problems: readonly string[];
+  /** SHA-256 of the JSON as it was read, in RFC 8785 form, hex. */
+  readonly digest: string;
 }
 
 export interface Rule {
@@ -26,13 +41,18 @@ export interface Rule {
   readonly action: string;
   readonly assignee?: string;
   readonly constraints: readonly Constraint[];
+  readonly unread: readonly Unread[];
+  /** One sentence for everything that cannot be checked: a permission with one grants nothing, a prohibition forbids. */
+  readonly problems: readonly string[];
 }
 
 export interface Constraint {
   /** Normalised: ODRL operands by their short name (`dateTime`), ours and others as full IRI. */
   readonly leftOperand: string;
   readonly operator: string;
+  /** Normalised for operands that this package knows (operands/); as written for all others. */
   readonly rightOperand: unknown;
+  readonly unread: readonly Unread[];
 }
 
 /** A comparison over a column, or a conjunction or disjunction: what a `rowFilter` grants. */
@@ -53,10 +73,15 @@ export type Mask =
   /** Keyed hash: stable within an agreement, unlinkable between agreements. */
   | { readonly method: 'hash' };
 
-/** How the data must be cut: executed inside the scan, never after it. */
+/**
+ * How the data must be cut: executed inside the scan, never after it. Column names are compared exactly, case
+ * included. Whoever executes a plan must refuse it when the data set lacks a column that the plan names anywhere: a
+ * mask or filter on a misspelt column would otherwise do nothing.
+ */
 export interface Plan {
   /** Columns that leave, in the order of the request or of the policy; `'all'` only where no rule names columns. */
   readonly columns: 'all' | readonly string[];
+  /** Has no prototype: a column may be called `constructor`. */
   readonly masks: Readonly<Record<string, Mask>>;
   /** Rows that leave; null: every row. Several filters are joined by `and`. */
   readonly rowFilter: RowFilter | null;
@@ -116,7 +141,10 @@ export interface Decision {
   readonly policyDigest: string;
 }
 
-/** The limits a policy sets for one action, whatever the request: for a ledger's account. */
+/**
+ * The limits a policy sets for one action, whatever the request: for a ledger's account. null: not limited (for
+ * `delta`: no privacy budget). Where nothing permits the action at all, every limit is 0.
+ */
 export interface Limits {
   readonly uses: number | null;
   readonly rounds: number | null;
