@@ -8,19 +8,21 @@ import { listen, serverTimeouts, type HttpServer } from './http-server.ts';
 import { traceServer } from './tracing.ts';
 
 /**
- * Serves this organisation's own operator: plain HTTP, on the loopback interface only.
+ * Serves this organisation's own operator: plain HTTP, on the loopback interface.
  *
  * @param options `host` is `127.0.0.1` (or another loopback address); `port` 0 takes a free one
- * @throws FoedusError `bad-config` for a host that is not loopback, `unavailable` when the port cannot be had
+ * @throws FoedusError `bad-config` for a host that is not loopback (without `allowRemote`), `unavailable` when the port cannot be had
  */
 export async function serveOperators(options: {
   host: string;
   port: number;
+  /** Listens beyond loopback: only where nobody but this organisation reaches the network. @default false */
+  allowRemote?: boolean;
   // oxlint-disable-next-line typescript/no-explicit-any -- whatever variables the app's own routes use
   app: Hono<any>;
 }): Promise<HttpServer> {
-  const { host, port, app } = options;
-  if (!isLoopback(host)) {
+  const { host, port, app, allowRemote = false } = options;
+  if (!allowRemote && !isLoopback(host)) {
     throw new FoedusError(
       'bad-config',
       `The operator's API is plain HTTP and listens on loopback only, not on ${host}. Use 127.0.0.1, and a tunnel or a reverse proxy with TLS to reach it from elsewhere.`,

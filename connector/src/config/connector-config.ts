@@ -1,0 +1,47 @@
+import { z } from 'zod';
+import {
+  dataDirSetting,
+  identitySettings,
+  operatorSettings,
+  participantIdSetting,
+  peerListenSettings,
+  setting,
+} from './settings.ts';
+
+const seconds = (example: number) =>
+  setting(z.number().positive('must be more than 0').max(31_536_000, 'must be at most a year'), example);
+
+/** Everything a connector can be told: `connector.json`. */
+export const connectorConfigSchema = z.strictObject({
+  program: z.literal('connector'),
+  participantId: participantIdSetting,
+  /** Folder of the SQLite store. */
+  dataDir: dataDirSetting,
+  identity: identitySettings,
+  protocol: peerListenSettings,
+  management: operatorSettings,
+  /** Messages to other connectors. */
+  delivery: z
+    .strictObject({
+      /** How long one attempt may take. */
+      attemptTimeoutSeconds: seconds(30).default(30),
+      /** Longest pause between two attempts; the pauses double up to it. */
+      longestPauseSeconds: seconds(30).default(30),
+      /** A message that could not be delivered for so long is given up, and what it belongs to is terminated. */
+      giveUpAfterSeconds: seconds(600).default(600),
+    })
+    .prefault({}),
+  negotiation: z
+    .strictObject({
+      /** Whether agreements are made with connectors that cannot sign; such an agreement says that it is unsigned. */
+      allowUnsigned: setting(z.boolean(), false).default(false),
+    })
+    .prefault({}),
+  transfer: z
+    .strictObject({
+      /** How long the token of a pull transfer lets its holder in. */
+      tokenLifetimeSeconds: seconds(86_400).default(86_400),
+    })
+    .prefault({}),
+});
+export type ConnectorConfig = z.output<typeof connectorConfigSchema>;
