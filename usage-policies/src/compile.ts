@@ -47,13 +47,23 @@ export function compile(policy: Policy): CompiledPolicy {
   };
 }
 
+/**
+ * Everything in a policy that this node cannot check, one sentence each, in the order of the rules. A node should
+ * publish or ask for a policy only where this is empty: rules with problems grant nothing.
+ */
+export function problemsOf(policy: Policy): readonly string[] {
+  const { problems, permissions, prohibitions } = compile(policy);
+  return [...new Set([...problems, ...[...permissions, ...prohibitions].flatMap((rule) => rule.problems)])];
+}
+
 function compileRule(rule: Rule, policy: Policy): CompiledRule {
   const problems = new Set(rule.problems);
   if (!KNOWN_ACTIONS.includes(rule.action)) {
     problems.add(`The action ${shown(displayTerm(rule.action)) || 'of the rule'} is not known to this node.`);
   }
-  if (rule.unread.length > 0 && rule.problems.length === 0) {
-    problems.add(`A ${rule.kind} with ${listed(rule.unread.map(({ term }) => term))} is not supported.`);
+  const unread = [rule, ...rule.constraints].flatMap((part) => part.unread);
+  if (unread.length > 0 && rule.problems.length === 0) {
+    problems.add(`A ${rule.kind} with ${listed(unread.map(({ term }) => term))} is not supported.`);
   }
   const read: ReadConstraint[] = [];
   for (const constraint of rule.constraints) {

@@ -120,11 +120,3 @@ function readId(field: Field | undefined, type: PolicyType): string {
   if (typeof field.value !== 'string' || field.value === '') throw new PolicyError(field.path, 'an @id is an IRI');
   return field.value;
 }
-
-/**
- * Everything in a policy that this node cannot check, one sentence each, in the order of the rules. A node should
- * publish or ask for a policy only where this is empty: rules with problems grant nothing.
- */
-export function problemsOf(policy: Policy): readonly string[] {
-  return [...new Set([policy, ...policy.permissions, ...policy.prohibitions].flatMap((part) => part.problems))];
-}
