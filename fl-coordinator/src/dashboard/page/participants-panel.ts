@@ -1,0 +1,85 @@
+/** Who takes part, and what each partner is doing now. */
+import type { ParticipantView, RoundView, SessionView } from '../../session/view.ts';
+import { h, list, panel, setAttribute, setText } from './element.ts';
+import type { Part } from './element.ts';
+import { statusBadge } from './state-badge.ts';
+import { bytes, count, duration, namesOf, phaseWords, roundInProgress, time } from './words.ts';
+
+interface Row {
+  readonly participant: ParticipantView;
+  readonly name: string;
+  readonly round: RoundView | null;
+  /** The newest round that it contributed to. */
+  readonly last: RoundView | null;
+}
+
+/** What it is doing, in words; empty when there is nothing to say beyond its status. */
+function doing({ participant, round }: Row): string {
+  if (participant.status === 'refused' || participant.status === 'departed') return '';
+  const inRound = round === null ? undefined : round.contributions[participant.participantId];
+  if (participant.phase !== null && participant.phase !== 'waiting') return phaseWords[participant.phase];
+  if (inRound?.status === 'received' && round?.phase === 'training') return 'update received, waiting';
+  return participant.phase === null ? '' : phaseWords[participant.phase];
+}
+
+function lastUpdate({ participant, last }: Row): string {
+  const contribution = last?.contributions[participant.participantId];
+  if (contribution === undefined) return '–';
+  return `${duration(contribution.trainingSeconds)}, ${bytes(contribution.bytes)}`;
+}
+
+function participantRow(): Part<Row> {
+  const name = h('th', { scope: 'row', class: 'participant-name' });
+  const status = statusBadge();
+  const now = h('span', { class: 'doing' });
+  const rounds = h('td', { class: 'number' });
+  const update = h('td', { class: 'number wide-only' });
+  const seen = h('td', { class: 'number' });
+  const element = h('tr', {}, name, h('td', {}, status.element, now), rounds, update, seen);
+  return {
+    element,
+    update(row) {
+      setText(name, row.name);
+      setAttribute(name, 'title', row.participant.participantId);
+      status.update(row.participant.status);
+      setText(now, doing(row));
+      setText(rounds, count(row.participant.roundsContributed));
+      setText(update, lastUpdate(row));
+      setText(seen, time(row.participant.lastSeenAt, new Date()));
+    },
+  };
+}
+
+/** @returns a panel with one row for each participant. */
+export function createParticipantsPanel(): Part<SessionView> {
+  const body = h('tbody');
+  const head = h(
+    'tr',
+    {},
+    h('th', { scope: 'col' }, 'Partner'),
+    h('th', { scope: 'col' }, 'Now'),
+    h('th', { scope: 'col', class: 'number' }, 'Rounds'),
+    h('th', { scope: 'col', class: 'number wide-only' }, 'Last update'),
+    h('th', { scope: 'col', class: 'number' }, 'Last seen'),
+  );
+  const caption = h('caption', { class: 'for-screen-readers' }, 'Partners, what each is doing now, and its rounds');
+  const updateRows = list<Row>(body, (row) => row.participant.participantId, participantRow);
+  return {
+    element: panel('Partners', 'participants', h('table', {}, caption, h('thead', {}, head), body)),
+    update(view) {
+      const names = namesOf(view.participants.map((participant) => participant.participantId));
+      const round = roundInProgress(view);
+      updateRows(
+        view.participants.map((participant) => {
+          const { participantId } = participant;
+          return {
+            participant,
+            name: names.get(participantId) ?? participantId,
+            round,
+            last: view.rounds.findLast((one) => one.contributions[participantId]?.status === 'received') ?? null,
+          };
+        }),
+      );
+    },
+  };
+}

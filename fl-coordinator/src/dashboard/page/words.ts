@@ -1,0 +1,212 @@
+/** Numbers, times and states in words. Pure: no document, no clock. */
+import type { Feature, SessionPlan } from '@foedus/fl-core';
+import type { ParticipantView, RoundView, SessionState, SessionView } from '../../session/view.ts';
+
+export const stateWords: Readonly<Record<SessionState, string>> = {
+  planned: 'Planned',
+  recruiting: 'Waiting for partners',
+  running: 'Running',
+  paused: 'Paused',
+  completed: 'Completed',
+  stopped: 'Stopped',
+  failed: 'Failed',
+};
+
+export const statusWords: Readonly<Record<ParticipantView['status'], string>> = {
+  invited: 'Invited',
+  enrolled: 'Taking part',
+  away: 'Away',
+  refused: 'Refused',
+  departed: 'Left',
+};
+
+export const phaseWords: Readonly<Record<NonNullable<ParticipantView['phase']>, string>> = {
+  waiting: 'waiting',
+  downloading: 'downloading the model',
+  training: 'training',
+  charging: 'charging its budget',
+  uploading: 'sending its update',
+  evaluating: 'evaluating',
+};
+
+const roundPhaseWords: Readonly<Record<RoundView['phase'], string>> = {
+  training: 'partners are training',
+  aggregating: 'updates are being averaged',
+  evaluating: 'partners are evaluating',
+  done: 'done',
+  abandoned: 'ended without output',
+};
+
+/** What to call a participant where space is short: the host of a did:web, or the whole id. */
+export function shortName(participantId: string): string {
+  return /^did:web:([^:]+)$/.exec(participantId)?.[1] ?? participantId;
+}
+
+/** Names for all participants of a session; whole ids where two would be called the same. */
+export function namesOf(participantIds: readonly string[]): ReadonlyMap<string, string> {
+  const uses = new Map<string, number>();
+  for (const id of participantIds) uses.set(shortName(id), (uses.get(shortName(id)) ?? 0) + 1);
+  return new Map(participantIds.map((id) => [id, uses.get(shortName(id)) === 1 ? shortName(id) : id]));
+}
+
+const whole = new Intl.NumberFormat('en');
+
+/** 12,345 */
+export function count(value: number): string {
+  return whole.format(value);
+}
+
+/** `1 round`, `2 rounds` */
+export function plural(value: number, noun: string): string {
+  return `${count(value)} ${noun}${value === 1 ? '' : 's'}`;
+}
+
+/** A metric with four decimals; a dash where nobody reported one. */
+export function metric(value: number | null | undefined): string {
+  return value === null || value === undefined || !Number.isFinite(value) ? '–' : value.toFixed(4);
+}
+
+/** Seconds as `0.4 s`, `12 s`, `3 min 05 s`, `2 h 10 min`. */
+export function duration(seconds: number | null | undefined): string {
+  if (seconds === null || seconds === undefined || !Number.isFinite(seconds)) return '–';
+  if (seconds < 9.95) return `${seconds.toFixed(1)} s`;
+  const total = Math.round(seconds);
+  if (total < 60) return `${total} s`;
+  if (total < 3600) return `${Math.floor(total / 60)} min ${String(total % 60).padStart(2, '0')} s`;
+  return `${count(Math.floor(total / 3600))} h ${String(Math.floor((total % 3600) / 60)).padStart(2, '0')} min`;
+}
+
+/** Bytes in decimal units, as `12.9 kB`. */
+export function bytes(value: number | null): string {
+  if (value === null) return '–';
+  const units = ['B', 'kB', 'MB', 'GB', 'TB'];
+  let scaled = value;
+  let unit = 0;
+  while (scaled >= 999.5 && unit < units.length - 1) {
+    scaled /= 1000;
+    unit += 1;
+  }
+  return `${unit === 0 ? scaled : scaled.toFixed(scaled < 99.95 ? 1 : 0)} ${units[unit]}`;
+}
+
+const clock = new Intl.DateTimeFormat('en-GB', { hour: '2-digit', minute: '2-digit', second: '2-digit' });
+const day = new Intl.DateTimeFormat('en-GB', { day: 'numeric', month: 'short', year: 'numeric' });
+
+/** Local time of day; with the date when that is not the day of `now`. */
+export function time(iso: string | null, now: Date): string {
+  if (iso === null) return '–';
+  const at = new Date(iso);
+  if (Number.isNaN(at.getTime())) return '–';
+  return day.format(at) === day.format(now) ? clock.format(at) : `${day.format(at)}, ${clock.format(at)}`;
+}
+
+/** δ as people write it: `1e-5`. */
+export function delta(value: number): string {
+  return value.toExponential().replace('+', '');
+}
+
+const cents = (value: number, round: (x: number) => number): string => (round(value * 100 - 0) / 100).toFixed(2);
+
+/** ε with two decimals, rounded up: a budget never looks less used than it is. */
+export function epsilonSpent(value: number): string {
+  return cents(value, (x) => Math.ceil(x - 1e-9));
+}
+
+/** What is left of a budget, rounded down; nothing when it is overdrawn. */
+export function epsilonLeft(privacy: { readonly epsilonSpent: number; readonly epsilonLimit: number }): string {
+  const left = Math.max(0, privacy.epsilonLimit - privacy.epsilonSpent);
+  return left > 0 && left < 0.01 ? 'less than 0.01' : cents(left, (x) => Math.floor(x + 1e-9));
+}
+
+/** `ε 3.10 of 4.00 at δ 1e-5, 0.90 left` */
+export function privacySentence(privacy: NonNullable<ParticipantView['privacy']>): string {
+  const { epsilonSpent: spent, epsilonLimit: limit } = privacy;
+  if (limit === null) return `ε ${epsilonSpent(spent)} spent at δ ${delta(privacy.delta)}, no limit in the agreement`;
+  const left = epsilonLeft({ epsilonSpent: spent, epsilonLimit: limit });
+  return `ε ${epsilonSpent(spent)} of ${cents(limit, Math.round)} at δ ${delta(privacy.delta)}, ${left} left`;
+}
+
+/** The round that is not over yet, if there is one. */
+export function roundInProgress(view: SessionView): RoundView | null {
+  const last = view.rounds.at(-1);
+  return last === undefined || last.phase === 'done' || last.phase === 'abandoned' ? null : last;
+}
+
+/** `Round 12 of 24: partners are training` */
+export function progressSentence(view: SessionView): string {
+  const round = roundInProgress(view);
+  if (round !== null && (view.state === 'running' || view.state === 'paused')) {
+    return `Round ${count(round.round)} of ${count(view.roundsTarget)}: ${roundPhaseWords[round.phase]}`;
+  }
+  return `${count(view.roundsDone)} of ${plural(view.roundsTarget, 'round')} done`;
+}
+
+/** What the session is doing or waiting for, for whoever knows nothing about it. */
+export function situation(view: SessionView): string {
+  if (view.reason !== null && view.reason !== '') return view.reason;
+  const here = view.participants.filter((participant) => participant.status === 'enrolled').length;
+  const partners = plural(view.participants.length, 'partner');
+  const words: Readonly<Record<SessionState, string>> = {
+    planned: `Ready to start with ${partners}. Nothing has been asked of anyone yet.`,
+    recruiting: `${here} of ${partners} enrolled; a round needs ${view.plan.minimumCohort}.`,
+    running: `${here} of ${partners} taking part; a round needs ${view.plan.minimumCohort}.`,
+    paused: 'No round runs until it is resumed.',
+    completed: 'All rounds asked for are done and the transfers are completed.',
+    stopped: 'Stopped by the operator.',
+    failed: 'The session cannot go on.',
+  };
+  return words[view.state];
+}
+
+function width(feature: Feature): number {
+  if (feature.kind === 'number') return 1;
+  if (feature.kind === 'hashed-category') return feature.buckets;
+  return { hour: 24, weekday: 7, month: 12 }[feature.part];
+}
+
+/** One input column in words. */
+export function featureWords(feature: Feature): string {
+  if (feature.kind === 'time-part') return `${feature.part} of ${feature.column}`;
+  if (feature.kind === 'number') return `${feature.column} as a number`;
+  return `${feature.column} hashed into ${count(feature.buckets)} buckets`;
+}
+
+/** `Multilayer perceptron, 81 inputs → 32 → 1 output, ReLU` */
+export function modelWords(plan: SessionPlan): string {
+  const inputs = plan.features.reduce((sum, feature) => sum + width(feature), 0);
+  const hidden = plan.model.hidden.map((size) => `${count(size)} → `).join('');
+  const activation = plan.model.activation === 'relu' ? 'ReLU' : 'tanh';
+  return plan.model.hidden.length === 0
+    ? `Logistic regression, ${plural(inputs, 'input')} → 1 output`
+    : `Multilayer perceptron, ${plural(inputs, 'input')} → ${hidden}1 output, ${activation}`;
+}
+
+/** What a partner does in one round. */
+export function localWords(plan: SessionPlan): string {
+  const { steps, samplingRate, learningRate } = plan.local;
+  return `${plural(steps, 'step')} on samples of ${+(samplingRate * 100).toPrecision(3)} % of the rows, learning rate ${learningRate}`;
+}
+
+/** How rows are protected in training. */
+export function protectionWords(plan: SessionPlan): string {
+  if (plan.privacy === null) return 'None: updates carry no noise and no privacy budget is spent';
+  const { noiseMultiplier, clipNorm, delta: at } = plan.privacy;
+  return `Differential privacy for each row: gradients clipped at norm ${clipNorm}, noise multiplier ${noiseMultiplier}, counted at δ ${delta(at)}`;
+}
+
+/** How updates become the next model. */
+export function strategyWords(plan: SessionPlan): string {
+  const { strategy } = plan;
+  return strategy.name === 'fedavg'
+    ? `FedAvg, server learning rate ${strategy.serverLearningRate}`
+    : `FedAdam, server learning rate ${strategy.serverLearningRate}, β₁ ${strategy.beta1}, β₂ ${strategy.beta2}, τ ${strategy.tau}`;
+}
+
+/** When a round or the session ends before its time. */
+export function roundRulesWords(plan: SessionPlan): string {
+  const closes = `A round closes after ${duration(plan.roundTimeoutSeconds)} and needs ${plural(plan.minimumCohort, 'partner')}`;
+  const { earlyStop } = plan;
+  if (earlyStop === null) return closes;
+  const name = earlyStop.metric === 'auc' ? 'AUC' : 'log loss';
+  return `${closes}; training ends when mean ${name} has not improved by ${earlyStop.minDelta} for ${plural(earlyStop.patience, 'round')}`;
+}
