@@ -50,4 +50,5 @@ export async function negotiate(
 }
 
 /** `did:web:bdl.example` → `bdl`. */
-export const short = (participantId: string): string => participantId.replace(/^did:web:/, '').replace(/\.example$/, '');
+export const short = (participantId: string): string =>
+  participantId.replace(/^did:web:/, '').replace(/\.example$/, '');

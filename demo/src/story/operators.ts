@@ -11,14 +11,21 @@ export const operatorOf = (member: Home): OperatorClient =>
 
 /** What the coordinator's ML engineer does. */
 export interface CoordinatorClient {
-  createSession(plan: SessionPlanDraft, participants: readonly { participantId: string; agreementId: string }[]): Promise<SessionView>;
+  createSession(
+    plan: SessionPlanDraft,
+    participants: readonly { participantId: string; agreementId: string }[],
+  ): Promise<SessionView>;
   sessions(): Promise<SessionView[]>;
   act(sessionId: string, action: 'start' | 'pause' | 'resume' | 'stop'): Promise<SessionView>;
   askForRounds(sessionId: string, additional: number): Promise<SessionView>;
   /** Newest parameters, as the update codec writes them. */
   model(sessionId: string): Promise<Response>;
   /** Follows a session's changes until `done` says so. Connects again when the connection is cut. */
-  follow(sessionId: string, done: (view: SessionView) => boolean, onChange?: (view: SessionView) => void): Promise<SessionView>;
+  follow(
+    sessionId: string,
+    done: (view: SessionView) => boolean,
+    onChange?: (view: SessionView) => void,
+  ): Promise<SessionView>;
 }
 
 export function coordinatorOf(space: Space): CoordinatorClient {
@@ -60,7 +67,8 @@ export function coordinatorOf(space: Space): CoordinatorClient {
     createSession: async (plan, participants) => view(await call('/api/sessions', { plan, participants })),
     sessions: async () => (await (await call('/api/sessions')).json()) as SessionView[],
     act: async (sessionId, action) => view(await call(`/api/sessions/${sessionId}/${action}`, {})),
-    askForRounds: async (sessionId, additional) => view(await call(`/api/sessions/${sessionId}/rounds`, { additional })),
+    askForRounds: async (sessionId, additional) =>
+      view(await call(`/api/sessions/${sessionId}/rounds`, { additional })),
     model: async (sessionId) => call(`/api/sessions/${sessionId}/model`),
     async follow(sessionId, done, onChange = () => {}) {
       for (;;) {

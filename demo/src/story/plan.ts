@@ -29,9 +29,7 @@ export function planDraft(seed: string, privacy: boolean): SessionPlanDraft {
     model: { kind: 'mlp', hidden: [32], activation: 'relu', seed },
     rounds: 24,
     local: { steps: 100, samplingRate: 0.02, learningRate: privacy ? 4 : 1 },
-    privacy: privacy
-      ? { unit: 'record', adjacency: 'add-remove', noiseMultiplier: 1, clipNorm: 1, delta }
-      : null,
+    privacy: privacy ? { unit: 'record', adjacency: 'add-remove', noiseMultiplier: 1, clipNorm: 1, delta } : null,
     strategy: privacy
       ? { name: 'fedavg', serverLearningRate: 1 }
       : { name: 'fedadam', serverLearningRate: 0.05, beta1: 0.9, beta2: 0.99, tau: 1e-3 },

@@ -1,0 +1,213 @@
+import {
+  airports,
+  coordinator,
+  coordinatorOf,
+  createNarrator,
+  epsilonAfter,
+  home,
+  negotiate,
+  openSpace,
+  operatorOf,
+  planDraft,
+  prepareFlights,
+  publishOffers,
+  pull,
+  receive,
+  startFleet,
+  startPull,
+  type Fleet,
+  type Space,
+} from '@foedus/demo';
+import { createPeerClient } from '@foedus/connector/identity';
+import { DuckDBInstance } from '@duckdb/node-api';
+import type { SessionView } from '@foedus/fl-coordinator';
+import type { SessionPlanDraft } from '@foedus/fl-core';
+import { createWriteStream } from 'node:fs';
+import { mkdtemp, readFile, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { identityOf } from '../../demo/src/story/trade.ts';
+import { countRows, filesBelow, indexRows } from './row-search.ts';
+
+const ended: readonly SessionView['state'][] = ['completed', 'stopped', 'failed'];
+const recorder = new URL('record-traffic.mjs', import.meta.url).href;
+
+/** The demo's plan, cut to a length that a test can wait for. */
+const shortPlan = (rounds: number, steps: number): SessionPlanDraft => {
+  const plan = planDraft('5e'.repeat(32), true);
+  return { ...plan, rounds, local: { ...plan.local, steps } };
+};
+
+describe('a data space of eight processes', () => {
+  let folder: string;
+  let space: Space;
+  let fleet: Fleet;
+  let narrator: ReturnType<typeof createNarrator>;
+  const traffic = (name: string): string => join(folder, `traffic-${name.replaceAll(' ', '-')}.bin`);
+
+  beforeAll(async () => {
+    folder = await mkdtemp(join(tmpdir(), 'foedus-e2e-'));
+    narrator = createNarrator(createWriteStream(join(folder, 'story.log')) as unknown as NodeJS.WriteStream);
+    space = await openSpace(join(folder, 'space'));
+    await prepareFlights(space);
+    fleet = await startFleet(
+      space,
+      () => {},
+      (name): Record<string, string> =>
+        name.startsWith(coordinator.name)
+          ? { NODE_OPTIONS: `--import ${recorder}`, FOEDUS_TEST_TRAFFIC: traffic(name) }
+          : {},
+    );
+  }, 120_000);
+
+  afterAll(async () => {
+    await fleet?.[Symbol.asyncDispose]();
+    await rm(folder, { recursive: true, force: true });
+  }, 60_000);
+
+  /** Negotiates a `train` agreement with every airport, with these ε limits. */
+  const agreeToTrain = async (epsilonLimits: Record<string, number>) => {
+    await publishOffers(space, { epsilonLimits });
+    const operator = operatorOf(home(space, coordinator.name));
+    return await Promise.all(
+      airports.map(async ({ name, participantId }) => {
+        const agreement = await negotiate(
+          operator,
+          {
+            counterPartyAddress: home(space, name).addresses.protocolUrl,
+            datasetId: (await operatorOf(home(space, name)).assets())[0]!.id,
+            contractDefinitionId: 'train-with-budget',
+          },
+          narrator,
+        );
+        return { name, participantId, agreementId: agreement.id };
+      }),
+    );
+  };
+  const startSession = async (plan: SessionPlanDraft, under: Awaited<ReturnType<typeof agreeToTrain>>) => {
+    const client = coordinatorOf(space);
+    const { id } = await client.createSession(
+      plan,
+      under.map(({ participantId, agreementId }) => ({ participantId, agreementId })),
+    );
+    await client.act(id, 'start');
+    return { client, id };
+  };
+
+  test(
+    'a session stops exactly at the last round that a budget of 80% of its need pays for',
+    { timeout: 120_000 },
+    async () => {
+      const plan = shortPlan(10, 10);
+      const need = epsilonAfter(plan, plan.rounds);
+      const limit = 0.8 * need;
+      const affordable = Array.from({ length: plan.rounds }, (_, index) => index + 1).filter(
+        (rounds) => epsilonAfter(plan, rounds) <= limit,
+      ).length;
+      expect(affordable).toBeGreaterThan(0);
+      expect(affordable).toBeLessThan(plan.rounds);
+
+      const agreements = await agreeToTrain({ bdl: limit, abq: 2 * need, sat: 2 * need });
+      const { client, id } = await startSession(plan, agreements);
+      const end = await client.follow(id, (view) => ended.includes(view.state));
+
+      expect(end.roundsDone).toBe(affordable);
+      expect(end.state).toBe('failed');
+      expect(end.reason).toMatch(/budget/);
+      const account = await operatorOf(home(space, 'bdl')).account(agreements[0]!.agreementId);
+      expect(account.spent.rounds).toBe(affordable);
+      expect(account.spent.epsilon).toBeCloseTo(epsilonAfter(plan, affordable), 9);
+      expect(account.spent.epsilon).toBeLessThanOrEqual(limit);
+    },
+  );
+
+  test(
+    'coordinator, client and connector are killed during a session: same rounds, each charged once',
+    { timeout: 180_000 },
+    async () => {
+      const plan = shortPlan(8, 30);
+      const need = epsilonAfter(plan, plan.rounds);
+      const agreements = await agreeToTrain({ bdl: 2 * need, abq: 2 * need, sat: 2 * need });
+      const { client, id } = await startSession(plan, agreements);
+
+      const during = async (round: number): Promise<void> => {
+        await client.follow(id, (view) => view.roundsDone >= round || ended.includes(view.state));
+      };
+      await during(1);
+      await fleet.crash('coordinator');
+      await during(3);
+      await fleet.crash('bdl client');
+      await during(5);
+      await fleet.crash('abq connector');
+      const end = await client.follow(id, (view) => ended.includes(view.state));
+
+      expect(end.state, end.reason ?? '').toBe('completed');
+      expect(end.roundsDone).toBe(plan.rounds);
+      for (const { name, agreementId } of agreements) {
+        const account = await operatorOf(home(space, name)).account(agreementId);
+        const keys = account.entries.map((entry) => entry.key).sort();
+        expect(keys, name).toEqual(
+          Array.from({ length: plan.rounds }, (_, index) => `train/${id}/${index + 1}`).sort(),
+        );
+        expect(new Set(account.entries.map((entry) => entry.state)), name).toEqual(new Set(['committed']));
+        expect(account.spent.epsilon).toBeCloseTo(need, 9);
+      }
+    },
+  );
+
+  test(
+    "an organisation's folder holds its own rows and those received under contract, the coordinator's none, nor its traffic",
+    { timeout: 120_000 },
+    async () => {
+      const [seller, buyer] = [home(space, 'bdl'), home(space, 'abq')];
+      const agreement = await negotiate(
+        operatorOf(buyer),
+        {
+          counterPartyAddress: seller.addresses.protocolUrl,
+          datasetId: (await operatorOf(seller).assets())[0]!.id,
+          contractDefinitionId: 'rows-of-march',
+        },
+        narrator,
+      );
+      await using peer = createPeerClient(await identityOf(buyer));
+      const transfer = await startPull(operatorOf(buyer), agreement.id);
+      const received = await receive(
+        await pull(peer, transfer, { purpose: planDraft('00'.repeat(32), true).purpose }),
+        buyer.received,
+        () => {},
+      );
+
+      const rows = await Promise.all(airports.map(({ name }) => indexRows(name, home(space, name).flights)));
+      const bdl = rows.find(({ owner }) => owner === 'bdl')!;
+      // The search finds what is there: without this, finding nothing elsewhere would prove nothing.
+      expect(countRows(await readFile(received.file), bdl)).toBeGreaterThanOrEqual(received.rows / 2);
+
+      for (const { name, airport } of airports) {
+        expect(await originsIn(home(space, name).flights), name).toEqual([airport]);
+        for await (const { path, content } of filesBelow(home(space, name).folder)) {
+          if (path === home(space, name).flights) continue;
+          if (path === received.file) continue;
+          for (const index of rows) expect(countRows(content, index), `${index.owner}'s rows in ${path}`).toBe(0);
+        }
+      }
+      for await (const { path, content } of filesBelow(home(space, coordinator.name).folder))
+        for (const index of rows) expect(countRows(content, index), `${index.owner}'s rows in ${path}`).toBe(0);
+      for (const name of ['coordinator', 'coordinator connector']) {
+        const content = await readFile(traffic(name));
+        expect(content.length, `recorded traffic of ${name}`).toBeGreaterThan(10_000);
+        for (const index of rows) expect(countRows(content, index), `${index.owner}'s rows sent to ${name}`).toBe(0);
+      }
+    },
+  );
+});
+
+async function originsIn(parquet: string): Promise<unknown[]> {
+  const instance = await DuckDBInstance.create(':memory:');
+  const connection = await instance.connect();
+  const reader = await connection.runAndReadAll('SELECT DISTINCT origin FROM read_parquet($1)', [parquet]);
+  const origins = reader.getRows().map(([origin]) => origin);
+  connection.closeSync();
+  instance.closeSync();
+  return origins;
+}
