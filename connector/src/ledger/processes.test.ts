@@ -1,0 +1,133 @@
+import { spawn, type ChildProcessWithoutNullStreams } from 'node:child_process';
+import { once } from 'node:events';
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { createInterface } from 'node:readline';
+import { afterEach, beforeEach, expect, test } from 'vitest';
+import type { SignedAgreement } from '../management/model.ts';
+import { openDatabase } from '../store/database.ts';
+import { migrations } from '../store/migrations/index.ts';
+import { createUsageControl } from './usage-control.ts';
+
+const LIMIT = 30;
+const agreement: SignedAgreement = {
+  id: 'urn:agreement:1',
+  role: 'provider',
+  assigner: 'did:web:bdl.example',
+  assignee: 'did:web:pvd.example',
+  target: 'urn:flights',
+  agreement: {
+    '@type': 'Agreement',
+    '@id': 'urn:agreement:1',
+    assigner: 'did:web:bdl.example',
+    assignee: 'did:web:pvd.example',
+    target: 'urn:flights',
+    permission: [
+      { action: 'use', constraint: [{ leftOperand: 'count', operator: 'lteq', rightOperand: String(LIMIT) }] },
+    ],
+  },
+  signatures: {},
+  finalized: true,
+  negotiationId: 'urn:negotiation:1',
+  counterPartyId: 'did:web:pvd.example',
+  counterPartyAddress: 'https://pvd.example',
+  createdAt: '2026-01-01T00:00:00Z',
+};
+
+/** The start of a second program over the same file: `usage`, and a line on its standard input to begin. */
+const preamble = (path: string): string => `
+  import { once } from 'node:events';
+  import { writeSync } from 'node:fs';
+  import { openDatabase } from ${JSON.stringify(new URL('../store/database.ts', import.meta.url).href)};
+  import { migrations } from ${JSON.stringify(new URL('../store/migrations/index.ts', import.meta.url).href)};
+  import { createUsageControl } from ${JSON.stringify(new URL('./usage-control.ts', import.meta.url).href)};
+  const agreement = ${JSON.stringify(agreement)};
+  const usage = createUsageControl({
+    database: openDatabase(${JSON.stringify(path)}, migrations),
+    agreements: { get: () => agreement },
+    clock: () => new Date(),
+  });
+  const print = (line) => writeSync(1, line + '\\n');
+  print('ready');
+  await once(process.stdin, 'data');
+`;
+
+function start(path: string, program: string): { child: ChildProcessWithoutNullStreams; lines: AsyncIterator<string> } {
+  const child = spawn(process.execPath, ['--no-warnings', '--input-type=module', '-e', preamble(path) + program]);
+  child.stderr.pipe(process.stderr);
+  return { child, lines: createInterface(child.stdout)[Symbol.asyncIterator]() };
+}
+
+async function rest(lines: AsyncIterator<string>): Promise<string[]> {
+  const all: string[] = [];
+  for (let next = await lines.next(); !next.done; next = await lines.next()) all.push(next.value);
+  return all;
+}
+
+let folder: string;
+let path: string;
+beforeEach(() => {
+  folder = mkdtempSync(join(tmpdir(), 'foedus-ledger-'));
+  path = join(folder, 'connector.db');
+  openDatabase(path, migrations).close();
+});
+afterEach(() => rmSync(folder, { recursive: true }));
+
+const here = () => {
+  const database = openDatabase(path, migrations);
+  const usage = createUsageControl({ database, agreements: { get: () => agreement }, clock: () => new Date() });
+  return { database, usage };
+};
+
+test('two processes that spend at the same time get exactly what the agreement grants', async () => {
+  const program = (name: string) => `
+    for (let i = 0; i < ${LIMIT}; i++) {
+      try {
+        usage.commit(usage.reserve({ agreementId: agreement.id, key: '${name}/' + i, request: { action: 'use' } }).entry.id);
+        print('permitted');
+      } catch (error) {
+        print(error.code ?? String(error));
+      }
+    }
+    process.exit(0);
+  `;
+  const programs = ['a', 'b'].map((name) => start(path, program(name)));
+  await Promise.all(programs.map(({ lines }) => lines.next()));
+  for (const { child } of programs) child.stdin.write('go\n');
+  const outcomes = (await Promise.all(programs.map(({ lines }) => rest(lines)))).flat();
+  expect(outcomes.filter((outcome) => outcome === 'permitted')).toHaveLength(LIMIT);
+  expect(outcomes.filter((outcome) => outcome === 'budget-exhausted')).toHaveLength(LIMIT);
+  const { database, usage } = here();
+  expect(usage.account(agreement.id).spent.uses).toBe(LIMIT);
+  database.close();
+});
+
+test('a process killed between reserve and commit leaves the use charged, under the same key', async () => {
+  const program = `
+    for (let i = 0; ; i++) {
+      const { entry } = usage.reserve({ agreementId: agreement.id, key: String(i), request: { action: 'use' } });
+      print(entry.id);
+      if (i === 5) await new Promise(() => setInterval(() => {}, 1000));
+      usage.commit(entry.id);
+    }
+  `;
+  const { child, lines } = start(path, program);
+  await lines.next();
+  child.stdin.write('go\n');
+  const ids: (string | undefined)[] = [];
+  while (ids.length < 6) ids.push((await lines.next()).value as string);
+  child.kill('SIGKILL');
+  await once(child, 'exit');
+
+  const { database, usage } = here();
+  const { spent, entries } = usage.account(agreement.id);
+  expect(spent.uses).toBe(6);
+  expect(entries.map(({ id }) => id)).toEqual(ids);
+  expect(entries.map(({ state }) => state)).toEqual([...Array<string>(5).fill('committed'), 'reserved']);
+  const found = usage.reserve({ agreementId: agreement.id, key: '5', request: { action: 'use' } });
+  expect(found.entry.id).toBe(ids[5]);
+  usage.commit(found.entry.id);
+  expect(usage.account(agreement.id).spent.uses).toBe(6);
+  database.close();
+});
