@@ -1,0 +1,59 @@
+/** Reading the bodies of uploads from senders that may stall, lie or go away. */
+import { FoedusError } from '@foedus/connector/errors';
+
+/**
+ * The chunks of `body`. Ends the stream when it is left early.
+ *
+ * @param idleMs the longest silence between two chunks
+ * @throws FoedusError `bad-request` when the sender is silent for too long or goes away; the signal's reason
+ */
+export async function* chunksOf(
+  body: ReadableStream<Uint8Array> | null,
+  idleMs: number,
+  signal: AbortSignal,
+): AsyncGenerator<Uint8Array, void, undefined> {
+  if (body === null) return;
+  const reader = body.getReader();
+  const { promise: stopped, reject: stop } = Promise.withResolvers<never>();
+  stopped.catch(() => undefined);
+  const onAbort = (): void => stop(signal.reason);
+  signal.addEventListener('abort', onAbort, { once: true });
+  try {
+    for (;;) {
+      signal.throwIfAborted();
+      const silence = setTimeout(
+        () => stop(new FoedusError('bad-request', `No byte came for ${idleMs / 1000} seconds. Upload again.`)),
+        idleMs,
+      );
+      try {
+        const next = await Promise.race([reader.read().catch(cutOff), stopped]);
+        if (next.done) return;
+        yield next.value;
+      } finally {
+        clearTimeout(silence);
+      }
+    }
+  } finally {
+    signal.removeEventListener('abort', onAbort);
+    // Not awaited: a sender that is stuck must not hold a staging buffer.
+    void reader.cancel().catch(() => undefined);
+  }
+}
+
+/** Reads and forgets what a client is still sending, so that it gets the answer instead of a broken connection. */
+export async function discard(
+  body: ReadableStream<Uint8Array> | null,
+  maxBytes: number,
+  idleMs: number,
+  signal: AbortSignal,
+): Promise<void> {
+  let bytes = 0;
+  for await (const chunk of chunksOf(body, idleMs, signal)) {
+    bytes += chunk.length;
+    if (bytes > maxBytes) return;
+  }
+}
+
+function cutOff(cause: unknown): never {
+  throw new FoedusError('bad-request', 'The upload was cut off. Send it again.', { cause });
+}

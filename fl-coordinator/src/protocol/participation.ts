@@ -1,0 +1,248 @@
+/**
+ * What a participant can do in a session, apart from HTTP. The caller is always the participant of the verified
+ * certificate. A session that it does not belong to does not exist for it.
+ */
+import { FoedusError } from '@foedus/connector/errors';
+import type { Identity } from '@foedus/connector/identity';
+import {
+  type ClientPhase,
+  type Enrolment,
+  type EnrolmentClaims,
+  type Evaluation,
+  type Refusal,
+  type SessionDescription,
+  type Task,
+  encodeUpdate,
+} from '@foedus/fl-core';
+import type { CoordinatorEvents } from '../events.ts';
+import type { ChangeFeed } from '../session/change-feed.ts';
+import type { Presence } from '../session/presence.ts';
+import type { Rounds } from '../session/rounds.ts';
+import { restingStates } from '../session/session-machine.ts';
+import { taskOf } from '../session/task.ts';
+import type { Transfers } from '../session/transfers.ts';
+import type { ModelRegistry } from '../store/model-registry.ts';
+import type { ParticipantRecord, SessionRecord } from '../store/records.ts';
+import type { SessionStore } from '../store/session-store.ts';
+
+/** How far a client's clock may be off. */
+const CLOCK_TOLERANCE_MS = 3_600_000;
+
+export interface ParticipationOptions {
+  readonly store: SessionStore;
+  readonly models: ModelRegistry;
+  readonly identity: Identity;
+  readonly rounds: Rounds;
+  readonly transfers: Pick<Transfers, 'check'>;
+  readonly presence: Presence;
+  readonly changes: ChangeFeed;
+  readonly events: CoordinatorEvents;
+  readonly now: () => Date;
+}
+
+export interface Member {
+  readonly session: SessionRecord;
+  readonly participant: ParticipantRecord;
+}
+
+export type Participation = ReturnType<typeof createParticipation>;
+
+export function createParticipation(options: ParticipationOptions) {
+  const { store, models, identity, rounds, transfers, presence, changes, events, now } = options;
+  /** The encoded model that is being downloaded by everybody, by session. */
+  const encoded = new Map<string, { readonly round: number; readonly bytes: Uint8Array<ArrayBuffer> }>();
+
+  /** @throws FoedusError `not-found` for strangers, and as long as the session is only planned */
+  const member = (sessionId: string, caller: string): Member => {
+    const session = store.session(sessionId);
+    const participant = session && store.participant(sessionId, caller);
+    if (session === undefined || participant === undefined || session.state === 'planned') {
+      throw new FoedusError('not-found', `There is no session ${sessionId} that ${caller} takes part in.`);
+    }
+    return { session, participant };
+  };
+
+  const isResting = ({ state }: SessionRecord): boolean => restingStates.has(state);
+
+  /** @throws FoedusError `not-enrolled` @returns the member; one that was away is back by calling */
+  const enrolled = (sessionId: string, caller: string): Member => {
+    const found = member(sessionId, caller);
+    const { status, note } = found.participant;
+    if (isResting(found.session)) return found;
+    if (status === 'invited' || status === 'departed') {
+      const why = note === null ? '' : ` (${note})`;
+      throw new FoedusError('not-enrolled', `${caller} is not enrolled in session ${sessionId}${why}. Enrol first.`);
+    }
+    if (status !== 'away') return found;
+    store.transaction(() => {
+      store.updateParticipant(sessionId, caller, { status: 'enrolled', note: null });
+      rounds.join(sessionId, caller);
+    });
+    events.participantChanged(sessionId, caller, 'enrolled', null);
+    rounds.settle(sessionId);
+    return member(sessionId, caller);
+  };
+
+  const currentTask = (session: SessionRecord): Task => {
+    const round = store.lastRound(session.id);
+    const modelHash = models.newest(session.id)?.hash ?? session.initialHash;
+    const here = new Set(
+      store.participants(session.id).flatMap((one) => (one.status === 'enrolled' ? [one.participantId] : [])),
+    );
+    const contributions = round === undefined ? [] : store.contributions(session.id, round.round);
+    const cohort = contributions.filter(
+      ({ participantId, status }) => status === 'received' || here.has(participantId),
+    );
+    return taskOf(session, round, modelHash, cohort.length);
+  };
+
+  const roundOver = (round: number): FoedusError =>
+    new FoedusError(
+      'round-over',
+      `Round ${round} is not open any more. Drop what it was for and ask for the next task.`,
+    );
+
+  /** @throws FoedusError `round-over` unless this round is in `phase` */
+  const requireRound = ({ session }: Member, round: number, phase: 'training' | 'evaluating'): void => {
+    const last = store.lastRound(session.id);
+    if (isResting(session) || last?.round !== round || last.phase !== phase) throw roundOver(round);
+  };
+  const ownContribution = (sessionId: string, round: number, caller: string) =>
+    store.contributions(sessionId, round).find(({ participantId }) => participantId === caller);
+
+  return {
+    member,
+
+    describe(sessionId: string, caller: string): SessionDescription {
+      const { session, participant } = member(sessionId, caller);
+      const { plan, planHash, initialHash } = session;
+      return { plan, planHash, modelHash: initialHash, agreementId: participant.agreementId };
+    },
+
+    /** @throws FoedusError `not-permitted`, `bad-signature`, `conflict` (transfer not started), `unavailable` */
+    async enrol(sessionId: string, caller: string, { claims, jws }: Enrolment): Promise<void> {
+      const { session, participant } = member(sessionId, caller);
+      const expected: Partial<EnrolmentClaims> = {
+        sessionId: session.id,
+        planHash: session.planHash,
+        modelHash: session.initialHash,
+        participantId: caller,
+        coordinator: identity.participantId,
+        agreementId: participant.agreementId,
+      };
+      for (const [claim, value] of Object.entries(expected)) {
+        const stated = claims[claim as keyof EnrolmentClaims];
+        if (stated !== value) {
+          throw new FoedusError('not-permitted', `The enrolment's ${claim} is ${stated}, but ${value} was expected.`);
+        }
+      }
+      if (Math.abs(now().getTime() - Date.parse(claims.issuedAt)) > CLOCK_TOLERANCE_MS) {
+        throw new FoedusError('not-permitted', 'The enrolment was issued at another time. Set both clocks right.');
+      }
+      await identity.verify(jws, claims, caller);
+      if (isResting(session)) return;
+      await transfers.check(participant, claims);
+      if (isResting(member(sessionId, caller).session)) return;
+      store.transaction(() => {
+        store.updateParticipant(sessionId, caller, {
+          status: 'enrolled',
+          note: null,
+          lastSeenAt: now().toISOString(),
+          enrolment: JSON.stringify({ claims, jws }),
+        });
+        rounds.join(sessionId, caller);
+      });
+      events.participantChanged(sessionId, caller, 'enrolled', null);
+      rounds.settle(sessionId);
+    },
+
+    /** @returns the task, or null when it is still number `after` after `waitMs` */
+    async nextTask(
+      sessionId: string,
+      caller: string,
+      after: number,
+      waitMs: number,
+      signal: AbortSignal,
+    ): Promise<Task | null> {
+      const until = performance.now() + waitMs;
+      for (;;) {
+        const { session } = enrolled(sessionId, caller);
+        // Not "greater": a coordinator that was restored from a backup counts from an earlier number.
+        if (session.seq !== after) return currentTask(session);
+        const rest = until - performance.now();
+        if (rest <= 0 || signal.aborted) return null;
+        await changes.next(sessionId, rest, signal);
+      }
+    },
+
+    /** @returns the encoded parameters after `round` rounds; rounds without output change nothing */
+    model(sessionId: string, caller: string, round: number): Uint8Array<ArrayBuffer> {
+      const { session } = enrolled(sessionId, caller);
+      const newest = models.newest(sessionId)?.round ?? 0;
+      const wanted = Math.min(round, newest);
+      const cached = encoded.get(sessionId);
+      if (cached?.round === wanted) return cached.bytes;
+      const model = models.read(sessionId, wanted);
+      if (model === undefined) {
+        throw new FoedusError('gone', `The parameters after round ${round} are not kept any more. Ask for the newest.`);
+      }
+      const header = { sessionId, planHash: session.planHash, round: wanted, kind: 'model' } as const;
+      const bytes = encodeUpdate(header, model.parameters);
+      if (wanted === newest) {
+        // One model at a time is enough: a session in which nobody asks any more gives its place to another.
+        encoded.clear();
+        encoded.set(sessionId, { round: wanted, bytes });
+      }
+      return bytes;
+    },
+
+    /** @returns whether the update is already in. @throws FoedusError `round-over`, `not-enrolled` */
+    admitUpdate(sessionId: string, caller: string, round: number): 'welcome' | 'received' {
+      const found = enrolled(sessionId, caller);
+      requireRound(found, round, 'training');
+      return ownContribution(sessionId, round, caller)?.status === 'received' ? 'received' : 'welcome';
+    },
+
+    refuse(sessionId: string, caller: string, round: number, { reason }: Refusal): void {
+      requireRound(enrolled(sessionId, caller), round, 'training');
+      if (ownContribution(sessionId, round, caller)?.status === 'received') {
+        throw new FoedusError('conflict', `The update of round ${round} is already part of the sum.`);
+      }
+      store.transaction(() => {
+        store.updateContribution(sessionId, round, caller, { status: 'refused', reason });
+        store.updateParticipant(sessionId, caller, { status: 'refused', note: reason });
+      });
+      events.updateRefused(sessionId, round, caller, reason);
+      rounds.settle(sessionId);
+    },
+
+    /** @throws FoedusError `bad-request` for a value that is no AUC or log loss */
+    evaluate(sessionId: string, caller: string, round: number, { metrics }: Evaluation): void {
+      const found = enrolled(sessionId, caller);
+      requireRound(found, round, 'evaluating');
+      const { auc, logLoss } = metrics;
+      if ((auc !== undefined && (auc < 0 || auc > 1)) || (logLoss !== undefined && logLoss < 0)) {
+        throw new FoedusError('bad-request', 'AUC lies between 0 and 1, and log loss is not negative.');
+      }
+      const asked = new Set(found.session.plan.evaluation.metrics);
+      store.updateContribution(sessionId, round, caller, {
+        evaluated: true,
+        auc: asked.has('auc') ? (auc ?? null) : null,
+        logLoss: asked.has('logLoss') ? (logLoss ?? null) : null,
+      });
+      rounds.settle(sessionId);
+    },
+
+    phase(sessionId: string, caller: string, { phase }: ClientPhase): void {
+      enrolled(sessionId, caller);
+      presence.setPhase(sessionId, caller, phase);
+      changes.publish(sessionId);
+    },
+
+    depart(sessionId: string, caller: string, { reason }: Refusal): void {
+      const { session, participant } = member(sessionId, caller);
+      if (isResting(session) || participant.status === 'departed') return;
+      rounds.depart(sessionId, caller, reason);
+    },
+  };
+}

@@ -1,0 +1,365 @@
+/**
+ * Moves sessions forward. Everything is level-triggered: whatever happened is written to the store first, then `settle`
+ * looks at what is stored and does what follows from it, until nothing more does. So a restart needs no special path.
+ */
+import type { UpdateHeader } from '@foedus/fl-core';
+import type { CoordinatorEvents } from '../events.ts';
+import type { ModelRegistry } from '../store/model-registry.ts';
+import type { RoundRecord, SessionRecord } from '../store/records.ts';
+import { type SessionStore, waitingContribution } from '../store/session-store.ts';
+import { type RunningSum, createRunningSum } from '../strategy/aggregate.ts';
+import { strategyOf } from '../strategy/strategy.ts';
+import type { ChangeFeed } from './change-feed.ts';
+import { type MetricMeans, bestOf, earlyStopReason } from './early-stop.ts';
+import { type Member, type RoundEvent, evaluationIsComplete, nextPhase, trainingVerdict } from './round-machine.ts';
+import { type SessionEvent, recruitingVerdict, transition } from './session-machine.ts';
+import { durationsAt, meansOf } from './session-view.ts';
+
+/** Node's longest timer, in milliseconds. */
+const LONGEST_TIMER = 2_147_483_647;
+
+export interface RoundsOptions {
+  readonly store: SessionStore;
+  readonly models: ModelRegistry;
+  readonly changes: ChangeFeed;
+  readonly events: CoordinatorEvents;
+  readonly now: () => Date;
+  /** A session has come to rest: its transfers should end. */
+  readonly onRest: (sessionId: string) => void;
+}
+
+export interface Rounds extends Disposable {
+  /** Does what follows from what is stored, arms the timer for the next deadline, tells whoever watches. */
+  settle(sessionId: string): void;
+  /** Moves the session by an event and settles it. @throws FoedusError `conflict` when the table does not allow it */
+  apply(sessionId: string, event: SessionEvent, reason?: string | null): void;
+  /** After a restart: sums are lost, so an unfinished round begins again. */
+  recover(sessionId: string): void;
+  /** A participant that has enrolled (again) joins the round that is in training. */
+  join(sessionId: string, participantId: string): void;
+  /** A participant has left, or its contract does not allow it to go on. */
+  depart(sessionId: string, participantId: string, reason: string): void;
+  /** Adds an update to the sum. The caller has checked that it is welcome. */
+  receive(
+    sessionId: string,
+    round: number,
+    participantId: string,
+    update: { readonly header: UpdateHeader; readonly values: Float32Array; readonly bytes: number },
+  ): void;
+}
+
+export function createRounds(options: RoundsOptions): Rounds {
+  const { store, models, changes, events, now, onRest } = options;
+  const sums = new Map<string, { readonly round: number; readonly sum: RunningSum }>();
+  const timers = new Map<string, NodeJS.Timeout>();
+  let disposed = false;
+
+  const move = (session: SessionRecord, event: SessionEvent, reason: string | null): void => {
+    const state = transition(session.state, event);
+    store.updateSession(session.id, { state, reason, seq: session.seq + 1 });
+    if (state !== session.state) events.sessionChanged(session.id, state, reason);
+  };
+
+  const enterPhase = (sessionId: string, round: RoundRecord, event: RoundEvent, reason: string | null = null): void => {
+    const at = now();
+    const phase = nextPhase(round.phase, event);
+    const ended = phase === 'done' || phase === 'abandoned';
+    store.putRound(sessionId, {
+      ...round,
+      phase,
+      durations: durationsAt(round, at),
+      phaseSince: ended ? null : at.toISOString(),
+      endedAt: ended ? at.toISOString() : null,
+      reason,
+    });
+    events.roundPhase(sessionId, round.round, phase, reason);
+  };
+
+  const membersOf = (sessionId: string, round: number): (Member & { evaluated: boolean })[] => {
+    const participants = new Map(store.participants(sessionId).map((one) => [one.participantId, one]));
+    return store.contributions(sessionId, round).flatMap((contribution) => {
+      const participant = participants.get(contribution.participantId);
+      if (participant === undefined) return [];
+      const { participantId, evaluated, reason } = contribution;
+      return [{ participantId, status: participant.status, contribution: contribution.status, reason, evaluated }];
+    });
+  };
+
+  const overSince = (since: string | null, seconds: number): boolean =>
+    since !== null && now().getTime() >= Date.parse(since) + seconds * 1000;
+
+  const startRound = (session: SessionRecord): void => {
+    const round = (store.lastRound(session.id)?.round ?? 0) + 1;
+    const at = now().toISOString();
+    store.transaction(() => {
+      store.putRound(session.id, {
+        round,
+        phase: 'training',
+        phaseSince: at,
+        startedAt: at,
+        endedAt: null,
+        durations: {},
+        reason: null,
+      });
+      for (const { participantId, status } of store.participants(session.id)) {
+        if (status === 'departed') continue;
+        // Who refused one round is asked again for the next: a reason such as the time of day may have passed.
+        if (status === 'refused')
+          store.updateParticipant(session.id, participantId, { status: 'enrolled', note: null });
+        store.insertContribution(session.id, waitingContribution(round, participantId));
+      }
+      store.updateSession(session.id, { seq: session.seq + 1, reason: null });
+    });
+    sums.set(session.id, { round, sum: createRunningSum(session.parameters) });
+    events.roundPhase(session.id, round, 'training');
+  };
+
+  /** A round below the minimum cohort has no output, and the session ends. */
+  const abandon = (session: SessionRecord, round: RoundRecord, reason: string): void => {
+    sums.delete(session.id);
+    store.transaction(() => {
+      enterPhase(session.id, round, 'abandon', reason);
+      // What was planned is done; only what was asked for on top of it is not.
+      move(session, session.roundsDone >= session.plan.rounds ? 'complete' : 'fail', reason);
+    });
+  };
+
+  const close = (session: SessionRecord, round: RoundRecord): void => {
+    store.transaction(() => {
+      for (const one of store.contributions(session.id, round.round)) {
+        if (one.status !== 'waiting') continue;
+        const reason = 'No update before the round closed.';
+        store.updateContribution(session.id, round.round, one.participantId, { status: 'missed', reason });
+      }
+      enterPhase(session.id, round, 'close');
+    });
+    // Whoever watches sees the phase before the arithmetic keeps the process busy.
+    setImmediate(() => {
+      if (!disposed) aggregate(session.id, round.round);
+    });
+  };
+
+  const aggregate = (sessionId: string, number: number): void => {
+    const session = store.session(sessionId);
+    const round = store.lastRound(sessionId);
+    const of = sums.get(sessionId);
+    const base = models.newest(sessionId);
+    const model = base && models.read(sessionId, base.round);
+    // A stop may have come in between.
+    if (!session || !model || round?.round !== number || round.phase !== 'aggregating' || of?.round !== number) return;
+    const next = strategyOf(session.plan.strategy)(model, of.sum);
+    sums.delete(sessionId);
+    if (!next.parameters.every((value) => Number.isFinite(value))) {
+      const reason = `Round ${number}: the new parameters are not finite numbers. Plan a session with smaller learning rates.`;
+      abandon(session, round, reason);
+    } else {
+      store.transaction(() => {
+        models.put(sessionId, number, next);
+        store.updateSession(sessionId, { roundsDone: session.roundsDone + 1, seq: session.seq + 1 });
+        enterPhase(sessionId, round, session.plan.evaluation.metrics.length > 0 ? 'evaluate' : 'finish');
+        prune(session, number);
+      });
+    }
+    settle(sessionId);
+  };
+
+  const history = (sessionId: string): { readonly round: number; readonly means: MetricMeans }[] => {
+    const byRound = Map.groupBy(store.contributions(sessionId), ({ round }) => round);
+    const finished = store.rounds(sessionId).filter(({ phase }) => phase === 'done' || phase === 'evaluating');
+    return finished.map(({ round }) => ({ round, means: meansOf(byRound.get(round) ?? []) }));
+  };
+
+  const prune = (session: SessionRecord, newest: number): void => {
+    const rounds = history(session.id);
+    const best = bestOf(
+      rounds.map(({ means }) => means),
+      session.plan.earlyStop?.metric ?? null,
+    );
+    models.keepOnly(session.id, newest, best === null ? newest : (rounds[best]?.round ?? newest));
+  };
+
+  const finishEvaluation = (session: SessionRecord, round: RoundRecord): void => {
+    store.transaction(() => {
+      enterPhase(session.id, round, 'finish');
+      prune(session, round.round);
+    });
+  };
+
+  /** @returns whether something changed */
+  const advanceRound = (session: SessionRecord): boolean => {
+    const { plan } = session;
+    const round = store.lastRound(session.id);
+    if (round === undefined || round.phase === 'done' || round.phase === 'abandoned') {
+      const early = session.extended
+        ? null
+        : earlyStopReason(
+            history(session.id).map(({ means }) => means),
+            plan.earlyStop,
+          );
+      if (early !== null) move(session, 'complete', early);
+      else if (session.roundsDone >= session.roundsTarget) {
+        move(session, 'complete', `All ${session.roundsDone} rounds are done.`);
+      } else startRound(session);
+      return true;
+    }
+    const members = membersOf(session.id, round.round);
+    const isOver = overSince(round.phaseSince, plan.roundTimeoutSeconds);
+    if (round.phase === 'training') {
+      const timeout = { isOver, seconds: plan.roundTimeoutSeconds };
+      const verdict = trainingVerdict(round.round, members, plan.minimumCohort, timeout);
+      if (verdict.kind === 'close') close(session, round);
+      if (verdict.kind === 'abandon') abandon(session, round, verdict.reason);
+      return verdict.kind === 'abandon';
+    }
+    if (round.phase === 'evaluating' && evaluationIsComplete(members, isOver)) {
+      finishEvaluation(session, round);
+      return true;
+    }
+    return false;
+  };
+
+  const advance = (session: SessionRecord): boolean => {
+    if (session.state === 'running') return advanceRound(session);
+    if (session.state !== 'recruiting') return false;
+    const { minimumCohort, roundTimeoutSeconds } = session.plan;
+    const isOver = overSince(session.recruitingSince, roundTimeoutSeconds);
+    const verdict = recruitingVerdict(store.participants(session.id), minimumCohort, isOver);
+    if (verdict.kind === 'run') move(session, 'recruited', null);
+    else if (verdict.kind === 'fail') move(session, 'fail', verdict.reason);
+    else if (session.reason !== verdict.reason) store.updateSession(session.id, { reason: verdict.reason });
+    return verdict.kind !== 'wait';
+  };
+
+  const armTimer = (session: SessionRecord): void => {
+    clearTimeout(timers.get(session.id));
+    timers.delete(session.id);
+    const since = session.state === 'recruiting' ? session.recruitingSince : runningSince(session);
+    if (since === null || disposed) return;
+    const wait = Date.parse(since) + session.plan.roundTimeoutSeconds * 1000 - now().getTime();
+    // A deadline that has passed has had its effect; what the session waits for now is an event.
+    if (wait <= 0) return;
+    const timer = setTimeout(() => settle(session.id), Math.min(Math.ceil(wait), LONGEST_TIMER));
+    timers.set(session.id, timer.unref());
+  };
+
+  const runningSince = (session: SessionRecord): string | null =>
+    session.state === 'running' ? (store.lastRound(session.id)?.phaseSince ?? null) : null;
+
+  const settle = (sessionId: string): void => {
+    if (disposed) return;
+    let session = store.session(sessionId);
+    const before = session?.state;
+    while (session !== undefined && advance(session)) session = store.session(sessionId);
+    if (session === undefined) return;
+    armTimer(session);
+    if (session.state !== before && ['completed', 'failed', 'stopped'].includes(session.state)) onRest(sessionId);
+    changes.publish(sessionId);
+  };
+
+  /** A pause halts the clock of the phase; going on starts it anew. */
+  const haltClock = (session: SessionRecord, event: SessionEvent): void => {
+    const round = store.lastRound(session.id);
+    if (round === undefined || round.endedAt !== null) return;
+    if (event === 'pause') {
+      store.putRound(session.id, { ...round, durations: durationsAt(round, now()), phaseSince: null });
+    } else if (event === 'resume') store.putRound(session.id, { ...round, phaseSince: now().toISOString() });
+    else if (event === 'stop' || event === 'fail') {
+      sums.delete(session.id);
+      if (round.phase === 'evaluating') enterPhase(session.id, round, 'finish');
+      else enterPhase(session.id, round, 'abandon', 'The session was stopped.');
+    }
+  };
+
+  const apply: Rounds['apply'] = (sessionId, event, reason = null) => {
+    const session = store.session(sessionId);
+    if (session === undefined) return;
+    transition(session.state, event);
+    store.transaction(() => {
+      haltClock(session, event);
+      move(session, event, reason);
+    });
+    const state = store.session(sessionId)?.state;
+    if (state === 'stopped' || state === 'failed') onRest(sessionId);
+    settle(sessionId);
+  };
+
+  return {
+    settle,
+    apply,
+    recover(sessionId) {
+      const session = store.session(sessionId);
+      const round = store.lastRound(sessionId);
+      if (session === undefined) return;
+      store.transaction(() => {
+        store.updateSession(sessionId, { seq: session.seq + 1 });
+        if (round === undefined || round.endedAt !== null) return;
+        if (round.phase !== 'evaluating') {
+          const departed = new Set(
+            store.participants(sessionId).flatMap((one) => (one.status === 'departed' ? [one.participantId] : [])),
+          );
+          for (const { participantId, status } of store.contributions(sessionId, round.round)) {
+            if (status === 'refused' || departed.has(participantId)) continue;
+            const { status: waiting, reason, bytes, trainingSeconds } = waitingContribution(round.round, participantId);
+            const again = { status: waiting, reason, bytes, trainingSeconds };
+            store.updateContribution(sessionId, round.round, participantId, again);
+          }
+          sums.set(sessionId, { round: round.round, sum: createRunningSum(session.parameters) });
+        }
+        const durations = round.phase === 'evaluating' ? round.durations : {};
+        enterPhase(sessionId, { ...round, durations, phaseSince: null }, 'restart');
+        if (session.state === 'paused') {
+          const again = store.lastRound(sessionId);
+          if (again !== undefined) store.putRound(sessionId, { ...again, phaseSince: null });
+        }
+      });
+      settle(sessionId);
+    },
+    join(sessionId, participantId) {
+      const round = store.lastRound(sessionId);
+      if (round?.phase !== 'training') return;
+      const own = store.contributions(sessionId, round.round).find((one) => one.participantId === participantId);
+      if (own === undefined) store.insertContribution(sessionId, waitingContribution(round.round, participantId));
+      else if (own.status !== 'received') {
+        store.updateContribution(sessionId, round.round, participantId, { status: 'waiting', reason: null });
+      }
+    },
+    depart(sessionId, participantId, reason) {
+      const round = store.lastRound(sessionId);
+      store.transaction(() => {
+        store.updateParticipant(sessionId, participantId, { status: 'departed', note: reason });
+        if (round?.phase !== 'training') return;
+        const own = store.contributions(sessionId, round.round).find((one) => one.participantId === participantId);
+        if (own?.status === 'waiting') {
+          store.updateContribution(sessionId, round.round, participantId, { status: 'missed', reason });
+        }
+      });
+      events.participantChanged(sessionId, participantId, 'departed', reason);
+      settle(sessionId);
+    },
+    receive(sessionId, round, participantId, { header, values, bytes }) {
+      const of = sums.get(sessionId);
+      if (of?.round !== round) throw new Error(`round ${round} has no sum`);
+      of.sum.add(values);
+      store.transaction(() => {
+        store.updateContribution(sessionId, round, participantId, {
+          status: 'received',
+          reason: null,
+          trainingSeconds: header.trainingSeconds ?? null,
+          bytes,
+        });
+        store.updateParticipant(sessionId, participantId, {
+          status: 'enrolled',
+          note: null,
+          ...(header.privacy === undefined ? {} : { privacy: header.privacy }),
+        });
+      });
+      events.updateReceived(sessionId, round, participantId, bytes);
+      settle(sessionId);
+    },
+    [Symbol.dispose]() {
+      disposed = true;
+      for (const timer of timers.values()) clearTimeout(timer);
+      timers.clear();
+    },
+  };
+}

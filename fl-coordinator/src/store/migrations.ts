@@ -1,0 +1,83 @@
+import type { Migration } from '@foedus/connector/store';
+
+/** Once released, a migration never changes: a correction is a new one. Times are ISO 8601 in UTC. */
+export const migrations: readonly Migration[] = [
+  {
+    version: 1,
+    name: 'sessions, participants, rounds, contributions, models, logins',
+    sql: `
+      CREATE TABLE sessions (
+        id TEXT PRIMARY KEY,
+        plan TEXT NOT NULL,
+        plan_hash TEXT NOT NULL,
+        initial_hash TEXT NOT NULL,
+        parameters INTEGER NOT NULL,
+        state TEXT NOT NULL,
+        reason TEXT,
+        seq INTEGER NOT NULL,
+        rounds_target INTEGER NOT NULL,
+        rounds_done INTEGER NOT NULL,
+        extended INTEGER NOT NULL DEFAULT 0,
+        recruiting_since TEXT,
+        created_at TEXT NOT NULL,
+        updated_at TEXT NOT NULL
+      ) STRICT;
+
+      CREATE TABLE participants (
+        session_id TEXT NOT NULL REFERENCES sessions (id),
+        participant_id TEXT NOT NULL,
+        agreement_id TEXT NOT NULL,
+        transfer_id TEXT,
+        transfer_open INTEGER NOT NULL DEFAULT 0,
+        status TEXT NOT NULL,
+        note TEXT,
+        last_seen_at TEXT,
+        privacy TEXT,
+        enrolment TEXT,
+        PRIMARY KEY (session_id, participant_id)
+      ) STRICT, WITHOUT ROWID;
+
+      CREATE TABLE rounds (
+        session_id TEXT NOT NULL REFERENCES sessions (id),
+        round INTEGER NOT NULL,
+        phase TEXT NOT NULL,
+        phase_since TEXT,
+        started_at TEXT NOT NULL,
+        ended_at TEXT,
+        training_seconds REAL,
+        aggregating_seconds REAL,
+        evaluating_seconds REAL,
+        reason TEXT,
+        PRIMARY KEY (session_id, round)
+      ) STRICT, WITHOUT ROWID;
+
+      CREATE TABLE contributions (
+        session_id TEXT NOT NULL,
+        round INTEGER NOT NULL,
+        participant_id TEXT NOT NULL,
+        status TEXT NOT NULL,
+        reason TEXT,
+        training_seconds REAL,
+        bytes INTEGER,
+        evaluated INTEGER NOT NULL DEFAULT 0,
+        auc REAL,
+        log_loss REAL,
+        PRIMARY KEY (session_id, round, participant_id),
+        FOREIGN KEY (session_id, round) REFERENCES rounds (session_id, round)
+      ) STRICT, WITHOUT ROWID;
+
+      -- Parameters after a round (0: initial), and what the strategy needs to go on from there. Values: float32.
+      CREATE TABLE models (
+        session_id TEXT NOT NULL REFERENCES sessions (id),
+        round INTEGER NOT NULL,
+        hash TEXT NOT NULL,
+        parameters BLOB NOT NULL,
+        optimizer BLOB,
+        PRIMARY KEY (session_id, round)
+      ) STRICT;
+
+      -- The dashboard's cookies, by SHA-256 of their value.
+      CREATE TABLE logins (hash TEXT PRIMARY KEY, expires_at TEXT NOT NULL) STRICT, WITHOUT ROWID;
+    `,
+  },
+];
