@@ -8,13 +8,24 @@ import { createStopDialog } from './stop-dialog.ts';
 
 type Name = Action['name'];
 
-/** In which states each control is offered. */
-const offered: Readonly<Record<Name, readonly SessionState[]>> = {
-  start: ['planned'],
-  pause: ['recruiting', 'running'],
+/** In which states each control can be used; the same as the coordinator's table (session/session-machine.ts). */
+const usable: Readonly<Record<Name, readonly SessionState[]>> = {
+  start: ['planned', 'failed'],
+  pause: ['running'],
   resume: ['paused'],
   rounds: ['planned', 'recruiting', 'running', 'paused', 'completed'],
   stop: ['planned', 'recruiting', 'running', 'paused'],
+};
+
+/** Start, pause and resume share one place: the one that is, or is about to be, what an operator would want. */
+const first: Readonly<Record<SessionState, Name | null>> = {
+  planned: 'start',
+  recruiting: 'pause',
+  running: 'pause',
+  paused: 'resume',
+  completed: null,
+  stopped: null,
+  failed: 'start',
 };
 
 const labels: Readonly<Record<Name, string>> = {
@@ -49,16 +60,14 @@ export function createControls(onView: (view: SessionView) => void): Part<Sessio
   const show = (): void => {
     if (view === null) return;
     const { state } = view;
-    // Start, pause and resume share one place; the others stay where they are, unavailable when they make no sense.
-    const shown = names.filter((name) => name === 'rounds' || name === 'stop' || offered[name].includes(state));
+    const shown = names.filter((name) => name === 'rounds' || name === 'stop' || name === first[state]);
     const focused = names.find((name) => buttons.get(name) === document.activeElement);
     for (const [name, button] of buttons) {
       button.hidden = !shown.includes(name);
       // Not `disabled`: that would throw away the keyboard's focus while an action runs.
-      setAttribute(button, 'aria-disabled', busy || !offered[name].includes(state) ? 'true' : null);
+      setAttribute(button, 'aria-disabled', busy || !usable[name].includes(state) ? 'true' : null);
     }
-    const [first] = shown;
-    if (focused !== undefined && !shown.includes(focused) && first !== undefined) buttons.get(first)?.focus();
+    if (focused !== undefined && !shown.includes(focused)) buttons.get(shown[0] ?? 'rounds')?.focus();
   };
 
   const perform = async (sessionId: string, action: Action): Promise<void> => {
@@ -76,7 +85,7 @@ export function createControls(onView: (view: SessionView) => void): Part<Sessio
   };
 
   const press = async (name: Name): Promise<void> => {
-    if (view === null || busy || !offered[name].includes(view.state)) return;
+    if (view === null || busy || !usable[name].includes(view.state)) return;
     const { id, title } = view;
     if (name === 'rounds') await perform(id, { name, additional: 1 });
     else if (name !== 'stop') await perform(id, { name });

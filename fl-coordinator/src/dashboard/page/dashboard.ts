@@ -28,7 +28,11 @@ export function createDashboard(): Dashboard {
 
   const announcer = createAnnouncer();
   const navigation = createSessionList();
-  const page = createSessionPage((view) => receive([view]));
+  const page = createSessionPage((view) => {
+    // The answer to an action may arrive after an event that is newer.
+    const known = sessions.get(view.id);
+    if (known === undefined || known.updatedAt <= view.updatedAt) receive([view]);
+  });
   const none = notice(
     'No sessions yet',
     'A session appears here as soon as it is planned: a plan, and one agreement for each partner, posted to /api/sessions.',
@@ -55,11 +59,7 @@ export function createDashboard(): Dashboard {
   };
 
   const receive = (views: readonly SessionView[]): void => {
-    for (const view of views) {
-      const known = sessions.get(view.id);
-      // The answer to an action may arrive after an event that is newer.
-      if (known === undefined || known.updatedAt <= view.updatedAt) sessions.set(view.id, view);
-    }
+    for (const view of views) sessions.set(view.id, view);
     // However many events arrive for one frame, it is drawn once.
     frame ??= requestAnimationFrame(draw);
   };

@@ -32,6 +32,8 @@ export function createLogin(message: string): HTMLElement {
     'form',
     { class: 'login panel' },
     h('h1', {}, 'Training sessions'),
+    // Password managers file a secret under a name.
+    h('input', { type: 'text', name: 'username', autocomplete: 'username', value: 'operator', hidden: true }),
     h('label', { for: 'token' }, 'Operator’s token'),
     token,
     h(

@@ -33,7 +33,7 @@ function title({ message, name }: Row): string {
 }
 
 function messageRow(): Part<Row> {
-  const head = h('strong');
+  const head = h('strong', { class: 'name' });
   const at = h('time');
   const words = h('p');
   const element = h('li', { class: 'message' }, icon('warning'), h('p', { class: 'message-head' }, head, at), words);

@@ -3,7 +3,7 @@ import type { ParticipantView, RoundView, SessionView } from '../../session/view
 import { h, list, panel, setAttribute, setText } from './element.ts';
 import type { Part } from './element.ts';
 import { statusBadge } from './state-badge.ts';
-import { bytes, count, duration, namesOf, phaseWords, roundInProgress, time } from './words.ts';
+import { bytes, duration, namesOf, phaseWords, plural, roundInProgress, time } from './words.ts';
 
 interface Row {
   readonly participant: ParticipantView;
@@ -22,30 +22,37 @@ function doing({ participant, round }: Row): string {
   return participant.phase === null ? '' : phaseWords[participant.phase];
 }
 
+/** Of its newest update: how long it trained and how much it sent. */
 function lastUpdate({ participant, last }: Row): string {
   const contribution = last?.contributions[participant.participantId];
-  if (contribution === undefined) return '–';
+  if (contribution === undefined) return '';
   return `${duration(contribution.trainingSeconds)}, ${bytes(contribution.bytes)}`;
 }
 
 function participantRow(): Part<Row> {
-  const name = h('th', { scope: 'row', class: 'participant-name' });
+  const name = h('span', { class: 'name' });
+  const rounds = h('span', { class: 'second-line' });
   const status = statusBadge();
-  const now = h('span', { class: 'doing' });
-  const rounds = h('td', { class: 'number' });
-  const update = h('td', { class: 'number wide-only' });
-  const seen = h('td', { class: 'number' });
-  const element = h('tr', {}, name, h('td', {}, status.element, now), rounds, update, seen);
+  const now = h('span', { class: 'second-line' });
+  const seen = h('span');
+  const update = h('span', { class: 'second-line' });
+  const element = h(
+    'tr',
+    {},
+    h('th', { scope: 'row' }, name, rounds),
+    h('td', {}, status.element, now),
+    h('td', { class: 'number' }, seen, update),
+  );
   return {
     element,
     update(row) {
       setText(name, row.name);
       setAttribute(name, 'title', row.participant.participantId);
+      setText(rounds, plural(row.participant.roundsContributed, 'round'));
       status.update(row.participant.status);
       setText(now, doing(row));
-      setText(rounds, count(row.participant.roundsContributed));
-      setText(update, lastUpdate(row));
       setText(seen, time(row.participant.lastSeenAt, new Date()));
+      setText(update, lastUpdate(row));
     },
   };
 }
@@ -58,9 +65,7 @@ export function createParticipantsPanel(): Part<SessionView> {
     {},
     h('th', { scope: 'col' }, 'Partner'),
     h('th', { scope: 'col' }, 'Now'),
-    h('th', { scope: 'col', class: 'number' }, 'Rounds'),
-    h('th', { scope: 'col', class: 'number wide-only' }, 'Last update'),
-    h('th', { scope: 'col', class: 'number' }, 'Last seen'),
+    h('th', { scope: 'col', class: 'number' }, 'Last seen, last update'),
   );
   const caption = h('caption', { class: 'for-screen-readers' }, 'Partners, what each is doing now, and its rounds');
   const updateRows = list<Row>(body, (row) => row.participant.participantId, participantRow);

@@ -13,7 +13,7 @@ interface Row {
 }
 
 function budgetRow(): Part<Row> {
-  const name = h('span', { class: 'budget-name' });
+  const name = h('span', { class: 'budget-name name' });
   const numbers = h('span', { class: 'budget-numbers' });
   const spent = h('span', { class: 'budget-spent' });
   const bar = h('span', { class: 'budget-bar', 'aria-hidden': 'true' }, spent);

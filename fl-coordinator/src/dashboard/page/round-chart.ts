@@ -55,7 +55,7 @@ function seriesOptions(kind: ChartOptions['kind'], data: ChartData): Series[] {
   const options = data.series.map((series): Series => {
     const stroke = colour(series.colour);
     if (kind === 'lines') {
-      const points = { size: 3 + series.width, fill: stroke, dash: [] };
+      const points = { size: 3 + series.width, space: 9, fill: stroke };
       return { label: series.label, stroke, width: series.width, dash: [...series.dash], spanGaps: true, points };
     }
     const paths = uPlot.paths.bars?.({ size: [0.7, 36] });

@@ -8,31 +8,30 @@ export interface StopDialog {
 }
 
 export function createStopDialog(): StopDialog {
-  const question = h('h2', { id: 'stop-question' });
+  const consequence = h('p');
   const reason = h('input', { id: 'stop-reason', name: 'reason', maxlength: 500, autocomplete: 'off' });
-  const keep = h('button', { type: 'button' }, 'Keep it running');
+  const keep = h('button', { type: 'button' }, 'Do not stop');
   const stop = h('button', { type: 'submit', class: 'danger' }, 'Stop the session');
   const form = h(
     'form',
     { method: 'dialog' },
-    question,
-    h(
-      'p',
-      {},
-      'Partners are told to stop and their transfers are completed. Updates of the unfinished round are dropped.',
-    ),
-    h('label', { for: 'stop-reason' }, 'Reason, for the partners (may be left out)'),
+    h('h2', { id: 'stop-question' }, 'Stop this session for good?'),
+    consequence,
+    h('label', { for: 'stop-reason' }, 'Reason (may be left out)'),
     reason,
     h('div', { class: 'dialog-buttons' }, keep, stop),
   );
-  const element = h('dialog', { 'aria-labelledby': 'stop-question' }, form);
+  const element = h('dialog', { 'aria-labelledby': 'stop-question', class: 'stop-dialog' }, form);
   keep.addEventListener('click', () => element.close());
   form.addEventListener('submit', () => (element.returnValue = 'stop'));
 
   return {
     element,
     ask(title) {
-      setText(question, `Stop “${title}”?`);
+      setText(
+        consequence,
+        `“${title}” cannot be started again. Its transfers end, and the unfinished round is dropped.`,
+      );
       reason.value = '';
       element.returnValue = '';
       element.showModal();
