@@ -120,8 +120,9 @@ function purposes(agreed: readonly string[]): ConstraintJson {
 }
 
 function dateTimeText(moment: Date | string): string {
-  // toJSON gives null for an invalid date, where toISOString throws a bare RangeError.
-  return typeof moment === 'string' ? moment : String(moment.toJSON());
+  if (typeof moment === 'string') return moment;
+  // toISOString throws a bare RangeError for an invalid date; as text it is refused with a path and a sentence.
+  return Number.isNaN(moment.getTime()) ? 'an invalid date' : moment.toISOString();
 }
 
 function constraint(leftOperand: string, operator: string, rightOperand: unknown): ConstraintJson {

@@ -132,7 +132,7 @@ function readConstraint(entry: Field, kind: RuleKind, action: string): ReadOutco
   const shownOperand = shown(displayTerm(leftOperand));
   const right = fields.get('rightOperand');
   if (operator === undefined || right === undefined) {
-    const missing = operator === undefined ? 'an operator' : 'a right operand';
+    const missing = operator === undefined ? 'operator' : 'right operand';
     return { problems: [`The constraint on ${shownOperand} has no ${missing} that this node can read.`] };
   }
 
