@@ -116,6 +116,14 @@ describe('a configuration', () => {
     );
   });
 
+  it('that lacks a group lists what has no default in it', async () => {
+    const { management: _, ...rest } = right;
+    expect(await problems(rest)).toEqual([
+      'management.port: is missing. Example: 7101',
+      'management.tokenFile: is missing. Example: "management.token"',
+    ]);
+  });
+
   it("keeps the operator's API on loopback unless told otherwise", async () => {
     const management = { ...right.management, host: '0.0.0.0' };
     expect(await problems({ ...right, management })).toEqual([

@@ -15,6 +15,8 @@ interface Leaf {
   readonly schema: z.core.$ZodType;
   readonly example: unknown;
   readonly isPath: boolean;
+  /** Has no default. */
+  readonly required: boolean;
 }
 
 /**
@@ -84,7 +86,7 @@ function leavesOf(schema: z.core.$ZodType, path: readonly string[] = []): Leaf[]
   if (inner instanceof z.ZodObject) {
     return Object.entries(inner.shape).flatMap(([key, below]) => leavesOf(below as z.core.$ZodType, [...path, key]));
   }
-  return [{ path, schema: inner, example: found?.example, isPath: found?.path === true }];
+  return [{ path, schema: inner, example: found?.example, isPath: found?.path === true, required: inner === schema }];
 }
 
 /** @returns problems: variables that look like settings and are none */
@@ -127,7 +129,9 @@ function explain(issue: z.core.$ZodIssue, raw: unknown, leaves: readonly Leaf[])
   const leaf = leaves.find((one) => one.path.join('.') === name);
   if (value === undefined) {
     // A group that is missing as a whole: name what must be in it.
-    return (leaf ? [leaf] : below).map((one) => line(one.path.join('.'), 'is missing', one));
+    return (leaf ? [leaf] : below.filter(({ required }) => required)).map((one) =>
+      line(one.path.join('.'), 'is missing', one),
+    );
   }
   return [line(name, `${what(issue)} (it is ${abbreviate(value)})`, leaf)];
 }
