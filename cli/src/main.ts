@@ -1,0 +1,246 @@
+import { Command, InvalidArgumentError, Option } from 'commander';
+import { describeError } from './terminal.ts';
+
+/**
+ * The `foedus` command. Each action loads its own code, so that none waits for that of the others.
+ *
+ * @param args without `node` and the script. Sets `process.exitCode`.
+ */
+export async function main(args: readonly string[]): Promise<void> {
+  const program = createProgram();
+  try {
+    await program.parseAsync(args, { from: 'user' });
+  } catch (error) {
+    process.stderr.write(`${describeError(error, args.includes('--verbose'))}\n`);
+    process.exitCode = 1;
+  }
+}
+
+const ownConfig = () =>
+  new Option('-c, --config <file>', "your connector's configuration").env('FOEDUS_CONFIG').default('connector.json');
+const collect = (value: string, previous: string[] = []): string[] => [...previous, value];
+const list = (value: string): string[] =>
+  value
+    .split(',')
+    .map((item) => item.trim())
+    .filter((item) => item !== '');
+const days = (value: string): number => {
+  const number = Number(value);
+  if (!(number > 0)) throw new InvalidArgumentError('It is a number of days.');
+  return number;
+};
+
+function createProgram(): Command {
+  const program = new Command('foedus')
+    .description('A data-space connector and federated-learning node under one contract')
+    .option('--verbose', 'show where an error came from')
+    .showHelpAfterError('(foedus help shows what there is)');
+  addPrograms(program);
+  addSetup(program);
+  addProvider(program);
+  addConsumer(program);
+  addRecords(program);
+  return program;
+}
+
+function addPrograms(program: Command): void {
+  for (const name of ['connector', 'coordinator', 'client'] as const) {
+    const what = { connector: 'data-space connector', coordinator: 'training coordinator', client: 'training client' };
+    program
+      .command(name)
+      .description(`the ${what[name]}`)
+      .command('start')
+      .description('run it until Ctrl-C or SIGTERM')
+      .option('-c, --config <file>', 'its configuration', `${name}.json`)
+      .action(async ({ config }: { config: string }) => {
+        const { runProgram } = await import('./programs.ts');
+        await runProgram(name, config);
+      });
+  }
+  program
+    .command('demo')
+    .description('a whole data space on this machine')
+    .option('--once', 'end when the main job has succeeded')
+    .option('--clean', 'forget an earlier data space first')
+    .option('--resume', 'go on where an earlier start ended (this is what happens without --clean)')
+    .option('--dir <directory>', 'where everything is written', 'data-space')
+    .addOption(new Option('--containers', 'addresses of the containers in docker/').hideHelp())
+    .addOption(new Option('--setup-only', 'write folders, certificates and data, and end').hideHelp())
+    .addOption(new Option('--story-only', 'the programs are started by somebody else').hideHelp())
+    .action(async (options: import('./commands/demo.ts').DemoCommand) => {
+      const { demo } = await import('./commands/demo.ts');
+      await demo(options);
+    });
+}
+
+function addSetup(program: Command): void {
+  const certs = program.command('certs').description('certificates of a data space');
+  certs
+    .command('init')
+    .description('make a certificate authority')
+    .option('--dir <directory>', 'folder for ca.crt and ca.key', 'ca')
+    .option('--name <name>', 'its name', 'Foedus data space')
+    .option('--days <days>', 'how long it is valid', days)
+    .action(async (options: { dir: string; name: string; days?: number }) => {
+      const { initAuthority } = await import('./commands/certs.ts');
+      await initAuthority(options);
+    });
+  certs
+    .command('issue')
+    .description("issue a participant's certificates for TLS and for signing")
+    .argument('<participantId>', 'for instance did:web:bdl.example')
+    .option('--ca <directory>', 'folder of the authority', 'ca')
+    .option('--dir <directory>', 'folder for the five files', '.')
+    .option('--host <host>', 'host name or IP address of the connector; may be repeated', collect)
+    .option('--days <days>', 'how long they are valid', days)
+    .action(async (participantId: string, options: { ca: string; dir: string; host?: string[]; days?: number }) => {
+      const { issue } = await import('./commands/certs.ts');
+      await issue(participantId, options);
+    });
+  program
+    .command('config')
+    .description('configuration files')
+    .command('check')
+    .description('print every problem of a configuration')
+    .argument('<file>')
+    .action(async (file: string) => {
+      const { checkConfig } = await import('./commands/config.ts');
+      await checkConfig(file);
+    });
+  program
+    .command('doctor')
+    .description('what works on this machine, and why the rest does not')
+    .option('-c, --config <file>', 'also check the ports, folders and certificates of this configuration')
+    .action(async (options: { config?: string }) => {
+      const { doctor } = await import('./commands/doctor.ts');
+      await doctor(options);
+    });
+}
+
+function addProvider(program: Command): void {
+  const asset = program.command('asset').description('your data sets');
+  asset
+    .command('add')
+    .description('publish a Parquet file to your connector (nobody sees it before it is offered)')
+    .argument('<file>', 'a Parquet file')
+    .option('--id <id>', "the data set's id (default: the file's name)")
+    .option('--title <title>', 'what others read in the catalog')
+    .option('--description <text>', 'more about it')
+    .option('--training', 'models may be trained on it, when an offer permits that')
+    .addOption(ownConfig())
+    .action(async (file: string, options: import('./commands/asset.ts').AddAsset) => {
+      const { addAsset } = await import('./commands/asset.ts');
+      await addAsset(file, options);
+    });
+  asset
+    .command('list')
+    .addOption(ownConfig())
+    .action(async (options: { config: string }) => {
+      const { listAssets } = await import('./commands/asset.ts');
+      await listAssets(options);
+    });
+  const offer = program.command('offer').description('what you offer to others, under which policy');
+  offer
+    .command('add')
+    .description('offer data sets under a policy')
+    .requiredOption('--asset <id>', 'a data set; may be repeated', collect)
+    .requiredOption('--policy <policy>', 'a JSON file with an ODRL offer, or a template (see: foedus offer templates)')
+    .option('--set <name=value>', "a template's parameter; lists with commas; may be repeated", collect)
+    .option('--audience <participantId>', 'who sees the offer; may be repeated (default: everybody)', collect)
+    .option('--id <id>', "the offer's id (default: made of data set and policy)")
+    .addOption(ownConfig())
+    .action(async (options: import('./commands/offer.ts').AddOffer) => {
+      const { addOffer } = await import('./commands/offer.ts');
+      await addOffer(options);
+    });
+  offer
+    .command('list')
+    .addOption(ownConfig())
+    .action(async (options: { config: string }) => {
+      const { listOffers } = await import('./commands/offer.ts');
+      await listOffers(options);
+    });
+  offer
+    .command('templates')
+    .description('policies to start from, and their parameters')
+    .action(async () => {
+      const { listTemplates } = await import('./commands/offer.ts');
+      await listTemplates();
+    });
+}
+
+function addConsumer(program: Command): void {
+  program
+    .command('catalog')
+    .description("what another participant's connector offers to you")
+    .argument('<address>', 'for instance https://connector.bdl.example:7101')
+    .option('--json', 'the catalog as it came')
+    .addOption(ownConfig())
+    .action(async (address: string, options: { config: string; json?: true }) => {
+      const { showCatalog } = await import('./commands/catalog.ts');
+      await showCatalog(address, options);
+    });
+  program
+    .command('negotiate')
+    .description('make a contract for a data set, signed by both sides')
+    .argument('<address>')
+    .argument('<dataset>', "the data set's id in the catalog")
+    .option('--offer <id>', 'which offer, when there are several')
+    .addOption(ownConfig())
+    .action(async (address: string, dataset: string, options: { config: string; offer?: string }) => {
+      const { negotiate } = await import('./commands/negotiate.ts');
+      await negotiate(address, dataset, options);
+    });
+  program
+    .command('fetch')
+    .description('read rows under an agreement, as an Arrow stream')
+    .argument('<agreement>', 'its id')
+    .option('--columns <names>', 'only these columns, with commas between', list)
+    .option('--purpose <iri>', 'what the rows are for')
+    .option('-o, --output <file>', 'where the rows go (default: rows.arrow)', 'rows.arrow')
+    .addOption(ownConfig())
+    .action(async (agreement: string, options: import('./commands/fetch.ts').FetchRows) => {
+      const { fetchRows } = await import('./commands/fetch.ts');
+      await fetchRows(agreement, options);
+    });
+}
+
+function addRecords(program: Command): void {
+  const agreement = program.command('agreement').description('signed contracts');
+  agreement
+    .command('list')
+    .addOption(ownConfig())
+    .action(async (options: { config: string }) => {
+      const { listAgreements } = await import('./commands/agreement.ts');
+      await listAgreements(options);
+    });
+  agreement
+    .command('show')
+    .argument('<id>')
+    .option('--json', 'everything, with both signatures: what verify reads from a file')
+    .addOption(ownConfig())
+    .action(async (id: string, options: { config: string; json?: true }) => {
+      const { showAgreement } = await import('./commands/agreement.ts');
+      await showAgreement(id, options);
+    });
+  agreement
+    .command('verify')
+    .description('verify both signatures; of an exported file without any connector')
+    .argument('<id-or-file>', 'an id, or a file written by: foedus agreement show ID --json')
+    .option('--trust <file>', 'trust anchors (PEM), instead of those of your configuration')
+    .addOption(ownConfig())
+    .action(async (idOrFile: string, options: { config: string; trust?: string }) => {
+      const { verify } = await import('./commands/agreement.ts');
+      await verify(idOrFile, options);
+    });
+  for (const records of ['negotiations', 'transfers'] as const) {
+    program
+      .command(records)
+      .description(`your connector's ${records}`)
+      .addOption(ownConfig())
+      .action(async (options: { config: string }) => {
+        const { listNegotiations, listTransfers } = await import('./commands/records.ts');
+        await (records === 'negotiations' ? listNegotiations(options) : listTransfers(options));
+      });
+  }
+}

@@ -1,0 +1,74 @@
+import { RecordBatchReader, type RecordBatch } from 'apache-arrow';
+import { open, rename, rm } from 'node:fs/promises';
+import { FoedusError } from '@foedus/connector/errors';
+
+export interface Received {
+  readonly rows: number;
+  readonly bytes: number;
+  readonly columns: readonly string[];
+  /** The first rows, as text. */
+  readonly firstRows: readonly (readonly string[])[];
+}
+
+const SHOWN = 8;
+
+/**
+ * Saves an Arrow IPC stream as it comes and looks at it on the way; memory holds one record batch at a time. The file
+ * appears under its name when the stream is whole.
+ *
+ * @param onProgress rows and bytes so far
+ * @throws FoedusError `unavailable` when the stream breaks off, `bad-request` when it is no Arrow stream
+ */
+export async function receiveArrow(
+  body: ReadableStream<Uint8Array>,
+  file: string,
+  onProgress: (rows: number, bytes: number) => void,
+): Promise<Received> {
+  const partial = `${file}.part`;
+  const out = await open(partial, 'w');
+  let bytes = 0;
+  let broken: unknown;
+  async function* saved(): AsyncGenerator<Uint8Array> {
+    try {
+      for await (const chunk of body) {
+        await out.write(chunk);
+        bytes += chunk.length;
+        yield chunk;
+      }
+    } catch (error) {
+      broken = error;
+      throw error;
+    }
+  }
+  try {
+    const reader = await RecordBatchReader.from(saved());
+    let rows = 0;
+    const firstRows: string[][] = [];
+    for await (const batch of reader) {
+      for (let row = 0; firstRows.length < SHOWN && row < batch.numRows; row += 1) firstRows.push(rowText(batch, row));
+      rows += batch.numRows;
+      onProgress(rows, bytes);
+    }
+    const columns = reader.schema.fields.map(({ name }) => name);
+    await out.close();
+    await rename(partial, file);
+    return { rows, bytes, columns, firstRows };
+  } catch (cause) {
+    await out.close();
+    await rm(partial, { force: true });
+    throw broken === undefined
+      ? new FoedusError('bad-request', `What came is no Arrow stream: ${(cause as Error).message}`, { cause })
+      : new FoedusError('unavailable', 'The stream broke off before its end. Fetch again.', { cause });
+  }
+}
+
+function rowText(batch: RecordBatch, row: number): string[] {
+  return batch.schema.fields.map((field, column) => {
+    const value: unknown = batch.getChildAt(column)?.get(row);
+    if (value === null || value === undefined) return '';
+    if (typeof value === 'object') return JSON.stringify(value);
+    return /^(Timestamp|Date)/.test(String(field.type))
+      ? new Date(Number(value)).toISOString().slice(0, 19).replace('T', ' ')
+      : `${value as string | number | bigint | boolean}`;
+  });
+}
