@@ -81,7 +81,7 @@ describe('a policy', () => {
 
   test('has the digest of its canonical form, whatever the order of its properties', () => {
     const json = agreement({ permission: permission('use') });
-    const reversed = Object.fromEntries(Object.entries(json).reverse());
+    const reversed = Object.fromEntries(Object.entries(json).toReversed());
     expect(parsePolicy(json).digest).toBe(policyDigest(json));
     expect(parsePolicy(reversed).digest).toBe(policyDigest(json));
     expect(parsePolicy({ ...json, target: 'urn:other' }).digest).not.toBe(policyDigest(json));

@@ -42,11 +42,13 @@ export function isAnnotation(term: string): boolean {
  * IRI, everything else unchanged. Idempotent. A bare name is ODRL's, never ours.
  */
 export function normaliseTerm(term: string): string {
-  if (term.startsWith('odrl:')) return term.slice('odrl:'.length);
-  if (term.startsWith(ODRL)) return term.slice(ODRL.length);
-  if (term.startsWith('foedus:')) return FOEDUS + term.slice('foedus:'.length);
-  return term;
+  const [, prefix, name] = PREFIXED.exec(term) ?? [];
+  if (prefix === undefined || name === undefined) return term;
+  return prefix === 'foedus:' ? FOEDUS + name : name;
 }
+
+// A name only: what looks like `odrl:odrl:use` is no term of anybody.
+const PREFIXED = /^(odrl:|foedus:|http:\/\/www\.w3\.org\/ns\/odrl\/2\/)([A-Za-z-]+)$/;
 
 /** As normaliseTerm, for property names: JSON-LD keywords under ODRL's and everyday aliases too. */
 export function normaliseKey(key: string): string {
