@@ -57,13 +57,18 @@ export const negotiationSchema = z.object({
   id: iri,
   role: z.enum(roles),
   state: z.enum(negotiationStates),
-  consumerPid: iri,
+  /** Absent while our offer, which nobody asked for, has not been answered. */
+  consumerPid: iri.optional(),
   /** Absent while our request has not been answered. */
   providerPid: iri.optional(),
   counterPartyId: iri,
   counterPartyAddress: z.string(),
   datasetId: iri,
+  initiatedBy: z.enum(roles),
+  /** What the consumer asks for (or, before it has asked, what the provider offers it). */
   offer: jsonObject,
+  /** What the provider offers instead, until the consumer has answered. */
+  counterOffer: jsonObject.optional(),
   agreementId: iri.optional(),
   /** Why it was terminated, in words. */
   reason: z.string().optional(),
@@ -121,6 +126,8 @@ export const transferSchema = z.object({
   format: z.string(),
   /** Pull: received from the provider with the start. Push: given by the consumer with the request. */
   dataAddress: dataAddressSchema.optional(),
+  /** While SUSPENDED: the side that suspended it, which alone may resume it. */
+  suspendedBy: z.enum(roles).optional(),
   reason: z.string().optional(),
   createdAt: timestamp,
   updatedAt: timestamp,

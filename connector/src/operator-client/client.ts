@@ -1,6 +1,7 @@
 import { z } from 'zod';
 import { FoedusError } from '../errors.ts';
 import * as model from '../management/model.ts';
+import { negotiationMachine, transferMachine } from '../protocol/state-machine.ts';
 
 export interface OperatorClientOptions {
   /** Root of the management API, for instance `http://127.0.0.1:7002`. */
@@ -10,6 +11,8 @@ export interface OperatorClientOptions {
 
 /** How long a long poll is held open by the server, in seconds. */
 const LONG_POLL_SECONDS = 25;
+
+const FINAL: readonly string[] = [...negotiationMachine.final, ...transferMachine.final];
 
 type Schema<T> = z.ZodType<T>;
 
@@ -48,8 +51,12 @@ export function createOperatorClient({ url, token }: OperatorClientOptions) {
   const id = encodeURIComponent;
   const nothing = z.unknown().transform(() => undefined);
 
-  /** Repeats a long poll until the record is in one of `states`, or throws when `signal` aborts. */
-  const waitFor = async <T extends { state: string }>(
+  /**
+   * Repeats a long poll until the record is in one of `states`, or throws when `signal` aborts.
+   *
+   * @throws FoedusError `conflict` when the record has ended in another state: then nothing is worth waiting for
+   */
+  const waitFor = async <T extends { state: string; reason?: string | undefined }>(
     path: string,
     schema: Schema<T>,
     states: readonly T['state'][],
@@ -59,6 +66,9 @@ export function createOperatorClient({ url, token }: OperatorClientOptions) {
       const query = `?until=${states.join(',')}&wait=${LONG_POLL_SECONDS}`;
       const record = await call('GET', path + query, schema, undefined, signal);
       if (states.includes(record.state)) return record;
+      if (!FINAL.includes(record.state)) continue;
+      const why = record.reason === undefined ? '' : `: ${record.reason}`;
+      throw new FoedusError('conflict', `It ended as ${record.state}, not as ${states.join(' or ')}${why}`);
     }
   };
 

@@ -1,0 +1,205 @@
+import { Hono } from 'hono';
+import { join } from 'node:path';
+import type { Logger } from 'pino';
+import { createAgreementStore } from './agreement/agreement-store.ts';
+import { createCatalogClient } from './catalog/ask.ts';
+import { createPublications } from './catalog/publications.ts';
+import { catalogRoutes } from './catalog/routes.ts';
+import { ensureToken, type ConnectorConfig } from './config/index.ts';
+import { createPullDataFlow } from './data-plane/index.ts';
+import { createEvents } from './events.ts';
+import {
+  bearerAuth,
+  createPeerClient,
+  loadIdentity,
+  serveOperators,
+  servePeers,
+  type Identity,
+  type PeerClient,
+} from './identity/index.ts';
+import { createUsageControl, usageRoutes } from './ledger/index.ts';
+import { FoedusError } from './errors.ts';
+import { eventRoutes } from './management/event-stream.ts';
+import { healthRoutes } from './management/health.ts';
+import type { Negotiation, Transfer } from './management/model.ts';
+import { answerProblem } from './management/requests.ts';
+import { managementRoutes } from './management/routes.ts';
+import { decideByPublications, type NegotiationDecisions } from './negotiation/decisions.ts';
+import { createNegotiations } from './negotiation/negotiations.ts';
+import { negotiationRoutes } from './negotiation/routes.ts';
+import { createChanges } from './protocol/changes.ts';
+import { createDispatcher } from './protocol/dispatcher.ts';
+import { createInbox, createOutbox } from './protocol/outbox.ts';
+import { createProcessStore } from './protocol/process-store.ts';
+import { VERSION_PATH } from './protocol/terms.ts';
+import { versionDocument, WELL_KNOWN } from './protocol/version.ts';
+import { migrations } from './store/migrations/index.ts';
+import { createTransact, openDatabase } from './store/index.ts';
+import { transferRoutes } from './transfer/routes.ts';
+import { createTransfers } from './transfer/transfers.ts';
+
+export interface ConnectorOptions {
+  readonly logger: Logger;
+  /** Who decides about requests and offers. @default a provider agrees to what it has published, and to nothing else */
+  readonly decisions?: NegotiationDecisions;
+  /** @default the system's */
+  readonly clock?: () => Date;
+  /** What calls other participants; a test may look over its shoulder. @default createPeerClient */
+  readonly peerClient?: (identity: Identity) => PeerClient;
+}
+
+/** A connector at work. Disposing it stops it in bounded time; what it had to do is taken up at the next start. */
+export interface RunningConnector extends AsyncDisposable {
+  readonly participantId: string;
+  /** Root of the port for other participants: what they call the connector's address. */
+  readonly protocolUrl: string;
+  /** Root of the operator's API. */
+  readonly managementUrl: string;
+}
+
+/**
+ * Starts a connector: store, protocol, data plane, ledger, operator's API.
+ *
+ * @throws FoedusError `bad-identity`, `bad-config`, `store-too-new`, `unavailable` (a port is taken)
+ */
+export async function startConnector(config: ConnectorConfig, options: ConnectorOptions): Promise<RunningConnector> {
+  const { logger, clock = () => new Date() } = options;
+  await using started = new AsyncDisposableStack();
+
+  const identity = await loadIdentity(config.participantId, config.identity);
+  const token = await ensureToken(config.management.tokenFile);
+  const { participantId } = identity;
+
+  // Store
+  const database = started.use(openDatabase(join(config.dataDir, 'connector.sqlite'), migrations));
+  const transact = createTransact(database);
+  const stopping = new AbortController();
+  const changes = createChanges(stopping.signal);
+  const events = createEvents({ database, transact, changes, logger, clock });
+  const publications = createPublications(database, transact);
+  const agreements = createAgreementStore(database);
+  const negotiationStore = createProcessStore<Negotiation>(database, 'negotiation');
+  const transferStore = createProcessStore<Transfer>(database, 'transfer');
+
+  // Ports: they listen first, because the address may depend on the port; they answer once everything is built.
+  const peers = gate();
+  const peerServer = started.use(await servePeers({ identity, ...config.protocol, app: peers.app }));
+  const publicUrl = config.protocol.port === 0 ? peerServer.url : config.protocol.publicUrl;
+  const baseUrl = (): string => publicUrl + VERSION_PATH;
+  const operators = gate();
+  const operatorServer = started.use(await serveOperators({ ...config.management, app: operators.app }));
+
+  // Messages
+  const client = started.use((options.peerClient ?? createPeerClient)(identity));
+  const outbox = createOutbox(database, clock, (processId) => dispatcher.wake(processId));
+  const shared = {
+    transact,
+    inbox: createInbox(database),
+    outbox,
+    events,
+    changes,
+    logger,
+    clock,
+    agreements,
+    baseUrl,
+  };
+  const catalog = createCatalogClient(client);
+  const decisions = options.decisions ?? decideByPublications(publications);
+  const { allowUnsigned } = config.negotiation;
+  const negotiations = started.use(
+    createNegotiations({ ...shared, identity, store: negotiationStore, decisions, catalog, allowUnsigned }),
+  );
+  const transfers = started.use(createTransfers({ ...shared, database, store: transferStore }));
+  const conversation = { negotiation: negotiations.conversation, transfer: transfers.conversation };
+  const dispatcher = started.use(
+    createDispatcher({
+      outbox,
+      client,
+      events,
+      logger,
+      clock,
+      giveUpAfterMs: config.delivery.giveUpAfterSeconds * 1000,
+      attemptTimeoutMs: config.delivery.attemptTimeoutSeconds * 1000,
+      longestPauseMs: config.delivery.longestPauseSeconds * 1000,
+      process: ({ kind, processId }) => (kind === 'negotiation' ? negotiationStore : transferStore).get(processId),
+      delivered: (entry, answer) => conversation[entry.kind].delivered(entry, answer),
+      undeliverable: (entry, reason) => conversation[entry.kind].undeliverable(entry, reason),
+    }),
+  );
+
+  // Usage control and data plane
+  const usageControl = createUsageControl({ database, agreements, clock, events: (event) => events.usage(event) });
+  const pull = started.use(
+    createPullDataFlow({
+      identity,
+      usageControl,
+      agreements,
+      publicUrl,
+      clock,
+      logger,
+      assets: publications.assets,
+      transfers: transferStore,
+      dataDir: config.dataDir,
+    }),
+  );
+  transfers.flows.add(pull.flow);
+
+  // Routes
+  const protocol = new Hono()
+    .route('/', catalogRoutes({ publications, participantId, baseUrl, logger }))
+    .route('/', negotiationRoutes({ ...shared, conversation: negotiations.conversation, publications }))
+    .route('/', transferRoutes({ ...shared, transfers, assets: publications.assets }));
+  peers.open(
+    problemApp(logger)
+      .get(WELL_KNOWN, (c) => c.json(versionDocument))
+      .route(VERSION_PATH, protocol)
+      .route('/', pull.routes),
+  );
+  const management = { publications, catalog, negotiations, negotiationStore, agreements, transfers, transferStore };
+  operators.open(
+    problemApp(logger)
+      .route('/', healthRoutes({ database, stopping: stopping.signal }))
+      .use(bearerAuth(token))
+      .route('/', eventRoutes(events, changes))
+      .route('/', usageRoutes(usageControl))
+      .route('/', managementRoutes({ ...management, changes, logger })),
+  );
+
+  // What was open when the program ended
+  started.defer(() => stopping.abort());
+  negotiations.recover();
+  transfers.recover();
+  dispatcher.recover();
+  logger.info({ participantId, protocol: publicUrl, management: operatorServer.url }, 'connector started');
+
+  const running = started.move();
+  return {
+    participantId,
+    protocolUrl: publicUrl,
+    managementUrl: operatorServer.url,
+    [Symbol.asyncDispose]: async () => {
+      await running.disposeAsync();
+      logger.info({ participantId }, 'connector stopped');
+    },
+  };
+}
+
+/** An app whose own answers, where none of its routes gives one, are problems. */
+function problemApp(logger: Logger): Hono {
+  const app = new Hono();
+  app.onError((error, c) => answerProblem(c, error, logger));
+  app.notFound((c) => answerProblem(c, new FoedusError('not-found', `There is nothing at ${c.req.path}.`), logger));
+  return app;
+}
+
+/** An app that answers 503 until there is one behind it. */
+function gate(): { app: Hono; open: (inner: Hono) => void } {
+  let behind: Hono | undefined;
+  const app = new Hono();
+  app.all('*', (c) =>
+    behind
+      ? behind.fetch(c.req.raw, c.env)
+      : c.json({ code: 'unavailable', message: 'This connector is starting. Try again in a moment.' }, 503),
+  );
+  return { app, open: (inner) => void (behind = inner) };
+}

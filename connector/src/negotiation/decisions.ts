@@ -1,0 +1,55 @@
+import { sameRules } from '@foedus/usage-policies';
+import { findOffer } from '../catalog/offers.ts';
+import type { Publications } from '../catalog/publications.ts';
+import type { Negotiation } from '../management/model.ts';
+
+type Terminate = { readonly kind: 'terminate'; readonly reason: string };
+/** Nothing now: `reconsider` asks again. */
+type Wait = { readonly kind: 'wait' };
+
+/** What a provider does about a request. */
+export type RequestDecision =
+  | { readonly kind: 'agree' }
+  | { readonly kind: 'offer'; readonly offer: Record<string, unknown> }
+  | Terminate
+  | Wait;
+
+/** What a consumer does about an offer. */
+export type OfferDecision =
+  | { readonly kind: 'accept' }
+  | { readonly kind: 'request'; readonly offer: Record<string, unknown> }
+  | Terminate
+  | Wait;
+
+/** Who decides, where the protocol leaves it to the participants. Asked again after a restart. */
+export interface NegotiationDecisions {
+  onRequest(negotiation: Negotiation): RequestDecision | Promise<RequestDecision>;
+  onOffer(negotiation: Negotiation): OfferDecision | Promise<OfferDecision>;
+}
+
+/** The default: a provider sticks to what it has published, a consumer to what it has asked for. */
+export function decideByPublications(publications: Publications): NegotiationDecisions {
+  return {
+    onRequest: ({ counterPartyId, offer, datasetId }) => {
+      const id = String(offer['@id']);
+      const published = findOffer(publications, counterPartyId, id);
+      if (published?.asset.id !== datasetId) {
+        return { kind: 'terminate', reason: `There is no offer ${id} for the data set ${datasetId}.` };
+      }
+      if (!sameRules(published.offer, offer)) {
+        return {
+          kind: 'terminate',
+          reason: `The rules that were asked for are not those of the offer ${id}. Ask for it as it stands in the catalog.`,
+        };
+      }
+      return { kind: 'agree' };
+    },
+    onOffer: ({ initiatedBy, offer, counterOffer, counterPartyId }) => {
+      if (initiatedBy === 'provider') {
+        return { kind: 'terminate', reason: 'Nobody here has asked for this offer.' };
+      }
+      if (counterOffer && sameRules(offer, counterOffer)) return { kind: 'accept' };
+      return { kind: 'terminate', reason: `${counterPartyId} offers other rules than those that were asked for.` };
+    },
+  };
+}

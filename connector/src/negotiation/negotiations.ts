@@ -1,0 +1,147 @@
+import { randomUUID } from 'node:crypto';
+import type { Logger } from 'pino';
+import type { AgreementStore } from '../agreement/agreement-store.ts';
+import type { CatalogClient } from '../catalog/ask.ts';
+import { FoedusError } from '../errors.ts';
+import type { Events } from '../events.ts';
+import type { Identity } from '../identity/index.ts';
+import type { Negotiation } from '../management/model.ts';
+import type { Changes } from '../protocol/changes.ts';
+import { createConversation, existing, type Conversation } from '../protocol/conversation.ts';
+import type { Inbox, Outbox } from '../protocol/outbox.ts';
+import type { ProcessStore } from '../protocol/process-store.ts';
+import {
+  isFinal,
+  negotiationMachine,
+  type NegotiationMessageName,
+  type NegotiationState,
+} from '../protocol/state-machine.ts';
+import { createStepper } from '../protocol/stepper.ts';
+import type { Transact } from '../store/transact.ts';
+import type { NegotiationDecisions } from './decisions.ts';
+import { createNegotiationSteps } from './steps.ts';
+
+export interface NegotiationOptions {
+  readonly identity: Identity;
+  readonly store: ProcessStore<Negotiation>;
+  readonly agreements: AgreementStore;
+  readonly decisions: NegotiationDecisions;
+  readonly catalog: CatalogClient;
+  readonly transact: Transact;
+  readonly inbox: Inbox;
+  readonly outbox: Outbox;
+  readonly events: Events;
+  readonly changes: Changes;
+  readonly logger: Logger;
+  readonly clock: () => Date;
+  readonly allowUnsigned: boolean;
+  /** Base of the protocol's paths as others reach it. */
+  readonly baseUrl: () => string;
+}
+
+export type NegotiationConversation = Conversation<Negotiation, NegotiationState, NegotiationMessageName>;
+
+/** The contract negotiations of this node, in both roles. */
+export interface Negotiations extends AsyncDisposable {
+  /**
+   * Asks a provider for an offer of its catalog.
+   *
+   * @throws FoedusError `unavailable`, `wrong-peer`, `not-found`, `bad-request`
+   */
+  request(wish: { counterPartyAddress: string; datasetId: string; offerId: string }): Promise<Negotiation>;
+  /**
+   * Offers a published offer to a consumer that has not asked for it.
+   *
+   * @param consumer its participant id, and the base of its protocol paths
+   */
+  offer(
+    consumer: { participantId: string; address: string },
+    datasetId: string,
+    offer: Record<string, unknown>,
+  ): Negotiation;
+  /** @throws FoedusError `not-found`, `illegal-transition` */
+  terminate(id: string, why: { code?: string | undefined; reason?: string | undefined }): Negotiation;
+  /** Asks the decisions again about a negotiation that waits for one. */
+  reconsider(id: string): void;
+  /** Takes up every open negotiation, after a start. */
+  recover(): void;
+  readonly conversation: NegotiationConversation;
+}
+
+/** Topic of `Changes` for one negotiation. */
+export const negotiationTopic = (id: string): string => `negotiation:${id}`;
+
+export function createNegotiations(options: NegotiationOptions): Negotiations {
+  const { identity, store, events, changes, transact, clock, baseUrl } = options;
+  const conversation: NegotiationConversation = createConversation({
+    ...options,
+    kind: 'negotiation',
+    machine: negotiationMachine,
+    termination: 'ContractNegotiationTerminationMessage',
+    changed: (transaction, negotiation, _before, by) => {
+      events.record(transaction, { type: 'negotiation', by, negotiation });
+      transaction.after(() => {
+        changes.notify(negotiationTopic(negotiation.id));
+        stepper.wake(negotiation.id);
+      });
+    },
+  });
+  const stepper = createStepper(createNegotiationSteps({ ...options, conversation }), options.logger);
+
+  const newNegotiation = (
+    role: Negotiation['role'],
+    counterParty: { id: string; address: string },
+    datasetId: string,
+    offer: Record<string, unknown>,
+  ): Negotiation => {
+    if (counterParty.id === identity.participantId) {
+      throw new FoedusError('bad-request', 'The other connector is this one. Negotiate with somebody else.');
+    }
+    const id = `urn:uuid:${randomUUID()}`;
+    const now = clock().toISOString();
+    return {
+      id,
+      role,
+      state: role === 'consumer' ? 'REQUESTED' : 'OFFERED',
+      ...(role === 'consumer' ? { consumerPid: id } : { providerPid: id }),
+      counterPartyId: counterParty.id,
+      counterPartyAddress: counterParty.address,
+      datasetId,
+      initiatedBy: role,
+      offer,
+      createdAt: now,
+      updatedAt: now,
+    };
+  };
+
+  return {
+    conversation,
+    request: async ({ counterPartyAddress, datasetId, offerId }) => {
+      const { base, participantId, offer } = await options.catalog.offer(counterPartyAddress, datasetId, offerId);
+      const asked = { ...offer, '@type': 'Offer', target: datasetId };
+      const negotiation = newNegotiation('consumer', { id: participantId, address: base }, datasetId, asked);
+      return conversation.begin(negotiation, 'ContractRequestMessage', {
+        consumerPid: negotiation.id,
+        offer: asked,
+        callbackAddress: baseUrl(),
+      });
+    },
+    offer: ({ participantId, address }, datasetId, offer) => {
+      const offered = { ...offer, '@type': 'Offer', target: datasetId };
+      const negotiation = newNegotiation('provider', { id: participantId, address }, datasetId, offered);
+      return conversation.begin({ ...negotiation, counterOffer: offered }, 'ContractOfferMessage', {
+        providerPid: negotiation.id,
+        offer: offered,
+        callbackAddress: baseUrl(),
+      });
+    },
+    terminate: (id, why) =>
+      transact((transaction) => conversation.terminate(transaction, existing(store.get(id), 'negotiation', id), why)),
+    reconsider: (id) => stepper.wake(id),
+    recover: () => {
+      const open = negotiationMachine.states.filter((state) => !isFinal(negotiationMachine, state));
+      for (const { id } of store.inStates(open)) stepper.wake(id);
+    },
+    [Symbol.asyncDispose]: () => stepper[Symbol.asyncDispose](),
+  };
+}

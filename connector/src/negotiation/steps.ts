@@ -1,0 +1,141 @@
+import { randomUUID } from 'node:crypto';
+import { agreementFrom, objection, signatureObjection } from '../agreement/agreement.ts';
+import type { Negotiation, SignedAgreement } from '../management/model.ts';
+import { SIGNATURE } from '../protocol/terms.ts';
+import type { Transaction } from '../store/transact.ts';
+import type { NegotiationConversation, NegotiationOptions } from './negotiations.ts';
+
+/**
+ * What this side does by itself in a state: answer a request or an offer, sign, verify, finalize.
+ *
+ * Deciding and signing take their time and happen outside the transaction; the state is looked at again inside it,
+ * and where it has changed meanwhile nothing happens. A step is safe to repeat: nothing of it is visible before its
+ * transaction is.
+ */
+export function createNegotiationSteps(
+  options: NegotiationOptions & { readonly conversation: NegotiationConversation },
+): (id: string) => Promise<void> {
+  const { identity, store, agreements, decisions, conversation, transact, events, clock, allowUnsigned } = options;
+
+  /** Runs `work` if the negotiation is still as it was seen. */
+  const still = (seen: Negotiation, work: (transaction: Transaction, now: Negotiation) => void): void => {
+    transact((transaction) => {
+      const now = store.get(seen.id);
+      if (now?.state === seen.state && now.updatedAt === seen.updatedAt) work(transaction, now);
+    });
+  };
+  const terminate = (seen: Negotiation, reason: string): void =>
+    still(seen, (transaction, now) => {
+      conversation.terminate(transaction, now, { code: 'not-acceptable', reason });
+      // What was never agreed leaves no agreement behind.
+      if (now.agreementId !== undefined) agreements.remove(now.agreementId);
+    });
+
+  const agree = async (negotiation: Negotiation): Promise<void> => {
+    const { participantId } = identity;
+    const id = `urn:uuid:${randomUUID()}`;
+    const agreement = agreementFrom(negotiation, { id, assigner: participantId, at: clock() });
+    const signature = await identity.sign(agreement);
+    still(negotiation, (transaction, now) => {
+      agreements.insert({
+        id,
+        role: 'provider',
+        assigner: participantId,
+        assignee: now.counterPartyId,
+        target: now.datasetId,
+        agreement,
+        signatures: { provider: signature },
+        finalized: false,
+        negotiationId: now.id,
+        counterPartyId: now.counterPartyId,
+        counterPartyAddress: now.counterPartyAddress,
+        createdAt: clock().toISOString(),
+      });
+      events.record(transaction, { type: 'agreement', agreementId: id, step: 'signed' });
+      const fields = { agreement, [SIGNATURE]: signature };
+      conversation.say(transaction, now, 'ContractAgreementMessage', fields, { agreementId: id });
+    });
+  };
+
+  const answerRequest = async (negotiation: Negotiation): Promise<void> => {
+    const decision = await decisions.onRequest(negotiation);
+    if (decision.kind === 'agree') await agree(negotiation);
+    else if (decision.kind === 'terminate') terminate(negotiation, decision.reason);
+    else if (decision.kind === 'offer') {
+      const offer = { ...decision.offer, '@type': 'Offer', target: negotiation.datasetId };
+      still(negotiation, (transaction, now) => {
+        conversation.say(transaction, now, 'ContractOfferMessage', { offer }, { counterOffer: offer });
+      });
+    }
+  };
+
+  const answerOffer = async (negotiation: Negotiation): Promise<void> => {
+    const decision = await decisions.onOffer(negotiation);
+    if (decision.kind === 'terminate') terminate(negotiation, decision.reason);
+    else if (decision.kind === 'accept') {
+      still(negotiation, (transaction, now) => {
+        const { counterOffer = now.offer } = now;
+        const fields = { eventType: 'ACCEPTED' };
+        conversation.say(transaction, now, 'ContractNegotiationEventMessage:ACCEPTED', fields, { offer: counterOffer });
+      });
+    } else if (decision.kind === 'request') {
+      const offer = { ...decision.offer, '@type': 'Offer', target: negotiation.datasetId };
+      still(negotiation, (transaction, now) => {
+        conversation.say(transaction, now, 'ContractRequestMessage', { offer }, { offer });
+      });
+    }
+  };
+
+  const agreementOf = ({ id, agreementId }: Negotiation): SignedAgreement => {
+    const agreement = agreementId === undefined ? undefined : agreements.get(agreementId);
+    if (!agreement) throw new Error(`negotiation ${id} has lost its agreement`);
+    return agreement;
+  };
+
+  /** Consumer: the provider has signed. */
+  const verify = async (negotiation: Negotiation): Promise<void> => {
+    const agreement = agreementOf(negotiation);
+    const { provider } = agreement.signatures;
+    const fault =
+      objection(agreement, negotiation, identity.participantId) ??
+      (await signatureObjection(identity, agreement, provider, negotiation.counterPartyId, allowUnsigned));
+    if (fault !== undefined) {
+      terminate(negotiation, fault);
+      return;
+    }
+    const consumer = await identity.sign(agreement.agreement);
+    still(negotiation, (transaction, now) => {
+      agreements.save({ ...agreement, signatures: { ...agreement.signatures, consumer } });
+      events.record(transaction, { type: 'agreement', agreementId: agreement.id, step: 'signed' });
+      conversation.say(transaction, now, 'ContractAgreementVerificationMessage', { [SIGNATURE]: consumer });
+    });
+  };
+
+  /** Provider: the consumer has verified, and signed. */
+  const finalize = async (negotiation: Negotiation): Promise<void> => {
+    const agreement = agreementOf(negotiation);
+    const { consumer } = agreement.signatures;
+    const fault = await signatureObjection(identity, agreement, consumer, negotiation.counterPartyId, allowUnsigned);
+    if (fault !== undefined) {
+      terminate(negotiation, fault);
+      return;
+    }
+    still(negotiation, (transaction, now) => {
+      agreements.save({ ...agreement, finalized: true });
+      events.record(transaction, { type: 'agreement', agreementId: agreement.id, step: 'finalized' });
+      const fields = { eventType: 'FINALIZED' };
+      conversation.say(transaction, now, 'ContractNegotiationEventMessage:FINALIZED', fields);
+    });
+  };
+
+  return async (id) => {
+    const negotiation = store.get(id);
+    if (!negotiation) return;
+    const { role, state } = negotiation;
+    if (role === 'provider' && state === 'REQUESTED') await answerRequest(negotiation);
+    else if (role === 'provider' && state === 'ACCEPTED') await agree(negotiation);
+    else if (role === 'provider' && state === 'VERIFIED') await finalize(negotiation);
+    else if (role === 'consumer' && state === 'OFFERED') await answerOffer(negotiation);
+    else if (role === 'consumer' && state === 'AGREED') await verify(negotiation);
+  };
+}

@@ -1,0 +1,94 @@
+import { context, propagation } from '@opentelemetry/api';
+import type { Database } from '../store/database.ts';
+import type { Transaction } from '../store/transact.ts';
+import type { NegotiationMessageName, TransferMessageName } from './state-machine.ts';
+
+export type ProcessKind = 'negotiation' | 'transfer';
+export type MessageName = NegotiationMessageName | TransferMessageName;
+
+/** A message on its way out. */
+export interface OutboxEntry {
+  readonly sequence: number;
+  readonly processId: string;
+  readonly kind: ProcessKind;
+  readonly name: MessageName;
+  /** The first message of a conversation: the receiver has no process id yet. */
+  readonly initial: boolean;
+  /** Complete but for the process ids of a message that is not the first: they may be known only at delivery. */
+  readonly message: Record<string, unknown>;
+  /** W3C trace context of what caused the message. */
+  readonly trace: Record<string, string>;
+}
+
+/** Messages that are to be delivered, written in the transaction of the state change that they announce. */
+export interface Outbox {
+  add(transaction: Transaction, entry: Omit<OutboxEntry, 'sequence' | 'trace'>): void;
+  /** The oldest message of a process: no other of the same process may be sent before it. */
+  head(processId: string): OutboxEntry | undefined;
+  remove(entry: OutboxEntry): void;
+  /** Drops whatever a process still wanted to say. */
+  clear(processId: string): void;
+  /** Ids of all processes with messages, the longest waiting first. */
+  waiting(): string[];
+}
+
+/** @param wake called with the process id once a message is durable */
+export function createOutbox({ sql }: Database, clock: () => Date, wake: (processId: string) => void): Outbox {
+  const insert = sql.prepare(
+    'INSERT INTO outbox (process_id, kind, name, initial, message, trace, created_at) VALUES (?, ?, ?, ?, ?, ?, ?)',
+  );
+  const first = sql.prepare('SELECT * FROM outbox WHERE process_id = ? ORDER BY sequence LIMIT 1');
+  const remove = sql.prepare('DELETE FROM outbox WHERE sequence = ?');
+  const clear = sql.prepare('DELETE FROM outbox WHERE process_id = ?');
+  const waiting = sql.prepare('SELECT process_id FROM outbox GROUP BY process_id ORDER BY min(sequence)');
+  return {
+    add: (transaction, { processId, kind, name, initial, message }) => {
+      const trace: Record<string, string> = {};
+      propagation.inject(context.active(), trace);
+      insert.run(
+        processId,
+        kind,
+        name,
+        initial ? 1 : 0,
+        JSON.stringify(message),
+        JSON.stringify(trace),
+        clock().toISOString(),
+      );
+      transaction.after(() => wake(processId));
+    },
+    head: (processId) => {
+      const row = first.get(processId) as Record<string, unknown> | undefined;
+      if (!row) return undefined;
+      return {
+        sequence: row['sequence'] as number,
+        processId,
+        kind: row['kind'] as ProcessKind,
+        name: row['name'] as MessageName,
+        initial: row['initial'] === 1,
+        message: JSON.parse(row['message'] as string) as Record<string, unknown>,
+        trace: JSON.parse(row['trace'] as string) as Record<string, string>,
+      };
+    },
+    remove: (entry) => void remove.run(entry.sequence),
+    clear: (processId) => void clear.run(processId),
+    waiting: () => (waiting.all() as { process_id: string }[]).map((row) => row.process_id),
+  };
+}
+
+/** Messages that came in and took effect, so that a repeated one gets the same answer and no second effect. */
+export interface Inbox {
+  answerTo(processId: string, hash: string): Record<string, unknown> | undefined;
+  put(processId: string, hash: string, answer: Record<string, unknown>): void;
+}
+
+export function createInbox({ sql }: Database): Inbox {
+  const find = sql.prepare('SELECT answer FROM inbox WHERE process_id = ? AND hash = ?');
+  const insert = sql.prepare('INSERT OR REPLACE INTO inbox (process_id, hash, answer) VALUES (?, ?, ?)');
+  return {
+    answerTo: (processId, hash) => {
+      const row = find.get(processId, hash) as { answer: string } | undefined;
+      return row && (JSON.parse(row.answer) as Record<string, unknown>);
+    },
+    put: (processId, hash, answer) => void insert.run(processId, hash, JSON.stringify(answer)),
+  };
+}

@@ -1,0 +1,124 @@
+import { FoedusError } from '../errors.ts';
+import { digest } from '../identity/index.ts';
+import type { Transact, Transaction } from '../store/transact.ts';
+import type { Inbox } from './outbox.ts';
+import { peerPidOf, type Process } from './process-store.ts';
+import { INITIAL, otherRole, transition, type Role, type StateMachine } from './state-machine.ts';
+
+/** A message about an existing process, read and validated; `body` is it as it came. */
+export interface Incoming {
+  /** Participant id from the caller's certificate. */
+  readonly caller: string;
+  readonly body: unknown;
+}
+
+type Answer = Record<string, unknown>;
+
+/**
+ * Handles one incoming message of a conversation that exists: foreign or unknown, repeated, illegal, or taken.
+ * All in one transaction; nothing is changed unless `take` runs to its end.
+ *
+ * @param process our record by the id in the path, if there is one
+ * @param pids the process ids that the message carries
+ * @param take stores the process in its new state and returns it
+ * @param acknowledge the answer for a process
+ * @throws FoedusError `not-found` for unknown and for foreign processes alike, `bad-request` for process ids that do
+ *   not belong together, `illegal-transition`
+ */
+export function receive<P extends Process, State extends string, Name extends string>(
+  { transact, inbox }: { transact: Transact; inbox: Inbox },
+  message: Incoming & {
+    machine: StateMachine<State, Name>;
+    name: Name;
+    process: () => P | undefined;
+    pids: { consumerPid?: string | undefined; providerPid?: string | undefined };
+    take: (transaction: Transaction, process: P, next: State) => P;
+    acknowledge: (process: P) => Answer;
+  },
+): Answer {
+  const hash = digest(message.body);
+  return transact((transaction) => {
+    const process = message.process();
+    if (!process || process.counterPartyId !== message.caller) throw unknownProcess();
+    const known = withPeerPid(process, message.pids);
+    const sender = otherRole(process.role);
+    const next = transition(message.machine, process.state as State, message.name, sender);
+    const earlier = inbox.answerTo(process.id, hash);
+    // A message with an @id is one message however often it comes. Without one, equal bytes may be a new message (a
+    // second suspension); no message is legal directly after itself, so legality tells which.
+    if (earlier && (next === undefined || hasId(message.body))) return earlier;
+    if (next === undefined) throw illegal(message.name, process.state, sender);
+    const answer = message.acknowledge(message.take(transaction, known, next));
+    inbox.put(process.id, hash, answer);
+    return answer;
+  });
+}
+
+/**
+ * Handles the first message of a conversation, idempotent by the sender's process id.
+ *
+ * @param existing the process that the sender already has under this process id
+ * @param create stores the new process and returns it
+ */
+export function receiveFirst<P extends Process, State extends string, Name extends string>(
+  { transact, inbox }: { transact: Transact; inbox: Inbox },
+  message: Incoming & {
+    machine: StateMachine<State, Name>;
+    name: Name;
+    sender: Role;
+    existing: () => P | undefined;
+    create: (transaction: Transaction, state: State) => P;
+    acknowledge: (process: P) => Answer;
+  },
+): Answer {
+  const hash = digest(message.body);
+  return transact((transaction) => {
+    const existing = message.existing();
+    const earlier = existing && inbox.answerTo(existing.id, hash);
+    if (earlier) return earlier;
+    if (existing) throw illegal(message.name, existing.state, message.sender);
+    const state = transition(message.machine, INITIAL, message.name, message.sender);
+    if (state === undefined) throw illegal(message.name, INITIAL, message.sender);
+    const process = message.create(transaction, state);
+    const answer = message.acknowledge(process);
+    inbox.put(process.id, hash, answer);
+    return answer;
+  });
+}
+
+/** Unknown and foreign are answered alike, so that nobody learns which processes others have. */
+export function unknownProcess(): FoedusError {
+  return new FoedusError('not-found', 'There is no such process between you and this connector.');
+}
+
+export function illegal(message: string, state: string, sender: Role): FoedusError {
+  return new FoedusError('illegal-transition', `The ${sender} may not send ${message} in the state ${state}.`, {
+    details: { state },
+  });
+}
+
+/** Learns the counterparty's process id from its first message about the process; afterwards it must stay the same. */
+function withPeerPid<P extends Process>(
+  process: P,
+  pids: { consumerPid?: string | undefined; providerPid?: string | undefined },
+): P {
+  const [own, peer] =
+    process.role === 'consumer' ? (['consumerPid', 'providerPid'] as const) : (['providerPid', 'consumerPid'] as const);
+  if (pids[own] !== undefined && pids[own] !== process.id) throw wrongPid(own);
+  const known = peerPidOf(process);
+  if (known !== undefined && pids[peer] !== undefined && pids[peer] !== known) throw wrongPid(peer);
+  return known === undefined && pids[peer] !== undefined ? { ...process, [peer]: pids[peer] } : process;
+}
+
+/** @param reason JSON path, colon, what is wrong there */
+export function badMessage(reason: string): FoedusError {
+  return new FoedusError('bad-request', reason, { details: { reasons: [reason] } });
+}
+
+function wrongPid(term: string): FoedusError {
+  return badMessage(`$.${term}: is not the process id of this process`);
+}
+
+function hasId(body: unknown): boolean {
+  return typeof (body as { '@id'?: unknown })['@id'] === 'string';
+}

@@ -1,0 +1,197 @@
+import { randomUUID } from 'node:crypto';
+import type { Logger } from 'pino';
+import type { AgreementStore } from '../agreement/agreement-store.ts';
+import { FoedusError } from '../errors.ts';
+import type { Events } from '../events.ts';
+import type { DataAddress, Transfer } from '../management/model.ts';
+import type { Changes } from '../protocol/changes.ts';
+import { createConversation, existing, type Conversation } from '../protocol/conversation.ts';
+import { writeDataAddress, writeReason } from '../protocol/messages.ts';
+import type { Inbox, Outbox } from '../protocol/outbox.ts';
+import type { ProcessStore } from '../protocol/process-store.ts';
+import { isFinal, transferMachine, type TransferMessageName, type TransferState } from '../protocol/state-machine.ts';
+import { createStepper } from '../protocol/stepper.ts';
+import type { Database } from '../store/database.ts';
+import type { Transact } from '../store/transact.ts';
+import { createDataFlows, type DataFlows } from './data-flows.ts';
+
+export interface TransferOptions {
+  readonly database: Database;
+  readonly store: ProcessStore<Transfer>;
+  readonly agreements: AgreementStore;
+  readonly transact: Transact;
+  readonly inbox: Inbox;
+  readonly outbox: Outbox;
+  readonly events: Events;
+  readonly changes: Changes;
+  readonly logger: Logger;
+  readonly clock: () => Date;
+  /** Base of the protocol's paths as others reach it. */
+  readonly baseUrl: () => string;
+}
+
+export type TransferConversation = Conversation<Transfer, TransferState, TransferMessageName>;
+type Why = { readonly code?: string | undefined; readonly reason?: string | undefined };
+
+/** The transfers of this node, in both roles. Every operation throws FoedusError `not-found`, `illegal-transition`. */
+export interface Transfers extends AsyncDisposable {
+  /** Asks for data under an agreement. @throws FoedusError also `conflict` while the agreement is not in force */
+  request(wish: { agreementId: string; format: string; dataAddress?: DataAddress | undefined }): Transfer;
+  /** Resumes a transfer that this side has suspended. @throws FoedusError also `conflict` */
+  start(id: string): Promise<Transfer>;
+  suspend(id: string, why: Why): Transfer;
+  complete(id: string): Transfer;
+  terminate(id: string, why: Why): Transfer;
+  /** The counterparty has resumed a transfer: whatever moves its data goes on. */
+  resumed(transfer: Transfer): void;
+  /** Takes up every open transfer, after a start. */
+  recover(): void;
+  readonly flows: DataFlows;
+  readonly conversation: TransferConversation;
+}
+
+/** Topic of `Changes` for one transfer. */
+export const transferTopic = (id: string): string => `transfer:${id}`;
+
+export function createTransfers(options: TransferOptions): Transfers {
+  const { store, agreements, transact, events, changes, clock, baseUrl, logger } = options;
+  const open = transferMachine.states.filter((state) => !isFinal(transferMachine, state));
+  const flows = createDataFlows({
+    ...options,
+    registered: (format) => {
+      for (const transfer of store.inStates(['REQUESTED'])) if (transfer.format === format) stepper.wake(transfer.id);
+    },
+  });
+  const conversation: TransferConversation = createConversation({
+    ...options,
+    kind: 'transfer',
+    machine: transferMachine,
+    termination: 'TransferTerminationMessage',
+    changed: (transaction, transfer, before, by) => {
+      events.record(transaction, { type: 'transfer', by, transfer });
+      if (transfer.role === 'provider') flows.touch(transaction, transfer.format);
+      transaction.after(() => {
+        if (transfer.role === 'provider' && before === 'STARTED') flows.find(transfer.format)?.stop(transfer);
+        changes.notify(transferTopic(transfer.id));
+        stepper.wake(transfer.id);
+      });
+    },
+  });
+
+  /** Provider: starts what is requested, once there is something that moves the data. */
+  const step = async (id: string): Promise<void> => {
+    const seen = store.get(id);
+    if (seen?.role !== 'provider' || seen.state !== 'REQUESTED') return;
+    const flow = flows.find(seen.format);
+    if (!flow) return;
+    let address: DataAddress | undefined;
+    try {
+      address = await flow.start(seen);
+    } catch (error) {
+      if (!(error instanceof FoedusError)) throw error;
+      const reason = error.message;
+      transact((transaction) => {
+        const now = store.get(id);
+        if (now?.state === 'REQUESTED') conversation.terminate(transaction, now, { code: error.code, reason });
+      });
+      return;
+    }
+    const started = transact((transaction) => {
+      const now = store.get(id);
+      return (
+        now?.state === 'REQUESTED' && conversation.say(transaction, now, 'TransferStartMessage', startWith(address))
+      );
+    });
+    if (!started) flow.stop(seen);
+  };
+  const stepper = createStepper(step, logger);
+
+  const say = (id: string, name: TransferMessageName, fields: object, patch: Partial<Transfer> = {}): Transfer =>
+    transact((transaction) =>
+      conversation.say(transaction, existing(store.get(id), 'transfer', id), name, { ...fields }, patch),
+    );
+
+  return {
+    flows,
+    conversation,
+    request: ({ agreementId, format, dataAddress }) => {
+      const agreement = existing(agreements.get(agreementId), 'agreement', agreementId);
+      if (agreement.role !== 'consumer' || !agreement.finalized) {
+        throw new FoedusError(
+          'conflict',
+          agreement.role === 'consumer'
+            ? `The agreement ${agreementId} is not in force: its negotiation is not FINALIZED.`
+            : `This node is the provider under the agreement ${agreementId}: its consumer requests transfers.`,
+        );
+      }
+      const id = `urn:uuid:${randomUUID()}`;
+      const now = clock().toISOString();
+      const transfer: Transfer = {
+        id,
+        role: 'consumer',
+        state: 'REQUESTED',
+        consumerPid: id,
+        counterPartyId: agreement.counterPartyId,
+        counterPartyAddress: agreement.counterPartyAddress,
+        agreementId,
+        datasetId: agreement.target,
+        format,
+        ...(dataAddress === undefined ? {} : { dataAddress }),
+        createdAt: now,
+        updatedAt: now,
+      };
+      return conversation.begin(transfer, 'TransferRequestMessage', {
+        consumerPid: id,
+        agreementId,
+        format,
+        callbackAddress: baseUrl(),
+        ...startWith(dataAddress),
+      });
+    },
+    start: async (id) => {
+      const transfer = existing(store.get(id), 'transfer', id);
+      if (transfer.state === 'SUSPENDED' && transfer.suspendedBy !== transfer.role) {
+        throw new FoedusError(
+          'conflict',
+          `The ${transfer.suspendedBy} has suspended this transfer; only it can resume it.`,
+        );
+      }
+      if (transfer.role === 'consumer')
+        return say(id, 'TransferStartMessage', {}, { suspendedBy: undefined, reason: undefined });
+      const flow = flows.find(transfer.format);
+      if (!flow) {
+        throw new FoedusError(
+          'conflict',
+          `Nothing here moves data of the format ${transfer.format} yet. Start its data flow.`,
+        );
+      }
+      const address = await flow.start(transfer);
+      return say(id, 'TransferStartMessage', startWith(address), { suspendedBy: undefined, reason: undefined });
+    },
+    suspend: (id, why) => {
+      const { role } = existing(store.get(id), 'transfer', id);
+      return say(id, 'TransferSuspensionMessage', writeReason(why), {
+        suspendedBy: role,
+        ...(why.reason === undefined ? {} : { reason: why.reason }),
+      });
+    },
+    complete: (id) => say(id, 'TransferCompletionMessage', {}),
+    terminate: (id, why) =>
+      transact((transaction) => conversation.terminate(transaction, existing(store.get(id), 'transfer', id), why)),
+    resumed: (transfer) => {
+      // The consumer keeps the data address it has: only what moves the data has to know.
+      void flows
+        .find(transfer.format)
+        ?.start(transfer)
+        .catch((error: unknown) => logger.error({ err: error, transfer: transfer.id }, 'a data flow did not resume'));
+    },
+    recover: () => {
+      for (const { id } of store.inStates(open)) stepper.wake(id);
+    },
+    [Symbol.asyncDispose]: () => stepper[Symbol.asyncDispose](),
+  };
+}
+
+function startWith(address: DataAddress | undefined): { dataAddress?: Record<string, unknown> } {
+  return address === undefined ? {} : { dataAddress: writeDataAddress(address) };
+}
