@@ -1,0 +1,3 @@
+export * from './columns.ts';
+export * from './dataset.ts';
+export * from './load.ts';

@@ -1,0 +1,3 @@
+export * from './random.ts';
+export * from './round.ts';
+export * from './trainer.ts';

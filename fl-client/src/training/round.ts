@@ -1,0 +1,138 @@
+/** One participant's part of a round, and the evaluation of a model on its held-out rows. */
+import { FoedusError } from '@foedus/connector/errors';
+import { areaUnderRoc, logLoss, type SessionPlan } from '@foedus/fl-core';
+import { type Dataset, emptyBatch, fillBatch } from '../data/dataset.ts';
+import type { EngineModel, GradientSum, MicroBatch } from '../engine/engine.ts';
+import { addGaussianNoise, type FillRandom, poissonSample, systemRandom } from './random.ts';
+
+export type LocalPlan = Pick<SessionPlan, 'local' | 'privacy'>;
+
+export interface RoundHooks {
+  /** Called after each step, and asked before each whether to go on: throw to stop. */
+  readonly onStep?: (stepsDone: number, steps: number) => void;
+  /** @default the operating system's CSPRNG; anything else makes the privacy guarantee void */
+  readonly random?: FillRandom;
+}
+
+export interface RoundResult {
+  /** float32 [P]: the local parameters after the round's steps. */
+  readonly parameters: Float32Array;
+  /** float32 [P]: local − global, what is sent. */
+  readonly update: Float32Array;
+  readonly seconds: number;
+}
+
+/**
+ * How many rows a call of the engine takes for a plan: nearly every Poisson sample fits into one (mean + 4 standard
+ * deviations), within 16 MB of inputs.
+ */
+export function microBatchSize(samplingRate: number, rows: number, width: number): number {
+  const mean = samplingRate * rows;
+  const fits = Math.ceil((mean + 4 * Math.sqrt(mean)) / 32) * 32;
+  const affordable = Math.floor(4_194_304 / width / 32) * 32;
+  return Math.max(32, Math.min(fits, affordable, 2_048));
+}
+
+/**
+ * `plan.local.steps` steps of DP-SGD (Abadi et al. 2016, Algorithm 1): a Poisson sample of rate q, every example's
+ * gradient clipped to C, N(0, σ²C²) noise on the sum, a step of η along it divided by the expected sample size q·n.
+ * An empty sample is a step of noise alone. Without `plan.privacy`: the same without clipping and noise.
+ *
+ * Unit of privacy: one row of `train`; adjacency: one row added or removed. n itself, as the divisor, is taken to be
+ * known, as in other implementations of DP-SGD.
+ *
+ * @param parameters float32 [P], the round's global parameters; not changed
+ * @throws FoedusError `training-diverged` when a parameter is no finite number any more
+ */
+export async function trainRound(
+  model: EngineModel,
+  plan: LocalPlan,
+  parameters: Float32Array,
+  data: { readonly dataset: Dataset; readonly train: Uint32Array },
+  hooks: RoundHooks = {},
+): Promise<RoundResult> {
+  const { steps, samplingRate, learningRate } = plan.local;
+  const { onStep, random = systemRandom } = hooks;
+  const start = performance.now();
+  const local = Float32Array.from(parameters);
+  const batch = emptyBatch(model.microBatch, data.dataset.width);
+  const rate = learningRate / (samplingRate * data.train.length);
+
+  for (let step = 0; step < steps; step++) {
+    const sample = poissonSample(data.train, samplingRate, random);
+    const sum = await sumOver(model, plan, local, { ...data, sample, batch });
+    if (plan.privacy !== null) addGaussianNoise(sum, plan.privacy.noiseMultiplier * plan.privacy.clipNorm, random);
+    for (let i = 0; i < local.length; i++) local[i] = (local[i] ?? 0) - rate * (sum[i] ?? 0);
+    onStep?.(step + 1, steps);
+  }
+  const update = local.map((value, i) => value - (parameters[i] ?? 0));
+  if (!update.every(Number.isFinite)) {
+    throw new FoedusError(
+      'training-diverged',
+      `After ${steps} steps a parameter is no finite number any more. The learning rate ${learningRate} is too large ` +
+        "for these rows, or a number's scale in the plan is far from the data's.",
+    );
+  }
+  return { parameters: local, update, seconds: (performance.now() - start) / 1000 };
+}
+
+/** The sum of the sample's gradients, as many micro-batches as it takes. float64 [P]. */
+async function sumOver(
+  model: EngineModel,
+  plan: LocalPlan,
+  parameters: Float32Array,
+  work: { readonly dataset: Dataset; readonly sample: Uint32Array; readonly batch: MicroBatch },
+): Promise<Float64Array> {
+  const total = new Float64Array(parameters.length);
+  for (let from = 0; from < work.sample.length; from += model.microBatch) {
+    fillBatch(work.batch, work.dataset, work.sample.subarray(from, from + model.microBatch));
+    const { sum }: GradientSum =
+      plan.privacy === null
+        ? await model.gradientSum(parameters, work.batch)
+        : await model.clippedGradientSum(parameters, work.batch, plan.privacy.clipNorm);
+    for (let i = 0; i < total.length; i++) total[i] = (total[i] ?? 0) + (sum[i] ?? 0);
+  }
+  return total;
+}
+
+export interface EvaluationResult {
+  /** null where there are not both positives and negatives. */
+  readonly auc: number | null;
+  /** In nats; null without rows. */
+  readonly logLoss: number | null;
+}
+
+/**
+ * @param parameters float32 [P]
+ * @param rows the rows to evaluate on: those held out of training
+ * @param onBatch called after each batch; throw to stop
+ * @throws FoedusError `training-diverged` when the model's output is not a number
+ */
+export async function evaluate(
+  model: EngineModel,
+  parameters: Float32Array,
+  data: { readonly dataset: Dataset; readonly rows: Uint32Array },
+  onBatch?: () => void,
+): Promise<EvaluationResult> {
+  const { dataset, rows } = data;
+  const labels = Float32Array.from(rows, (row) => dataset.labels[row] ?? 0);
+  const scores = new Float64Array(rows.length);
+  const batch = emptyBatch(model.microBatch, dataset.width);
+  for (let from = 0; from < rows.length; from += model.microBatch) {
+    const part = rows.subarray(from, from + model.microBatch);
+    fillBatch(batch, dataset, part);
+    const logits = await model.logits(parameters, batch.inputs);
+    scores.set(logits.subarray(0, part.length), from);
+    onBatch?.();
+  }
+  if (scores.some(Number.isNaN)) {
+    throw new FoedusError('training-diverged', "The model's output is not a number for some rows: it has diverged.");
+  }
+  return {
+    auc: areaUnderRoc(labels, scores),
+    logLoss: logLoss(
+      labels,
+      scores.map((z) => 1 / (1 + Math.exp(-z))),
+    ),
+  };
+}
