@@ -1,0 +1,143 @@
+/** A typed client of a coordinator's `/fl/v1` for one session: see fl-core/src/session/messages.ts. */
+import { FoedusError } from '@foedus/connector/errors';
+import type { PeerClient } from '@foedus/connector/identity';
+import {
+  type ClientPhase,
+  type Enrolment,
+  type Evaluation,
+  type Refusal,
+  type SessionDescription,
+  type Task,
+  UPDATE_MEDIA_TYPE,
+  readUpdate,
+  sessionDescriptionSchema,
+  taskSchema,
+} from '@foedus/fl-core';
+import { z } from 'zod';
+
+/** How long the coordinator holds a long poll, in seconds, and how much later its answer may come, in milliseconds. */
+const WAIT_SECONDS = 25;
+const LONG_POLL_TIMEOUT_MS = 40_000;
+/** An upload may wait for its turn at the coordinator. */
+const UPLOAD_TIMEOUT_MS = 900_000;
+const MAX_JSON_BYTES = 1 << 20;
+
+const problemSchema = z.object({ code: z.string().max(100), message: z.string() });
+
+export interface CoordinatorClient {
+  describe(signal: AbortSignal): Promise<SessionDescription>;
+  enrol(enrolment: Enrolment, signal: AbortSignal): Promise<void>;
+  /** @returns null when the task is still number `after` at the end of the long poll */
+  nextTask(after: number, signal: AbortSignal): Promise<Task | null>;
+  /** @returns the parameters after `round` rounds, float32 [P], complete and of this hash */
+  model(
+    request: {
+      readonly round: number;
+      readonly planHash: string;
+      readonly modelHash: string;
+      readonly parameters: number;
+    },
+    signal: AbortSignal,
+  ): Promise<Float32Array>;
+  upload(round: number, bytes: Uint8Array<ArrayBuffer>, signal: AbortSignal): Promise<void>;
+  refuse(round: number, refusal: Refusal, signal: AbortSignal): Promise<void>;
+  evaluate(round: number, evaluation: Evaluation, signal: AbortSignal): Promise<void>;
+  phase(phase: ClientPhase, signal: AbortSignal): Promise<void>;
+  depart(departure: Refusal, signal: AbortSignal): Promise<void>;
+}
+
+/**
+ * Every method throws FoedusError with the coordinator's `code` and `message`, `wrong-peer` when the server is not the
+ * expected participant, `unavailable` when there is no answer, `bad-answer` for one that is not as the protocol says.
+ *
+ * @param endpoint https root of the coordinator, from the transfer's data address
+ * @param coordinator participant id that the server's certificate must name
+ */
+export function createCoordinatorClient(options: {
+  readonly peers: PeerClient;
+  readonly endpoint: string;
+  readonly coordinator: string;
+  readonly sessionId: string;
+}): CoordinatorClient {
+  const { peers, endpoint, coordinator, sessionId } = options;
+  const root = `${endpoint.replace(/\/+$/, '')}/fl/v1/sessions/${encodeURIComponent(sessionId)}`;
+
+  const call = async (
+    path: string,
+    init: { method: string; body?: Uint8Array<ArrayBuffer> | string; type?: string; timeoutMs?: number },
+    signal: AbortSignal,
+  ): Promise<Response> => {
+    const { method, body, type, timeoutMs = 30_000 } = init;
+    const response = await peers.fetch(root + path, {
+      method,
+      ...(body === undefined ? {} : { body, headers: { 'content-type': type ?? 'application/json' } }),
+      expect: coordinator,
+      timeoutMs,
+      signal,
+    });
+    if (!response.ok) throw await problemOf(response);
+    return response;
+  };
+  const post = async (path: string, body: unknown, signal: AbortSignal): Promise<void> => {
+    const response = await call(path, { method: 'POST', body: JSON.stringify(body) }, signal);
+    await response.body?.cancel();
+  };
+
+  return {
+    describe: async (signal) => await read(await call('', { method: 'GET' }, signal), sessionDescriptionSchema),
+    enrol: (enrolment, signal) => post('/enrolment', enrolment, signal),
+    async nextTask(after, signal) {
+      const path = `/task?after=${after}&wait=${WAIT_SECONDS}`;
+      const response = await call(path, { method: 'GET', timeoutMs: LONG_POLL_TIMEOUT_MS }, signal);
+      return response.status === 204 ? null : await read(response, taskSchema);
+    },
+    async model({ round, planHash, modelHash, parameters: count }, signal) {
+      const response = await call(`/models/${round}`, { method: 'GET' }, signal);
+      const body: AsyncIterable<Uint8Array> = response.body ?? noBytes();
+      const { parameters } = await readUpdate(body, {
+        maxCount: count,
+        expected: { sessionId, planHash, kind: 'model', count, payloadHash: modelHash },
+      });
+      return parameters;
+    },
+    async upload(round, bytes, signal) {
+      const init = { method: 'PUT', body: bytes, type: UPDATE_MEDIA_TYPE, timeoutMs: UPLOAD_TIMEOUT_MS };
+      const response = await call(`/rounds/${round}/update`, init, signal);
+      await response.body?.cancel();
+    },
+    refuse: (round, refusal, signal) => post(`/rounds/${round}/refusal`, refusal, signal),
+    evaluate: (round, evaluation, signal) => post(`/rounds/${round}/evaluation`, evaluation, signal),
+    phase: (phase, signal) => post('/phase', phase, signal),
+    depart: (departure, signal) => post('/departure', departure, signal),
+  };
+}
+
+async function* noBytes(): AsyncGenerator<Uint8Array> {}
+
+async function read<T>(response: Response, schema: z.ZodType<T>): Promise<T> {
+  const parsed = schema.safeParse(await readJson(response));
+  if (parsed.success) return parsed.data;
+  throw new FoedusError('bad-answer', `The coordinator's answer is not valid. ${z.prettifyError(parsed.error)}`);
+}
+
+async function readJson(response: Response): Promise<unknown> {
+  const chunks: Uint8Array[] = [];
+  let bytes = 0;
+  for await (const chunk of (response.body ?? noBytes()) as AsyncIterable<Uint8Array>) {
+    bytes += chunk.length;
+    if (bytes > MAX_JSON_BYTES)
+      throw new FoedusError('bad-answer', 'The coordinator answers with too long a document.');
+    chunks.push(chunk);
+  }
+  try {
+    return JSON.parse(Buffer.concat(chunks).toString('utf8'));
+  } catch (cause) {
+    throw new FoedusError('bad-answer', 'The coordinator answers with something that is not JSON.', { cause });
+  }
+}
+
+async function problemOf(response: Response): Promise<FoedusError> {
+  const parsed = problemSchema.safeParse(await readJson(response).catch(() => null));
+  if (parsed.success) return new FoedusError(parsed.data.code, parsed.data.message.slice(0, 1_000));
+  return new FoedusError('unavailable', `The coordinator answered with status ${response.status}.`);
+}

@@ -1,0 +1,247 @@
+/**
+ * One training task: follows one session for as long as its transfer is STARTED. Level-triggered: it always does what
+ * the coordinator's current task says, and nothing has to be remembered between two tasks but what lies on disk.
+ */
+import { FoedusError } from '@foedus/connector/errors';
+import type { Identity, PeerClient } from '@foedus/connector/identity';
+import type { OperatorClient, Transfer } from '@foedus/connector/operator-client';
+import { type EnrolmentClaims, type SessionDescription, type Task, createBackOff } from '@foedus/fl-core';
+import type { Logger } from 'pino';
+import { createHash } from 'node:crypto';
+import { join } from 'node:path';
+import type { Charging } from './charge.ts';
+import { type CoordinatorClient, createCoordinatorClient } from './coordinator-client.ts';
+import { checkDescription, trainingAddress } from './description.ts';
+import { untilItWorks } from './retry.ts';
+import { type RoundWork, createRoundWork } from './round-work.ts';
+import type { StartTrainer, Trainer } from './trainer.ts';
+import { type UpdateFiles, createUpdateFiles } from './update-files.ts';
+
+/** Why a training task ends: the transfer is not STARTED any more. The coordinator is told. */
+export class TransferEnded extends Error {
+  override readonly name = 'TransferEnded';
+  readonly code: 'transfer-suspended' | 'transfer-terminated' | 'transfer-completed';
+
+  constructor(code: TransferEnded['code'], message: string) {
+    super(message);
+    this.code = code;
+  }
+}
+
+/** How long a client tries to say that it leaves, in milliseconds. */
+const FAREWELL_MS = 5_000;
+
+export interface FollowOptions {
+  readonly transfer: Transfer;
+  readonly identity: Identity;
+  readonly peers: PeerClient;
+  readonly connector: OperatorClient;
+  readonly charging: Charging;
+  readonly startTrainer: StartTrainer;
+  /** Folder of all sessions. */
+  readonly dataDir: string;
+  readonly maxParameters: number;
+  readonly now: () => Date;
+  readonly logger: Logger;
+  /** Aborts with TransferEnded, or with anything else when the program stops. */
+  readonly signal: AbortSignal;
+}
+
+/** Returns when `signal` has aborted and everything has stopped. Never throws. */
+export async function followSession(options: FollowOptions): Promise<void> {
+  const { transfer, peers, signal, maxParameters } = options;
+  let logger = options.logger.child({ transferId: transfer.id, agreementId: transfer.agreementId });
+  let coordinator: CoordinatorClient | null = null;
+  try {
+    const { endpoint, sessionId } = trainingAddress(transfer);
+    logger = logger.child({ sessionId });
+    coordinator = createCoordinatorClient({ peers, endpoint, coordinator: transfer.counterPartyId, sessionId });
+    const asked = coordinator;
+    // Anything but a plan that does not fit may pass: a coordinator that is being started knows no session yet.
+    const description = await untilItWorks(() => asked.describe(signal), { signal, logger, isPassing: () => true });
+    checkDescription(description, transfer, sessionId, maxParameters);
+    await takePart({ ...options, logger }, coordinator, description);
+  } catch (error) {
+    if (!signal.aborted) {
+      const reason =
+        error instanceof FoedusError ? error.message : 'This node failed at the session; its log says why.';
+      logger.error({ err: error }, `The session is not followed: ${reason}`);
+      await farewell(coordinator, error instanceof FoedusError ? error.code : 'failed', reason);
+      await aborted(signal);
+    }
+  }
+  const { reason } = signal as { reason: unknown };
+  if (!(reason instanceof TransferEnded)) return;
+  logger.info({ code: reason.code }, reason.message);
+  if (reason.code !== 'transfer-completed') await farewell(coordinator, reason.code, reason.message);
+}
+
+async function farewell(coordinator: CoordinatorClient | null, code: string, reason: string): Promise<void> {
+  // The coordinator's own connector tells it as well: this is only faster, and in more words.
+  await coordinator
+    ?.depart({ code, reason: reason.slice(0, 2_000) }, AbortSignal.timeout(FAREWELL_MS))
+    .catch(() => undefined);
+}
+
+async function aborted(signal: AbortSignal): Promise<void> {
+  if (signal.aborted) return;
+  await new Promise<void>((resolve) => signal.addEventListener('abort', () => resolve(), { once: true }));
+}
+
+/** Enrols and follows the tasks until `signal` aborts. Whatever fails, it starts again with enrolling. */
+async function takePart(
+  options: FollowOptions,
+  coordinator: CoordinatorClient,
+  description: SessionDescription,
+): Promise<void> {
+  const { transfer, connector, charging, startTrainer, dataDir, logger, signal } = options;
+  const { plan, planHash } = description;
+  // Two coordinators may give their sessions the same id; under another agreement it is another session.
+  const mark = createHash('sha256').update(transfer.agreementId).digest('hex').slice(0, 16);
+  const folder = join(dataDir, 'sessions', `${plan.sessionId}-${mark}`);
+  const updates = createUpdateFiles(folder);
+  const trainer = keptTrainer(async () => {
+    const asset = await connector.asset(transfer.datasetId);
+    return await startTrainer({ plan, parquetPath: asset.source.path });
+  });
+  const work = createRoundWork({
+    plan,
+    planHash,
+    agreementId: transfer.agreementId,
+    coordinator,
+    charging,
+    updates,
+    folder,
+    trainer: () => trainer.get(),
+    logger,
+  });
+  const desk = createDesk(work, updates, () => trainer.dispose(), logger, signal);
+  const backOff = createBackOff();
+  while (!signal.aborted) {
+    try {
+      await coordinator.enrol(await enrolment(options, description), signal);
+      logger.info('Enrolled');
+      let after = 0;
+      for (;;) {
+        const task = await coordinator.nextTask(after, signal);
+        backOff.reset();
+        if (task === null) continue;
+        after = task.seq;
+        desk.put(task);
+      }
+    } catch (error) {
+      if (signal.aborted) break;
+      logger.warn({ err: error }, `${error instanceof Error ? error.message : 'A call failed.'} Trying again.`);
+      await backOff.wait(signal).catch(() => undefined);
+    }
+  }
+  await desk.cleared();
+  await trainer.dispose();
+}
+
+async function enrolment(
+  { transfer, identity, now }: FollowOptions,
+  { plan, planHash, modelHash }: SessionDescription,
+) {
+  const claims: EnrolmentClaims = {
+    type: 'FederatedTrainingEnrolment',
+    sessionId: plan.sessionId,
+    planHash,
+    modelHash,
+    participantId: identity.participantId,
+    coordinator: transfer.counterPartyId,
+    agreementId: transfer.agreementId,
+    transferId: transfer.providerPid ?? transfer.id,
+    issuedAt: now().toISOString(),
+  };
+  return { claims, jws: await identity.sign(claims) };
+}
+
+/** A trainer is expensive: made when first needed, kept until nobody needs it, made again after a failure. */
+function keptTrainer(make: () => Promise<Trainer>): { get(): Promise<Trainer>; dispose(): Promise<void> } {
+  let kept: Promise<Trainer> | null = null;
+  const dispose = async (): Promise<void> => {
+    const made = kept;
+    kept = null;
+    const trainer = await made?.catch(() => null);
+    await trainer?.[Symbol.asyncDispose]();
+  };
+  /** Its thread may be gone; the next task gets another one. */
+  const orForget = async <T>(work: Promise<T>, signal: AbortSignal): Promise<T> => {
+    try {
+      return await work;
+    } catch (error) {
+      if (!signal.aborted) await dispose();
+      throw error;
+    }
+  };
+  const start = async (): Promise<Trainer> => {
+    const trainer = await make();
+    return {
+      trainRound: (parameters, round, options) =>
+        orForget(trainer.trainRound(parameters, round, options), options.signal),
+      evaluate: (parameters, options) => orForget(trainer.evaluate(parameters, options), options.signal),
+      [Symbol.asyncDispose]: () => trainer[Symbol.asyncDispose](),
+    };
+  };
+  return {
+    get() {
+      if (kept !== null) return kept;
+      const made = start();
+      kept = made;
+      made.catch(() => {
+        if (kept === made) kept = null;
+      });
+      return made;
+    },
+    dispose,
+  };
+}
+
+/** Where the current task lies. A new task ends the one before; the same task again does not disturb it. */
+function createDesk(
+  work: RoundWork,
+  updates: UpdateFiles,
+  disposeTrainer: () => Promise<void>,
+  logger: Logger,
+  ended: AbortSignal,
+): { put(task: Task): void; cleared(): Promise<void> } {
+  let current: { readonly name: string; readonly controller: AbortController; isDone: boolean } | null = null;
+  let tail: Promise<void> = Promise.resolve();
+
+  const perform = async (task: Task, signal: AbortSignal): Promise<void> => {
+    // Rounds before this task's are over: their updates are in, or will never be wanted.
+    if (task.kind !== 'pause') await updates.keepOnly(task.kind === 'train' ? task.round : null);
+    if (task.kind === 'train') await work.train(task, signal, ended);
+    if (task.kind === 'evaluate') await work.evaluate(task, signal);
+    if (task.kind === 'done') {
+      logger.info({ reason: task.reason }, 'The session is over');
+      await disposeTrainer();
+    }
+  };
+
+  return {
+    put(task) {
+      const name =
+        task.kind === 'train' || task.kind === 'evaluate' ? `${task.kind} ${task.round} ${task.modelHash}` : task.kind;
+      if (current !== null && !current.isDone && current.name === name) return;
+      current?.controller.abort(new Error(`The next task is: ${name}`));
+      const controller = new AbortController();
+      const entry = { name, controller, isDone: false };
+      current = entry;
+      const signal = AbortSignal.any([controller.signal, ended]);
+      const before = tail;
+      tail = (async () => {
+        await before;
+        try {
+          if (!signal.aborted) await perform(task, signal);
+        } catch (error) {
+          if (!signal.aborted) logger.error({ err: error }, 'A task failed');
+        } finally {
+          entry.isDone = true;
+        }
+      })();
+    },
+    cleared: () => tail,
+  };
+}

@@ -1,0 +1,231 @@
+/** What a client does for one task: train and release an update, or report metrics. */
+import { FoedusError } from '@foedus/connector/errors';
+import {
+  type ClientPhase,
+  type SessionPlan,
+  type Task,
+  encodeUpdate,
+  evaluationSchema,
+  parameterCount,
+} from '@foedus/fl-core';
+import type { Logger } from 'pino';
+import { readFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { z } from 'zod';
+import type { Charging, RoundUse } from './charge.ts';
+import type { CoordinatorClient } from './coordinator-client.ts';
+import { untilItWorks } from './retry.ts';
+import type { Trainer } from './trainer.ts';
+import { type StoredUpdate, type UpdateFiles, writeDurably } from './update-files.ts';
+
+type TrainTask = Extract<Task, { kind: 'train' }>;
+type EvaluateTask = Extract<Task, { kind: 'evaluate' }>;
+
+export interface RoundWorkOptions {
+  readonly plan: SessionPlan;
+  readonly planHash: string;
+  readonly agreementId: string;
+  readonly coordinator: CoordinatorClient;
+  readonly charging: Charging;
+  readonly updates: UpdateFiles;
+  /** Folder of this session under this agreement. */
+  readonly folder: string;
+  /** Made when first needed, and kept. */
+  readonly trainer: () => Promise<Trainer>;
+  readonly logger: Logger;
+}
+
+export interface RoundWork {
+  /**
+   * Trains, charges, uploads; or refuses, with the own connector's words.
+   *
+   * @param signal the task is not wanted any more: training stops; what is charged already is still sent
+   * @param ended the contract does not allow it any more, or this program stops: everything stops
+   */
+  train(task: TrainTask, signal: AbortSignal, ended: AbortSignal): Promise<void>;
+  evaluate(task: EvaluateTask, signal: AbortSignal): Promise<void>;
+}
+
+/** The last evaluation that was reported: another model is never measured under the same charge. */
+const reportSchema = z.object({
+  round: z.int(),
+  modelHash: z.string(),
+  metrics: evaluationSchema.shape.metrics,
+});
+type Report = z.infer<typeof reportSchema>;
+
+/** A refusal that the coordinator is told of, in words that give nothing of this node away. */
+class Refused extends Error {
+  readonly code: string;
+  constructor(code: string, message: string) {
+    super(message);
+    this.code = code;
+  }
+}
+
+/** Another update of a round whose first one is paid for and gone would not be paid for. */
+const ALREADY_RELEASED = 'already-released';
+
+/** The coordinator has gone on without us: the next task says with what. */
+class OutOfStep extends Error {}
+
+const outOfStepCodes: ReadonlySet<string> = new Set(['round-over', 'not-enrolled', 'not-found', 'gone']);
+const codeOf = (error: unknown): string | null => (error instanceof FoedusError ? error.code : null);
+
+export function createRoundWork(options: RoundWorkOptions): RoundWork {
+  const { plan, planHash, agreementId, coordinator, charging, updates, folder, trainer, logger } = options;
+  const parameters = parameterCount(plan);
+  const reportFile = join(folder, 'evaluation.json');
+  let latest: { readonly hash: string; readonly parameters: Float32Array } | null = null;
+
+  /** A call of the own connector. It must answer before anything is released. */
+  const own = <T>(call: () => Promise<T>, signal: AbortSignal): Promise<T> => untilItWorks(call, { signal, logger });
+
+  /** A call of the coordinator, repeated until it works or the coordinator has gone on. @throws OutOfStep */
+  const ask = async <T>(call: () => Promise<T>, signal: AbortSignal): Promise<T> => {
+    try {
+      const isPassing = (error: unknown): boolean => !outOfStepCodes.has(codeOf(error) ?? '');
+      return await untilItWorks(call, { signal, logger, isPassing });
+    } catch (error) {
+      if (outOfStepCodes.has(codeOf(error) ?? '')) throw new OutOfStep((error as Error).message, { cause: error });
+      throw error;
+    }
+  };
+
+  const tell = (round: number, phase: ClientPhase['phase'], signal: AbortSignal): void => {
+    // For whoever watches: nothing depends on it.
+    coordinator.phase({ round, phase }, signal).catch(() => undefined);
+  };
+
+  const model = async (round: number, modelHash: string, signal: AbortSignal): Promise<Float32Array> => {
+    if (latest?.hash === modelHash) return latest.parameters;
+    const request = { round, planHash, modelHash, parameters };
+    const downloaded = await ask(() => coordinator.model(request, signal), signal);
+    latest = { hash: modelHash, parameters: downloaded };
+    return downloaded;
+  };
+
+  /** Trains and stores the update; it is neither charged nor sent yet. */
+  const makeUpdate = async (task: TrainTask, use: RoundUse, signal: AbortSignal): Promise<StoredUpdate> => {
+    const { round, modelHash } = task;
+    const quote = await own(() => charging.quote(use), signal);
+    if (quote.isCharged) {
+      throw new Refused(
+        ALREADY_RELEASED,
+        `An update of round ${round} was released before and is not kept any more; another one would not be paid for.`,
+      );
+    }
+    // Before hours of training: the same decision as after them. The ledger's denial is in the node's own words.
+    if (!quote.isPermitted) await chargeOrRefuse(use, signal);
+    tell(round, 'downloading', signal);
+    const global = await model(round - 1, modelHash, signal);
+    tell(round, 'training', signal);
+    const { update, seconds } = await (await trainer()).trainRound(global, round, { signal });
+    signal.throwIfAborted();
+    const header = { sessionId: plan.sessionId, planHash, round, kind: 'update', trainingSeconds: seconds } as const;
+    return await updates.write(round, modelHash, encodeUpdate({ ...header, privacy: quote.privacy }, update));
+  };
+
+  const chargeOrRefuse = async (use: RoundUse, signal: AbortSignal): Promise<void> => {
+    try {
+      await own(() => charging.charge(use), signal);
+    } catch (error) {
+      if (signal.aborted || !(error instanceof FoedusError)) throw error;
+      throw new Refused(error.code, error.message);
+    }
+  };
+
+  const refusalOf = (error: unknown): Refused => {
+    if (error instanceof Refused) return error;
+    // Whatever else went wrong may speak of files and rows: the coordinator learns only that it did.
+    return new Refused('training-failed', 'Training failed on this node; its operator finds the reason in the log.');
+  };
+
+  const release = async (task: TrainTask, signal: AbortSignal, ended: AbortSignal): Promise<void> => {
+    const { round, modelHash, cohort } = task;
+    const use: RoundUse = { agreementId, plan, planHash, round, cohort };
+    let stored = await updates.find(round);
+    if (stored !== undefined && stored.modelHash !== modelHash) {
+      throw new Refused(ALREADY_RELEASED, `The update of round ${round} was trained from other parameters.`);
+    }
+    stored ??= await makeUpdate(task, use, signal);
+    signal.throwIfAborted();
+    tell(round, 'charging', ended);
+    await chargeOrRefuse(use, ended);
+    tell(round, 'uploading', ended);
+    const bytes = await stored.read();
+    await ask(() => coordinator.upload(round, bytes, ended), ended);
+    // Kept until the round is over: a coordinator that was killed asks for the same bytes again.
+    logger.info({ round, bytes: bytes.length }, `Round ${round}: update sent`);
+  };
+
+  const lastReport = async (): Promise<Report | null> => {
+    const text = await readFile(reportFile, 'utf8').catch(() => null);
+    if (text === null) return null;
+    try {
+      return reportSchema.parse(JSON.parse(text));
+    } catch {
+      return null;
+    }
+  };
+
+  const measure = async ({ round, modelHash }: EvaluateTask, signal: AbortSignal): Promise<Report['metrics']> => {
+    const before = await lastReport();
+    if (before !== null && before.round >= round) {
+      return before.round === round && before.modelHash === modelHash ? before.metrics : {};
+    }
+    const paid = await own(() => charging.paidMetrics({ agreementId, plan, round }), signal);
+    const allowed = plan.evaluation.metrics.filter((metric) => paid.includes(metric));
+    if (allowed.length === 0) return {};
+    tell(round, 'evaluating', signal);
+    const measured = await (await trainer()).evaluate(await model(round, modelHash, signal), { signal });
+    const metrics: Report['metrics'] = {};
+    for (const metric of allowed) {
+      const value = measured[metric];
+      if (value !== null && Number.isFinite(value)) metrics[metric] = value;
+    }
+    signal.throwIfAborted();
+    await writeDurably(reportFile, new TextEncoder().encode(JSON.stringify({ round, modelHash, metrics })));
+    return metrics;
+  };
+
+  return {
+    async train(task, signal, ended) {
+      const { round } = task;
+      try {
+        await release(task, signal, ended);
+      } catch (error) {
+        if (error instanceof OutOfStep) {
+          logger.info({ round, code: codeOf(error.cause) }, `Round ${round}: ${error.message}`);
+          if (codeOf(error.cause) === 'round-over') await updates.keepOnly(null);
+          return;
+        }
+        if (ended.aborted || (signal.aborted && !(error instanceof Refused))) throw error;
+        const refusal = refusalOf(error);
+        logger.warn({ err: error, round, code: refusal.code }, `Round ${round} is refused: ${refusal.message}`);
+        // What was never charged must never be sent.
+        if (refusal.code !== ALREADY_RELEASED) await updates.keepOnly(null);
+        const body = { code: refusal.code.slice(0, 100), reason: refusal.message.slice(0, 2_000) };
+        await ask(() => coordinator.refuse(round, body, signal), signal).catch(ignoreOutOfStep);
+      } finally {
+        tell(round, 'waiting', ended);
+      }
+    },
+    async evaluate(task, signal) {
+      const { round } = task;
+      let metrics: Report['metrics'] = {};
+      try {
+        metrics = await measure(task, signal);
+      } catch (error) {
+        if (signal.aborted) throw error;
+        logger.warn({ err: error, round }, `Round ${round}: the evaluation failed`);
+      }
+      await ask(() => coordinator.evaluate(round, { metrics }, signal), signal).catch(ignoreOutOfStep);
+      tell(round, 'waiting', signal);
+    },
+  };
+}
+
+function ignoreOutOfStep(error: unknown): void {
+  if (!(error instanceof OutOfStep)) throw error;
+}

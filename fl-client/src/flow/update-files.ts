@@ -1,0 +1,84 @@
+/**
+ * The updates of one session that may still have to be sent, on this node's disk. An update is written before it is
+ * charged and kept until its round is known to be over: whatever crashes, the same bytes go out again, never others
+ * under the same charge.
+ */
+import { randomBytes } from 'node:crypto';
+import { mkdir, open, readFile, readdir, rename, rm, unlink } from 'node:fs/promises';
+import { join } from 'node:path';
+
+export interface StoredUpdate {
+  readonly round: number;
+  /** SHA-256 of the parameters that it was trained from, hex. */
+  readonly modelHash: string;
+  read(): Promise<Uint8Array<ArrayBuffer>>;
+}
+
+export interface UpdateFiles {
+  find(round: number): Promise<StoredUpdate | undefined>;
+  /** On return the update survives a power cut. */
+  write(round: number, modelHash: string, bytes: Uint8Array): Promise<StoredUpdate>;
+  /** Deletes all but the update of `round`; null: all. */
+  keepOnly(round: number | null): Promise<void>;
+}
+
+const fileName = /^(\d{1,16})-([0-9a-f]{64})\.update$/;
+
+/** @param folder of this session under this agreement alone; created when first needed */
+export function createUpdateFiles(folder: string): UpdateFiles {
+  const list = async (): Promise<{ readonly round: number; readonly modelHash: string; readonly path: string }[]> => {
+    const names = await readdir(folder).catch((error: NodeJS.ErrnoException) => {
+      if (error.code === 'ENOENT') return [];
+      throw error;
+    });
+    return names.flatMap((name) => {
+      const [, round, modelHash] = fileName.exec(name) ?? [];
+      return modelHash === undefined ? [] : [{ round: Number(round), modelHash, path: join(folder, name) }];
+    });
+  };
+  const stored = ({ round, modelHash, path }: Awaited<ReturnType<typeof list>>[number]): StoredUpdate => ({
+    round,
+    modelHash,
+    read: async () => new Uint8Array(await readFile(path)),
+  });
+  return {
+    async find(round) {
+      const found = (await list()).find((update) => update.round === round);
+      return found && stored(found);
+    },
+    async write(round, modelHash, bytes) {
+      const path = join(folder, `${round}-${modelHash}.update`);
+      await writeDurably(path, bytes);
+      return stored({ round, modelHash, path });
+    },
+    async keepOnly(round) {
+      for (const update of await list()) {
+        if (update.round !== round) await rm(update.path, { force: true });
+      }
+    },
+  };
+}
+
+/** Writes beside, syncs, renames, syncs the folder: `path` has the old content or all of the new, also after a power cut. */
+export async function writeDurably(path: string, bytes: Uint8Array): Promise<void> {
+  const folder = join(path, '..');
+  await mkdir(folder, { recursive: true, mode: 0o700 });
+  const beside = `${path}.${randomBytes(6).toString('hex')}.new`;
+  const file = await open(beside, 'wx', 0o600);
+  try {
+    await file.writeFile(bytes);
+    await file.sync();
+    await file.close();
+    await rename(beside, path);
+  } catch (error) {
+    await file.close().catch(() => undefined);
+    await unlink(beside).catch(() => undefined);
+    throw error;
+  }
+  const directory = await open(folder, 'r');
+  try {
+    await directory.sync();
+  } finally {
+    await directory.close();
+  }
+}
