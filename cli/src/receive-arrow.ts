@@ -42,6 +42,8 @@ export async function receiveArrow(
   }
   try {
     const reader = await RecordBatchReader.from(saved());
+    await reader.open();
+    const columns = reader.schema.fields.map(({ name }) => name); // the reader forgets its schema at the end
     let rows = 0;
     const firstRows: string[][] = [];
     for await (const batch of reader) {
@@ -49,7 +51,6 @@ export async function receiveArrow(
       rows += batch.numRows;
       onProgress(rows, bytes);
     }
-    const columns = reader.schema.fields.map(({ name }) => name);
     await out.close();
     await rename(partial, file);
     return { rows, bytes, columns, firstRows };

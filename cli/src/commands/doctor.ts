@@ -27,12 +27,12 @@ type Tell = (ok: boolean, needed: boolean, text: string) => void;
 async function checkEngines(tell: Tell): Promise<void> {
   const { probeEngines } = await import('@foedus/fl-client');
   const engines = await probeEngines();
-  for (const engine of engines) tell(engine.available, false, `engine ${engine.name}: ${engine.detail}`);
-  tell(
-    engines.some((engine) => engine.available),
-    true,
-    'at least one training engine works',
-  );
+  for (const { name, works, device = '', stepMilliseconds, reason = '' } of engines) {
+    const speed = stepMilliseconds === undefined ? '' : `, ${stepMilliseconds.toFixed(1)} ms a training step`;
+    tell(works, false, `engine ${name}: ${works ? `${device}${speed}` : reason}`);
+  }
+  const any = engines.some(({ works }) => works);
+  tell(any, true, any ? 'a client can train here' : 'no training engine works here, so no client can train');
 }
 
 async function checkNode(file: string, tell: Tell): Promise<void> {

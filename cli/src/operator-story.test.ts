@@ -1,0 +1,236 @@
+/** The commands as an operator types them, against two connectors that run as processes of their own. */
+import { DuckDBInstance } from '@duckdb/node-api';
+import { tableFromIPC } from 'apache-arrow';
+import { spawn, type ChildProcess } from 'node:child_process';
+import { once } from 'node:events';
+import { mkdir, mkdtemp, readFile, readdir, rm, writeFile } from 'node:fs/promises';
+import { createServer, type AddressInfo } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
+import { main } from './main.ts';
+
+const bin = fileURLToPath(new URL('../bin/foedus.mjs', import.meta.url));
+const RESEARCH = 'https://w3id.org/dpv#ResearchAndDevelopment';
+let root: string;
+let address: string;
+let agreementId: string;
+const running: ChildProcess[] = [];
+
+interface Outcome {
+  readonly code: number;
+  readonly out: string;
+  readonly err: string;
+}
+
+/** Runs a command in this process, in a member's folder. */
+const foedus = async (member: string, ...args: string[]): Promise<Outcome> => {
+  const text = { out: '', err: '' };
+  const take = (name: 'out' | 'err') => (chunk: string | Uint8Array) => {
+    text[name] += String(chunk);
+    return true;
+  };
+  const spies = [
+    vi.spyOn(process.stdout, 'write').mockImplementation(take('out')),
+    vi.spyOn(process.stderr, 'write').mockImplementation(take('err')),
+  ];
+  const before = process.cwd();
+  try {
+    process.chdir(join(root, member));
+    process.exitCode = 0;
+    await main(args);
+    return { code: process.exitCode, ...text };
+  } finally {
+    process.exitCode = 0;
+    process.chdir(before);
+    for (const spy of spies) spy.mockRestore();
+  }
+};
+/** Like foedus, for what must work. */
+const done = async (member: string, ...args: string[]): Promise<string> => {
+  const { code, out, err } = await foedus(member, ...args);
+  expect([code, err]).toEqual([0, '']);
+  return out;
+};
+
+async function freePorts(count: number): Promise<number[]> {
+  const servers = await Promise.all(
+    Array.from({ length: count }, async () => {
+      const server = createServer().listen(0, '127.0.0.1');
+      await once(server, 'listening');
+      return server;
+    }),
+  );
+  const ports = servers.map((server) => (server.address() as AddressInfo).port);
+  await Promise.all(servers.map((server) => new Promise((resolve) => server.close(resolve))));
+  return ports;
+}
+
+/** @returns once it is started; `ready` resolves when it runs */
+async function connector(member: string, protocol: number, management: number): Promise<{ ready: Promise<void> }> {
+  const folder = join(root, member);
+  await mkdir(folder, { recursive: true });
+  await done(member, 'certs', 'issue', `did:web:${member}.example`, '--ca', '../ca', '--dir', 'certs');
+  const identity = {
+    tlsKey: 'certs/tls.key',
+    tlsCertificate: 'certs/tls.crt',
+    signingKey: 'certs/signing.key',
+    signingCertificate: 'certs/signing.crt',
+    trustAnchors: 'certs/ca.crt',
+  };
+  const config = {
+    program: 'connector',
+    participantId: `did:web:${member}.example`,
+    dataDir: 'store',
+    identity,
+    protocol: { port: protocol, publicUrl: `https://localhost:${protocol}` },
+    management: { port: management, tokenFile: 'management.token' },
+  };
+  await writeFile(join(folder, 'connector.json'), JSON.stringify(config));
+  expect(await done(member, 'config', 'check', 'connector.json')).toContain('a right configuration of a connector');
+  const child = spawn(process.execPath, [bin, 'connector', 'start'], { cwd: folder });
+  running.push(child);
+  let log = '';
+  const ready = new Promise<void>((resolve, reject) => {
+    child.once('exit', () => reject(new Error(`the connector of ${member} ended: ${log}`)));
+    child.stderr.on('data', (chunk: Buffer) => {
+      log += chunk.toString();
+      if (log.includes('runs')) resolve();
+    });
+  });
+  return { ready };
+}
+
+beforeAll(async () => {
+  root = await mkdtemp(join(tmpdir(), 'foedus-story-'));
+  await mkdir(join(root, 'nobody'));
+  await done('nobody', 'certs', 'init', '--dir', '../ca');
+  const [first, second, third, fourth] = (await freePorts(4)) as [number, number, number, number];
+  const bdl = await connector('bdl', first, second);
+  const pvd = await connector('pvd', third, fourth);
+  await Promise.all([bdl, pvd].map(({ ready }) => ready));
+  address = `https://localhost:${first}`;
+  const database = await DuckDBInstance.create(':memory:');
+  const connection = await database.connect();
+  await connection.run(
+    `COPY (SELECT i AS flight, (i % 60)::INTEGER AS delay, 'ORD' AS destination FROM range(10000) t(i))
+     TO '${join(root, 'bdl', 'flights.parquet')}' (FORMAT parquet)`,
+  );
+  connection.closeSync();
+  database.closeSync();
+});
+afterAll(async () => {
+  for (const child of running) if (child.exitCode === null) child.kill('SIGKILL');
+  await rm(root, { recursive: true, force: true });
+});
+
+describe('an operator', () => {
+  it('publishes a Parquet file and offers it with a policy from a template', async () => {
+    expect(await done('bdl', 'asset', 'add', 'flights.parquet', '--title', 'Departures')).toContain(
+      'Published flights',
+    );
+    const out = await done(
+      'bdl',
+      ...'offer add --asset flights --policy read-rows --id research'.split(' '),
+      ...`--set purposes=${RESEARCH} --set columns=flight,delay --set uses=2`.split(' '),
+    );
+    expect(out).toContain('may use: purpose one of');
+    expect(await done('bdl', 'asset', 'list')).toMatch(/^id +title +formats +file\nflights +Departures +HttpData-PULL/);
+    expect(await done('bdl', 'offer', 'list')).toContain('columns within flight, delay');
+  });
+
+  it("reads another's catalog", async () => {
+    const out = await done('pvd', 'catalog', address);
+    expect(out).toContain('flights  Departures  (HttpData-PULL)');
+    expect(out).toContain('columns within flight, delay; count at most 2');
+    expect(JSON.parse(await done('pvd', 'catalog', address, '--json'))).toMatchObject({ '@type': 'Catalog' });
+  });
+
+  it('negotiates, and sees both signatures verified', async () => {
+    const out = await done('pvd', 'negotiate', address, 'flights', '--offer', 'research');
+    expect(out).toContain('FINALIZED');
+    expect(out).toContain('Signed by the provider, did:web:bdl.example.');
+    expect(out).toContain('Signed by the consumer, did:web:pvd.example.');
+    agreementId = /^Agreement: (.+)$/m.exec(out)![1]!;
+    expect(await done('pvd', 'negotiations')).toMatch(/FINALIZED +consumer +did:web:bdl\.example/);
+    expect(await done('bdl', 'negotiations')).toMatch(/FINALIZED +provider +did:web:pvd\.example/);
+  });
+
+  it('fetches the rows that the agreement grants', async () => {
+    const out = await done('pvd', 'fetch', agreementId, '--purpose', RESEARCH, '-o', 'rows.arrow');
+    expect(out).toMatch(/^flight +delay\n +0 +0\n +1 +1\n/);
+    expect(out).toContain('10,000 rows');
+    const table = tableFromIPC(await readFile(join(root, 'pvd', 'rows.arrow')));
+    expect(table.numRows).toBe(10_000);
+    expect(table.schema.fields.map(({ name }) => name)).toEqual(['flight', 'delay']);
+    expect(await done('pvd', 'transfers')).toMatch(/COMPLETED +consumer/);
+  });
+
+  it('is told in words what is refused, and no file is left', async () => {
+    const asks = [
+      [['--purpose', RESEARCH, '--columns', 'destination'], /destination/],
+      [['--purpose', 'https://w3id.org/dpv#Marketing'], /purpose/i],
+      [[], /purpose/i],
+    ] as const;
+    for (const [options, why] of asks) {
+      const { code, out, err } = await foedus('pvd', 'fetch', agreementId, ...options, '-o', 'refused.arrow');
+      expect([code, out]).toEqual([1, '']);
+      expect(err).toMatch(/^foedus: The provider refuses: /);
+      expect(err).toMatch(why);
+      expect(err).not.toContain('    at ');
+    }
+    expect((await readdir(join(root, 'pvd'))).filter((file) => file.startsWith('refused'))).toEqual([]);
+  });
+
+  it('sees what is spent, and is refused when nothing is left', async () => {
+    expect(await done('bdl', 'agreement', 'show', agreementId)).toContain('uses 1 of 2');
+    await done('pvd', 'fetch', agreementId, '--purpose', RESEARCH, '--columns', 'delay');
+    const third = await foedus('pvd', 'fetch', agreementId, '--purpose', RESEARCH);
+    expect(third.code).toBe(1);
+    expect(await done('bdl', 'agreement', 'show', agreementId)).toContain('uses 2 of 2');
+  });
+
+  it('verifies an agreement by id, and an exported one with the trust anchors alone', async () => {
+    expect(await done('bdl', 'agreement', 'list')).toContain('provider, consumer');
+    expect(await done('bdl', 'agreement', 'verify', agreementId)).toMatch(/valid +Signed by the consumer/);
+    const exported = await done('pvd', 'agreement', 'show', agreementId, '--json');
+    await writeFile(join(root, 'nobody', 'agreement.json'), exported);
+    await done('nobody', 'agreement', 'verify', 'agreement.json', '--trust', '../ca/ca.crt');
+    await writeFile(join(root, 'nobody', 'changed.json'), exported.replaceAll('"flight"', '"destination"'));
+    const changed = await foedus('nobody', 'agreement', 'verify', 'changed.json', '--trust', '../ca/ca.crt');
+    expect(changed.code).toBe(1);
+    expect(changed.out).toContain('changed after it was signed');
+    expect(changed.err).toBe('foedus: The agreement does not have two valid signatures.\n');
+  });
+
+  it('is told what is wrong with a file, a data set, an address or a missing connector', async () => {
+    await writeFile(join(root, 'bdl', 'no.parquet'), 'no Parquet at all');
+    const cases = [
+      [['asset', 'add', 'no.parquet'], 'is no Parquet file'],
+      [['asset', 'add', 'missing.parquet'], 'Does it exist?'],
+      [['offer', 'add', '--asset', 'flights', '--policy', 'nothing'], 'neither a JSON file'],
+      [['offer', 'add', '--asset', 'flights', '--policy', 'read-rows', '--set', 'uses=2'], 'purposes'],
+      [['negotiate', address, 'trains'], 'The catalog has no data set trains. It offers you: flights'],
+      [['catalog', 'https://localhost:1'], 'https://localhost:1'],
+      [['agreement', 'show', 'urn:uuid:nothing'], 'urn:uuid:nothing'],
+      [['asset', 'list', '--config', 'missing.json'], 'missing.json cannot be read'],
+    ] as const;
+    for (const [args, message] of cases) {
+      const member = args[0] === 'asset' || args[0] === 'offer' ? 'bdl' : 'pvd';
+      const { code, err } = await foedus(member, ...args);
+      expect([args, code, err]).toEqual([args, 1, expect.stringContaining(message)]);
+      expect(err).not.toContain('    at ');
+    }
+  });
+
+  it('ends a connector with SIGTERM, and it exits with 0', async () => {
+    const [first, second] = running as [ChildProcess, ChildProcess];
+    first.kill('SIGTERM');
+    second.kill('SIGINT');
+    const ends = await Promise.all(running.map((child) => once(child, 'exit')));
+    expect(ends.map(([code]) => code as number)).toEqual([0, 0]);
+    const { code, err } = await foedus('bdl', 'asset', 'list');
+    expect([code, err]).toEqual([1, expect.stringContaining('does not answer. Is it running?')]);
+  });
+});
