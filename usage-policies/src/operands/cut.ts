@@ -56,7 +56,7 @@ export const rowFilter: Operand = {
     const filter = readRowFilter(plainJson(raw));
     return {
       value: filter,
-      words: `only rows where ${describeRowFilter(filter)}`,
+      words: `only rows where ${shown(describeRowFilter(filter))}`,
       test: always,
       cut: { rowFilter: filter },
     };
