@@ -133,10 +133,7 @@ export async function startCoordinator(
     logins: createLogins(db, operatorToken, now),
     allowRemote: config.operator.allowRemote,
     dashboard: dashboardRoutes(),
-    ready: () => ({
-      isReady: transfers.connected,
-      reason: transfers.connected ? null : `The own connector at ${config.connector.url} does not answer.`,
-    }),
+    ready: () => connectorAnswers(config.connector.url),
     logger,
     stopping: stopping.signal,
   });
@@ -167,4 +164,16 @@ export async function startCoordinator(
     operatorUrl: operatorServer.url,
     [Symbol.asyncDispose]: () => parts.disposeAsync(),
   };
+}
+
+/** Without its own connector a coordinator can neither start sessions nor let anybody enrol. */
+async function connectorAnswers(url: string): Promise<{ readonly isReady: boolean; readonly reason: string | null }> {
+  try {
+    const response = await fetch(new URL('/health', url), { signal: AbortSignal.timeout(2_000) });
+    await response.body?.cancel();
+    if (response.ok) return { isReady: true, reason: null };
+  } catch {
+    // The reason below says what there is to know.
+  }
+  return { isReady: false, reason: `The own connector at ${url} does not answer. Is it running?` };
 }

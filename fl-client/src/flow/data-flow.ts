@@ -74,7 +74,7 @@ export function startTrainingFlow(options: {
     while (!signal.aborted) {
       try {
         await connector.registerDataFlow(TRANSFER_FORMAT);
-        for (let after = 0; ;) {
+        for (let after = -1; ;) {
           const { version, transfers } = await connector.flowTransfers(TRANSFER_FORMAT, after, signal);
           after = version;
           connected = true;

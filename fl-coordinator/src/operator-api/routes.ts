@@ -33,7 +33,7 @@ export interface OperatorRoutesOptions {
   /** The page: static files that need no login. */
   readonly dashboard: Hono;
   /** Whether the program can do its work now. */
-  readonly ready: () => { readonly isReady: boolean; readonly reason: string | null };
+  readonly ready: () => Promise<{ readonly isReady: boolean; readonly reason: string | null }>;
   readonly logger: Logger;
   readonly stopping: AbortSignal;
 }
@@ -107,8 +107,8 @@ export function operatorRoutes(options: OperatorRoutesOptions): Hono {
   app.onError(answerErrors(logger));
   app.notFound(answerNotFound);
   app.get('/health', (c) => c.json({ status: 'ok' }));
-  app.get('/ready', (c) => {
-    const { isReady, reason } = ready();
+  app.get('/ready', async (c) => {
+    const { isReady, reason } = await ready();
     return c.json({ ready: isReady, reason }, isReady ? 200 : 503);
   });
   if (!allowRemote) app.use('*', loopbackHostOnly);

@@ -30,8 +30,6 @@ export interface Transfers extends AsyncDisposable {
   reconcile(sessionId: string): void;
   /** @throws FoedusError `not-permitted` when the enrolment is not under the transfer that was requested, `unavailable` */
   check(participant: ParticipantRecord, claims: EnrolmentClaims): Promise<void>;
-  /** Whether the own connector answered last time. */
-  readonly connected: boolean;
 }
 
 const isFinal = ({ state }: Transfer): boolean => state === 'COMPLETED' || state === 'TERMINATED';
@@ -44,7 +42,6 @@ export function createTransfers(options: TransfersOptions): Transfers {
   const stopping = new AbortController();
   const { signal } = stopping;
   const jobs = new Map<string, Promise<void>>();
-  let connected = true;
 
   /** The transfer that a coordinator killed between request and commit has left behind, if any. */
   const findOpen = async (session: SessionRecord, { agreementId }: ParticipantRecord): Promise<Transfer | undefined> =>
@@ -110,6 +107,8 @@ export function createTransfers(options: TransfersOptions): Transfers {
       if (restingStates.has(session.state)) {
         if (participant.transferOpen && participant.transferId !== null) await end(session, participant);
       } else if (!participant.transferOpen && participant.status === 'invited') await invite(session, participant);
+      const now = store.participant(sessionId, participantId);
+      if (now !== undefined && !restingStates.has(session.state)) ensureWatch(sessionId, now);
     }
   };
 
@@ -118,66 +117,62 @@ export function createTransfers(options: TransfersOptions): Transfers {
     while (!signal.aborted) {
       try {
         await pass(sessionId);
-        connected = true;
         return;
       } catch (error) {
         if (signal.aborted) return;
-        connected = !isUnavailable(error);
         logger.warn({ err: error, sessionId }, 'The transfers of the session wait for the own connector');
         await backOff.wait(signal).catch(() => undefined);
       }
     }
   };
 
-  /** What the own connector says of the session's transfers: the contract comes before everything. */
-  const observe = async (open: readonly Transfer[]): Promise<void> => {
-    const byId = new Map(open.map((transfer) => [transfer.id, transfer]));
-    for (const session of store.sessions()) {
-      if (restingStates.has(session.state)) continue;
-      for (const participant of store.participants(session.id)) {
-        const { participantId, transferId, transferOpen, status } = participant;
-        if (transferId === null || !transferOpen) continue;
-        // The list holds what is not final; it may be older than our own request.
-        const transfer = byId.get(transferId) ?? (await connector.transfer(transferId));
-        if (isFinal(transfer)) {
-          store.updateParticipant(session.id, participantId, { transferOpen: false });
-          const word = transfer.state === 'COMPLETED' ? 'completed' : 'terminated';
-          const reason = `The transfer was ${word}${transfer.reason === undefined ? '.' : `: ${transfer.reason}`}`;
-          if (status !== 'departed') onDeparture(session.id, participantId, reason);
-        } else if (transfer.state === 'SUSPENDED' && status !== 'departed') {
-          const reason = `The transfer is suspended${transfer.reason === undefined ? '.' : `: ${transfer.reason}`}`;
-          onDeparture(session.id, participantId, reason);
-        }
-      }
-    }
-  };
-
-  const watch = async (): Promise<void> => {
+  /** Follows one transfer at the own connector: the contract comes before everything. */
+  const watch = async (sessionId: string, participantId: string, transferId: string): Promise<void> => {
     const backOff = createBackOff();
-    let after = 0;
+    let isSuspended = false;
     while (!signal.aborted) {
+      const session = store.session(sessionId);
+      const participant = store.participant(sessionId, participantId);
+      if (session === undefined || restingStates.has(session.state)) return;
+      if (participant?.transferId !== transferId || !participant.transferOpen) return;
       try {
-        const { version, transfers } = await connector.flowTransfers(TRANSFER_FORMAT, after, signal);
-        after = version;
-        connected = true;
-        await observe(transfers);
+        const next = isSuspended ? 'STARTED' : 'SUSPENDED';
+        const transfer = await connector.transferUntil(transferId, [next, 'COMPLETED', 'TERMINATED'], signal);
         backOff.reset();
+        observe(sessionId, participantId, transfer);
+        isSuspended = transfer.state === 'SUSPENDED';
       } catch (error) {
         if (signal.aborted) return;
-        connected = !isUnavailable(error);
-        // A connector that was started again may count from the beginning.
-        after = 0;
-        logger.warn({ err: error }, 'The own connector does not tell of its transfers; trying again');
+        logger.warn(
+          { err: error, sessionId, transferId },
+          'The own connector does not tell of a transfer; trying again',
+        );
         await backOff.wait(signal).catch(() => undefined);
       }
     }
   };
-  const watching = watch();
+
+  const observe = (sessionId: string, participantId: string, transfer: Transfer): void => {
+    const session = store.session(sessionId);
+    const participant = store.participant(sessionId, participantId);
+    if (session === undefined || restingStates.has(session.state) || participant?.transferId !== transfer.id) return;
+    if (isFinal(transfer)) store.updateParticipant(sessionId, participantId, { transferOpen: false });
+    // A transfer that goes on again needs nothing: its client enrols again.
+    const words = { SUSPENDED: 'is suspended', COMPLETED: 'was completed', TERMINATED: 'was terminated' };
+    if (!Object.hasOwn(words, transfer.state) || participant.status === 'departed') return;
+    const because = transfer.reason === undefined ? '.' : `: ${transfer.reason}`;
+    onDeparture(sessionId, participantId, `The transfer ${words[transfer.state as keyof typeof words]}${because}`);
+  };
+
+  /** At most one for each transfer. */
+  const watches = new Map<string, Promise<void>>();
+  const ensureWatch = (sessionId: string, { participantId, transferId, transferOpen }: ParticipantRecord): void => {
+    if (transferId === null || !transferOpen || watches.has(transferId)) return;
+    const watching = watch(sessionId, participantId, transferId).finally(() => watches.delete(transferId));
+    watches.set(transferId, watching);
+  };
 
   return {
-    get connected() {
-      return connected;
-    },
     reconcile(sessionId) {
       const job = (jobs.get(sessionId) ?? Promise.resolve()).then(() => untilDone(sessionId));
       jobs.set(sessionId, job);
@@ -206,7 +201,7 @@ export function createTransfers(options: TransfersOptions): Transfers {
     },
     async [Symbol.asyncDispose]() {
       stopping.abort();
-      await Promise.all([watching, ...jobs.values()]);
+      await Promise.all([...watches.values(), ...jobs.values()]);
     },
   };
 }
