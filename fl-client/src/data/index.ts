@@ -1,3 +1,0 @@
-export * from './columns.ts';
-export * from './dataset.ts';
-export * from './load.ts';
