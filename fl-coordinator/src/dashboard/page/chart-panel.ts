@@ -119,16 +119,16 @@ export function createChartPanel(options: ChartPanelOptions): Part<ChartPanelDat
     body.replaceChildren(...rowsOf(data, options.value));
   };
 
-  const toggleWords = h('span');
-  const which = h('span', { class: 'for-screen-readers' }, `: ${options.title}`);
-  const toggle = h('button', { type: 'button', class: 'quiet' }, toggleWords, which);
+  const toggle = h('button', { type: 'button', class: 'quiet' });
   const show = (): void => {
     const nothing = data.rounds.length === 0;
     setText(empty, data.empty);
     empty.hidden = !nothing || asTable;
     chart.element.hidden = nothing || asTable;
     table.hidden = !asTable;
-    setText(toggleWords, asTable ? 'Show as chart' : 'Show as table');
+    const words = asTable ? 'Show as chart' : 'Show as table';
+    setText(toggle, words);
+    setAttribute(toggle, 'aria-label', `${words}: ${options.title}`);
     if (asTable) showTable();
   };
   toggle.addEventListener('click', () => {

@@ -2,7 +2,7 @@
 import type { SessionView } from '../../session/view.ts';
 import { createAnnouncer } from './announcer.ts';
 import { h } from './element.ts';
-import { createSessionList, sessionIn } from './session-list.ts';
+import { addressOf, createSessionList, sessionIn } from './session-list.ts';
 import { createSessionPage } from './session-page.ts';
 
 const active = new Set<SessionView['state']>(['recruiting', 'running', 'paused']);
@@ -46,8 +46,11 @@ export function createDashboard(): Dashboard {
   const draw = (): void => {
     frame = null;
     const views = [...sessions.values()].sort(newestFirst);
-    // Once shown, a session stays shown, whatever begins beside it.
-    chosen ??= (views.find((view) => active.has(view.state)) ?? views[0])?.id ?? null;
+    if (chosen === null) {
+      chosen = (views.find((view) => active.has(view.state)) ?? views[0])?.id ?? null;
+      // Once shown, a session stays shown, whatever begins beside it; and the way back leads to it.
+      if (chosen !== null) history.replaceState(null, '', addressOf(chosen));
+    }
     navigation.update({ sessions: views, chosen });
     const view = chosen === null ? undefined : sessions.get(chosen);
     const content = view !== undefined ? page.element : views.length === 0 ? none : missing;

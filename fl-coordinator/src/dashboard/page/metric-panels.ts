@@ -55,7 +55,7 @@ function metricPanel(options: {
       );
       const mean: ChartSeries = {
         key: 'mean',
-        label: 'Mean of partners',
+        label: 'Mean',
         colour: '--ink',
         dash: [],
         width: 2.75,

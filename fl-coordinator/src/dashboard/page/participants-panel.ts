@@ -8,14 +8,16 @@ import { bytes, duration, namesOf, phaseWords, plural, roundInProgress, time } f
 interface Row {
   readonly participant: ParticipantView;
   readonly name: string;
+  /** Whether the session has ended: then nobody is doing anything. */
+  readonly ended: boolean;
   readonly round: RoundView | null;
   /** The newest round that it contributed to. */
   readonly last: RoundView | null;
 }
 
 /** What it is doing, in words; empty when there is nothing to say beyond its status. */
-function doing({ participant, round }: Row): string {
-  if (participant.status === 'refused' || participant.status === 'departed') return '';
+function doing({ participant, round, ended }: Row): string {
+  if (ended || participant.status === 'refused' || participant.status === 'departed') return '';
   const inRound = round === null ? undefined : round.contributions[participant.participantId];
   if (participant.phase !== null && participant.phase !== 'waiting') return phaseWords[participant.phase];
   if (inRound?.status === 'received' && round?.phase === 'training') return 'update received, waiting';
@@ -49,7 +51,7 @@ function participantRow(): Part<Row> {
       setText(name, row.name);
       setAttribute(name, 'title', row.participant.participantId);
       setText(rounds, plural(row.participant.roundsContributed, 'round'));
-      status.update(row.participant.status);
+      status.update(row.ended && row.participant.status === 'enrolled' ? 'finished' : row.participant.status);
       setText(now, doing(row));
       setText(seen, time(row.participant.lastSeenAt, new Date()));
       setText(update, lastUpdate(row));
@@ -74,12 +76,14 @@ export function createParticipantsPanel(): Part<SessionView> {
     update(view) {
       const names = namesOf(view.participants.map((participant) => participant.participantId));
       const round = roundInProgress(view);
+      const ended = view.state === 'completed' || view.state === 'stopped' || view.state === 'failed';
       updateRows(
         view.participants.map((participant) => {
           const { participantId } = participant;
           return {
             participant,
             name: names.get(participantId) ?? participantId,
+            ended,
             round,
             last: view.rounds.findLast((one) => one.contributions[participantId]?.status === 'received') ?? null,
           };

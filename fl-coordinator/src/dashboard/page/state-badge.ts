@@ -1,10 +1,11 @@
 /** The state of a session, or of a participant, as a shape and a word. */
-import type { ParticipantView, SessionState } from '../../session/view.ts';
+import type { SessionState } from '../../session/view.ts';
 import { h, setAttribute, setText } from './element.ts';
 import type { Part } from './element.ts';
 import { icon } from './icons.ts';
 import type { Icon } from './icons.ts';
 import { stateWords, statusWords } from './words.ts';
+import type { ShownStatus } from './words.ts';
 
 type Tone = 'neutral' | 'active' | 'good' | 'warn' | 'bad';
 type Look = readonly [Icon, Tone];
@@ -19,9 +20,10 @@ const stateLooks: Readonly<Record<SessionState, Look>> = {
   failed: ['failed', 'bad'],
 };
 
-const statusLooks: Readonly<Record<ParticipantView['status'], Look>> = {
+const statusLooks: Readonly<Record<ShownStatus, Look>> = {
   invited: ['waiting', 'neutral'],
-  enrolled: ['completed', 'good'],
+  enrolled: ['running', 'active'],
+  finished: ['completed', 'good'],
   away: ['paused', 'warn'],
   refused: ['warning', 'bad'],
   departed: ['stopped', 'neutral'],
@@ -49,6 +51,6 @@ export function stateBadge(): Part<SessionState> {
   return badge(stateWords, stateLooks);
 }
 
-export function statusBadge(): Part<ParticipantView['status']> {
+export function statusBadge(): Part<ShownStatus> {
   return badge(statusWords, statusLooks);
 }

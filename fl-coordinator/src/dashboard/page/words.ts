@@ -12,9 +12,13 @@ export const stateWords: Readonly<Record<SessionState, string>> = {
   failed: 'Failed',
 };
 
-export const statusWords: Readonly<Record<ParticipantView['status'], string>> = {
+/** A participant's status; one that is enrolled when the session has ended has taken part. */
+export type ShownStatus = ParticipantView['status'] | 'finished';
+
+export const statusWords: Readonly<Record<ShownStatus, string>> = {
   invited: 'Invited',
   enrolled: 'Taking part',
+  finished: 'Took part',
   away: 'Away',
   refused: 'Refused',
   departed: 'Left',
@@ -66,9 +70,10 @@ export function metric(value: number | null | undefined): string {
   return value === null || value === undefined || !Number.isFinite(value) ? '–' : value.toFixed(4);
 }
 
-/** Seconds as `0.4 s`, `12 s`, `3 min 05 s`, `2 h 10 min`. */
+/** Seconds as `40 ms`, `1.4 s`, `12 s`, `3 min 05 s`, `2 h 10 min`. */
 export function duration(seconds: number | null | undefined): string {
   if (seconds === null || seconds === undefined || !Number.isFinite(seconds)) return '–';
+  if (seconds < 0.9995) return `${Math.round(seconds * 1000)} ms`;
   if (seconds < 9.95) return `${seconds.toFixed(1)} s`;
   const total = Math.round(seconds);
   if (total < 60) return `${total} s`;
