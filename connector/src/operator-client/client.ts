@@ -1,3 +1,4 @@
+import { context, propagation } from '@opentelemetry/api';
 import { z } from 'zod';
 import { FoedusError } from '../errors.ts';
 import * as model from '../management/model.ts';
@@ -12,7 +13,7 @@ export interface OperatorClientOptions {
 /** How long a long poll is held open by the server, in seconds. */
 const LONG_POLL_SECONDS = 25;
 
-const FINAL: readonly string[] = [...negotiationMachine.final, ...transferMachine.final];
+const FINAL = new Set<string>([...negotiationMachine.final, ...transferMachine.final]);
 
 type Schema<T> = z.ZodType<T>;
 
@@ -30,11 +31,15 @@ export function createOperatorClient({ url, token }: OperatorClientOptions) {
     body?: unknown,
     signal?: AbortSignal,
   ): Promise<T> => {
+    // The trace goes on in the connector, and from there to the other participant.
+    const trace: Record<string, string> = {};
+    propagation.inject(context.active(), trace);
     let response: Response;
     try {
       response = await fetch(new URL(path, url), {
         method,
         headers: {
+          ...trace,
           authorization: `Bearer ${token}`,
           ...(body === undefined ? {} : { 'content-type': 'application/json' }),
         },
@@ -66,7 +71,7 @@ export function createOperatorClient({ url, token }: OperatorClientOptions) {
       const query = `?until=${states.join(',')}&wait=${LONG_POLL_SECONDS}`;
       const record = await call('GET', path + query, schema, undefined, signal);
       if (states.includes(record.state)) return record;
-      if (!FINAL.includes(record.state)) continue;
+      if (!FINAL.has(record.state)) continue;
       const why = record.reason === undefined ? '' : `: ${record.reason}`;
       throw new FoedusError('conflict', `It ended as ${record.state}, not as ${states.join(' or ')}${why}`);
     }
