@@ -10,12 +10,14 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
 import { main } from './main.ts';
+import { collector, type Collector } from './otlp-collector.ts';
 
 const bin = fileURLToPath(new URL('../bin/foedus.mjs', import.meta.url));
 const RESEARCH = 'https://w3id.org/dpv#ResearchAndDevelopment';
 let root: string;
 let address: string;
 let agreementId: string;
+let otlp: Collector;
 const running: ChildProcess[] = [];
 
 interface Outcome {
@@ -89,7 +91,10 @@ async function connector(member: string, protocol: number, management: number): 
   };
   await writeFile(join(folder, 'connector.json'), JSON.stringify(config));
   expect(await done(member, 'config', 'check', 'connector.json')).toContain('a right configuration of a connector');
-  const child = spawn(process.execPath, [bin, 'connector', 'start'], { cwd: folder });
+  const child = spawn(process.execPath, [bin, 'connector', 'start'], {
+    cwd: folder,
+    env: { ...process.env, OTEL_EXPORTER_OTLP_ENDPOINT: otlp.url, OTEL_METRICS_EXPORTER: 'none' },
+  });
   running.push(child);
   let log = '';
   const ready = new Promise<void>((resolve, reject) => {
@@ -104,6 +109,7 @@ async function connector(member: string, protocol: number, management: number): 
 
 beforeAll(async () => {
   root = await mkdtemp(join(tmpdir(), 'foedus-story-'));
+  otlp = await collector();
   await mkdir(join(root, 'nobody'));
   await done('nobody', 'certs', 'init', '--dir', '../ca');
   const [first, second, third, fourth] = (await freePorts(4)) as [number, number, number, number];
@@ -122,6 +128,7 @@ beforeAll(async () => {
 });
 afterAll(async () => {
   for (const child of running) if (child.exitCode === null) child.kill('SIGKILL');
+  await otlp[Symbol.asyncDispose]();
   await rm(root, { recursive: true, force: true });
 });
 
@@ -232,5 +239,23 @@ describe('an operator', () => {
     expect(ends.map(([code]) => code as number)).toEqual([0, 0]);
     const { code, err } = await foedus('bdl', 'asset', 'list');
     expect([code, err]).toEqual([1, expect.stringContaining('does not answer. Is it running?')]);
+  });
+
+  it('finds the whole negotiation, on both sides, in one trace', () => {
+    const paths = (participantId: string, traceId: string): unknown[] =>
+      otlp.spans
+        .filter((span) => span.participantId === participantId && span.traceId === traceId && span.kind === 2)
+        .map(({ attributes }) => attributes.find(({ key }) => key === 'url.path')?.value.stringValue);
+    const asked = otlp.spans.find(
+      ({ name, kind, attributes }) =>
+        kind === 2 && name === 'POST' && attributes.some(({ value }) => value.stringValue === '/negotiations'),
+    )!;
+    expect(asked.participantId).toBe('did:web:pvd.example');
+    const atProvider = paths('did:web:bdl.example', asked.traceId).join(' ');
+    expect(atProvider).toContain('/2025-1/negotiations/request');
+    expect(atProvider).toContain('/agreement/verification');
+    const atConsumer = paths('did:web:pvd.example', asked.traceId).join(' ');
+    expect(atConsumer).toContain('/agreement');
+    expect(atConsumer).toContain('/events');
   });
 });

@@ -2,7 +2,7 @@ import { context, propagation, trace } from '@opentelemetry/api';
 import { createAuthority, issueParticipant } from '@foedus/certs';
 import { createPeerClient, loadIdentity, servePeers, type Identity } from '@foedus/connector/identity';
 import { Hono } from 'hono';
-import { createServer, type Server } from 'node:http';
+import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { once } from 'node:events';
 import { mkdtemp, rm } from 'node:fs/promises';
@@ -10,45 +10,8 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
 import { createLogger } from './logger.ts';
+import { collector } from './otlp-collector.ts';
 import { startTelemetry } from './telemetry.ts';
-
-interface ExportedSpan {
-  readonly traceId: string;
-  readonly spanId: string;
-  readonly parentSpanId?: string;
-  readonly kind: number;
-  readonly name: string;
-  readonly attributes: { key: string; value: { stringValue?: string; intValue?: number } }[];
-}
-
-/** A collector that takes OTLP over HTTP with JSON. */
-async function collector() {
-  const spans: ExportedSpan[] = [];
-  const metricNames = new Set<string>();
-  const resources: { key: string; value: { stringValue?: string } }[][] = [];
-  const server: Server = createServer((request, response) => {
-    const chunks: Buffer[] = [];
-    request.on('data', (chunk: Buffer) => chunks.push(chunk));
-    request.on('end', () => {
-      const body = JSON.parse(Buffer.concat(chunks).toString()) as {
-        resourceSpans?: { resource: { attributes: (typeof resources)[0] }; scopeSpans: { spans: ExportedSpan[] }[] }[];
-        resourceMetrics?: { scopeMetrics: { metrics: { name: string }[] }[] }[];
-      };
-      for (const { resource, scopeSpans } of body.resourceSpans ?? []) {
-        resources.push(resource.attributes);
-        spans.push(...scopeSpans.flatMap((scope) => scope.spans));
-      }
-      for (const { scopeMetrics } of body.resourceMetrics ?? []) {
-        for (const { metrics } of scopeMetrics) for (const { name } of metrics) metricNames.add(name);
-      }
-      response.writeHead(200, { 'content-type': 'application/json' }).end('{}');
-    });
-  });
-  server.listen(0, '127.0.0.1');
-  await once(server, 'listening');
-  const url = `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
-  return { spans, metricNames, resources, url, [Symbol.asyncDispose]: async () => void server.close() };
-}
 
 const BDL = 'did:web:bdl.example';
 const PVD = 'did:web:pvd.example';
