@@ -37,7 +37,7 @@ const rules = (value: unknown): Json[] =>
   );
 
 /** The last part of an IRI or of a prefixed name. */
-const short = (term: unknown): string => String(term).replace(/^.*[#/:](?=[^#/:]+$)/, '');
+const short = (term: unknown): string => describeValue(term).replace(/^.*[#/:](?=[^#/:]+$)/, '');
 
 function describeValue(value: unknown): string {
   if (Array.isArray(value)) return value.map(describeValue).join(', ');
