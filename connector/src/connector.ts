@@ -186,7 +186,7 @@ export async function startConnector(config: ConnectorConfig, options: Connector
 
 /** An app whose own answers, where none of its routes gives one, are problems. */
 function problemApp(logger: Logger): Hono {
-  const app = new Hono();
+  const app = new Hono({ strict: false });
   app.onError((error, c) => answerProblem(c, error, logger));
   app.notFound((c) => answerProblem(c, new FoedusError('not-found', `There is nothing at ${c.req.path}.`), logger));
   return app;
@@ -195,7 +195,7 @@ function problemApp(logger: Logger): Hono {
 /** An app that answers 503 until there is one behind it. */
 function gate(): { app: Hono; open: (inner: Hono) => void } {
   let behind: Hono | undefined;
-  const app = new Hono();
+  const app = new Hono({ strict: false });
   app.all('*', (c) =>
     behind
       ? behind.fetch(c.req.raw, c.env)

@@ -37,6 +37,8 @@ export interface DataSpace extends AsyncDisposable {
   /** An existing file that may stand for a data set. */
   readonly file: string;
   join(name: string, options?: JoinOptions): Promise<Participant>;
+  /** Certificates for a participant without a connector of its own: a test speaks in its name. */
+  enrol(name: string): Promise<Identity>;
 }
 
 export interface JoinOptions extends Partial<Omit<ConnectorOptions, 'peerClient'>> {
@@ -105,6 +107,11 @@ export async function createDataSpace(): Promise<DataSpace> {
     join: async (name, options = {}) => {
       await issueParticipant(authority, { participantId: `did:web:${name}.example`, directory: join(folder, name) });
       return await start(name, options);
+    },
+    enrol: async (name) => {
+      const participantId = `did:web:${name}.example`;
+      await issueParticipant(authority, { participantId, directory: join(folder, name) });
+      return await loadIdentity(participantId, identityFiles(join(folder, name)));
     },
     [Symbol.asyncDispose]: () => stack.disposeAsync(),
   };

@@ -9,7 +9,8 @@ type Wait = { readonly kind: 'wait' };
 
 /** What a provider does about a request. */
 export type RequestDecision =
-  | { readonly kind: 'agree' }
+  /** To the offer asked for, or to `offer`, which says the same in this node's own words. */
+  | { readonly kind: 'agree'; readonly offer?: Record<string, unknown> }
   | { readonly kind: 'offer'; readonly offer: Record<string, unknown> }
   | Terminate
   | Wait;
@@ -42,7 +43,7 @@ export function decideByPublications(publications: Publications): NegotiationDec
           reason: `The rules that were asked for are not those of the offer ${id}. Ask for it as it stands in the catalog.`,
         };
       }
-      return { kind: 'agree' };
+      return { kind: 'agree', offer: published.offer };
     },
     onOffer: ({ initiatedBy, offer, counterOffer, counterPartyId }) => {
       if (initiatedBy === 'provider') {

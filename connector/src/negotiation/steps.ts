@@ -31,10 +31,10 @@ export function createNegotiationSteps(
       if (now.agreementId !== undefined) agreements.remove(now.agreementId);
     });
 
-  const agree = async (negotiation: Negotiation): Promise<void> => {
+  const agree = async (negotiation: Negotiation, offer = negotiation.offer): Promise<void> => {
     const { participantId } = identity;
     const id = `urn:uuid:${randomUUID()}`;
-    const agreement = agreementFrom(negotiation, { id, assigner: participantId, at: clock() });
+    const agreement = agreementFrom({ ...negotiation, offer }, { id, assigner: participantId, at: clock() });
     const signature = await identity.sign(agreement);
     still(negotiation, (transaction, now) => {
       agreements.insert({
@@ -59,7 +59,7 @@ export function createNegotiationSteps(
 
   const answerRequest = async (negotiation: Negotiation): Promise<void> => {
     const decision = await decisions.onRequest(negotiation);
-    if (decision.kind === 'agree') await agree(negotiation);
+    if (decision.kind === 'agree') await agree(negotiation, decision.offer);
     else if (decision.kind === 'terminate') terminate(negotiation, decision.reason);
     else if (decision.kind === 'offer') {
       const offer = { ...decision.offer, '@type': 'Offer', target: negotiation.datasetId };
