@@ -1,0 +1,40 @@
+import { expect, test } from 'vitest';
+import { chunksOf, discard } from './body.ts';
+
+const never = new AbortController().signal;
+const streamOf = (...chunks: Uint8Array[]) => ReadableStream.from(chunks) as ReadableStream<Uint8Array>;
+const read = async (source: AsyncIterable<Uint8Array>): Promise<number[]> => {
+  const all: number[] = [];
+  for await (const chunk of source) all.push(...chunk);
+  return all;
+};
+
+test('hands out the chunks in order', async () => {
+  const body = streamOf(Uint8Array.of(1, 2), Uint8Array.of(3));
+  expect(await read(chunksOf(body, 1_000, never))).toEqual([1, 2, 3]);
+});
+
+test('gives up a sender that is silent for too long', async () => {
+  const body = new ReadableStream<Uint8Array>({ pull: () => new Promise(() => undefined) });
+  await expect(read(chunksOf(body, 5, never))).rejects.toMatchObject({ code: 'bad-request' });
+});
+
+test('ends at once when it is aborted, although the sender is stuck', async () => {
+  const body = new ReadableStream<Uint8Array>({ pull: () => new Promise(() => undefined) });
+  const stop = new AbortController();
+  const reading = read(chunksOf(body, 60_000, stop.signal));
+  stop.abort(new Error('a newer upload'));
+  await expect(reading).rejects.toThrow('a newer upload');
+});
+
+test('stops discarding where nothing acceptable can follow', async () => {
+  let pulled = 0;
+  const body = new ReadableStream<Uint8Array>({
+    pull(controller) {
+      pulled += 1;
+      controller.enqueue(new Uint8Array(10));
+    },
+  });
+  await discard(body, 100, 1_000, never);
+  expect(pulled).toBeLessThan(20);
+});
