@@ -1,6 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import { join } from 'node:path';
 import type { DuckDBInstance } from '@duckdb/node-api';
+import type { HttpBindings } from '@hono/node-server';
 import type { Plan } from '@foedus/usage-policies';
 import { Hono, type Context } from 'hono';
 import type { Logger } from 'pino';
@@ -10,6 +11,7 @@ import type { AgreementReader, GrantedUse, UsageControl } from '../ledger/usage-
 import type { Asset, SignedAgreement, Transfer } from '../management/model.ts';
 import type { DataFlow } from '../transfer/data-flow.ts';
 import { ARROW_STREAM, startScan, type RunningScan } from './arrow-stream.ts';
+import { cutOffOnFailure } from './cut-off.ts';
 import { maskingKeyFor } from './masking-key.ts';
 import { loadOrCreateSecret } from './node-secret.ts';
 import { openEngine, parquetColumns } from './parquet.ts';
@@ -191,7 +193,11 @@ export function createPullDataFlow(options: PullDataFlowOptions): PullDataFlow {
         unregister();
         scans.delete(ended);
       });
-      return c.body(running.body, 200, {
+      const { outgoing } = c.env as HttpBindings;
+      const body = cutOffOnFailure(running.body, outgoing, (error) =>
+        logger.warn({ err: error, transfer: transfer.id, entry: use.entry.id }, 'the data was cut off'),
+      );
+      return c.body(body, 200, {
         'content-type': ARROW_STREAM,
         'cache-control': 'no-store',
         'foedus-decision': use.decision.policyDigest,
