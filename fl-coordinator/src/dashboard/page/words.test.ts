@@ -78,7 +78,7 @@ describe('numbers', () => {
     [null, '–'],
     [Number.NaN, '–'],
   ])('writes %s seconds as %s', (seconds, words) => {
-    expect(duration(seconds)).toBe(words);
+    expect(duration(seconds)).toBe(words.replaceAll(' ', '\u00A0'));
   });
 
   it.each([
@@ -89,7 +89,7 @@ describe('numbers', () => {
     [5e15, '5000 TB'],
     [null, '–'],
   ])('writes %s bytes as %s', (value, words) => {
-    expect(bytes(value)).toBe(words);
+    expect(bytes(value)).toBe(words.replaceAll(' ', '\u00A0'));
   });
 
   it('shows a dash for what nobody reported', () => {

@@ -70,15 +70,18 @@ export function metric(value: number | null | undefined): string {
   return value === null || value === undefined || !Number.isFinite(value) ? '–' : value.toFixed(4);
 }
 
+/** Between a number and its unit: no line ends there. */
+const gap = '\u00A0';
+
 /** Seconds as `40 ms`, `1.4 s`, `12 s`, `3 min 05 s`, `2 h 10 min`. */
 export function duration(seconds: number | null | undefined): string {
   if (seconds === null || seconds === undefined || !Number.isFinite(seconds)) return '–';
-  if (seconds < 0.9995) return `${Math.round(seconds * 1000)} ms`;
-  if (seconds < 9.95) return `${seconds.toFixed(1)} s`;
+  if (seconds < 0.9995) return `${Math.round(seconds * 1000)}${gap}ms`;
+  if (seconds < 9.95) return `${seconds.toFixed(1)}${gap}s`;
   const total = Math.round(seconds);
-  if (total < 60) return `${total} s`;
-  if (total < 3600) return `${Math.floor(total / 60)} min ${String(total % 60).padStart(2, '0')} s`;
-  return `${count(Math.floor(total / 3600))} h ${String(Math.floor((total % 3600) / 60)).padStart(2, '0')} min`;
+  if (total < 60) return `${total}${gap}s`;
+  if (total < 3600) return `${Math.floor(total / 60)}${gap}min${gap}${String(total % 60).padStart(2, '0')}${gap}s`;
+  return `${count(Math.floor(total / 3600))}${gap}h${gap}${String(Math.floor((total % 3600) / 60)).padStart(2, '0')}${gap}min`;
 }
 
 /** Bytes in decimal units, as `12.9 kB`. */
@@ -91,7 +94,7 @@ export function bytes(value: number | null): string {
     scaled /= 1000;
     unit += 1;
   }
-  return `${unit === 0 ? scaled : scaled.toFixed(scaled < 99.95 ? 1 : 0)} ${units[unit]}`;
+  return `${unit === 0 ? scaled : scaled.toFixed(scaled < 99.95 ? 1 : 0)}${gap}${units[unit]}`;
 }
 
 const clock = new Intl.DateTimeFormat('en-GB', { hour: '2-digit', minute: '2-digit', second: '2-digit' });
