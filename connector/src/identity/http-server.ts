@@ -1,4 +1,4 @@
-import type { Server } from 'node:http';
+import type { Server, ServerResponse } from 'node:http';
 import type { AddressInfo, Socket } from 'node:net';
 import { FoedusError } from '../errors.ts';
 
@@ -53,6 +53,12 @@ export async function listen(
   });
   const actual = (server.address() as AddressInfo).port;
   let closed: Promise<void> | undefined;
+  // A connection that is kept alive after its last response would hold `close` up: Node does not end it by itself.
+  server.on('request', (_request, response: ServerResponse) => {
+    response.once('close', () => {
+      if (closed) setImmediate(() => server.closeIdleConnections());
+    });
+  });
   const close = (): Promise<void> => {
     closed ??= new Promise((resolve) => {
       const force = setTimeout(() => {
@@ -62,7 +68,6 @@ export async function listen(
         clearTimeout(force);
         resolve();
       });
-      // A kept-alive connection that is busy now is ended by Node with its current response.
       server.closeIdleConnections();
     });
     return closed;

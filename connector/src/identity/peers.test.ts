@@ -135,6 +135,26 @@ describe('a server for peers', () => {
     silent.destroy();
   });
 
+  it('closes as soon as the last running request is answered', async () => {
+    const hono = app();
+    let entered = (): void => undefined;
+    const busy = new Promise<void>((resolve) => (entered = resolve));
+    let answer: (response: Response) => void = () => undefined;
+    hono.get('/busy', () => {
+      entered();
+      return new Promise<Response>((resolve) => (answer = resolve));
+    });
+    const server = await serve(bdl, hono);
+    const asked = client(pvd).fetch(`${server.url}/busy`);
+    await busy;
+    const started = performance.now();
+    const closed = server.close();
+    answer(new Response('done'));
+    expect(await (await asked).text()).toBe('done');
+    await closed;
+    expect(performance.now() - started).toBeLessThan(1_000);
+  });
+
   it('says which port is taken', async () => {
     const server = await serve(bdl);
     const again = servePeers({ identity: bdl, host: '127.0.0.1', port: server.port, app: app() });
