@@ -6,7 +6,6 @@ export {
   dataDirSetting,
   hostSetting,
   identitySettings,
-  listenSettings,
   loopbackListenSettings,
   operatorSettings,
   participantIdSetting,

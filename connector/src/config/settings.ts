@@ -62,13 +62,20 @@ export const identitySettings = z.strictObject({
   trustAnchors: pathSetting('ca.crt'),
 });
 
-export const listenSettings = z.strictObject({ host: hostSetting.default('127.0.0.1'), port: portSetting });
+/** Listens beyond loopback: only where nobody but this organisation reaches the network (its own containers). */
+const allowRemoteSetting = setting(z.boolean(), false).default(false);
+const onLoopback = ({ host, allowRemote }: { host: string; allowRemote: boolean }): boolean =>
+  allowRemote || isLoopback(host);
+const notOnLoopback = {
+  path: ['host'],
+  message:
+    'must be a loopback address, since this port is plain HTTP (set allowRemote to true where only this organisation reaches the network)',
+};
 
-/** A port that serves health to this machine only. */
-export const loopbackListenSettings = z.strictObject({
-  host: setting(hostSetting.refine(isLoopback, 'must be a loopback address'), '127.0.0.1').default('127.0.0.1'),
-  port: portSetting,
-});
+/** A port that serves health to this machine. */
+export const loopbackListenSettings = z
+  .strictObject({ host: hostSetting.default('127.0.0.1'), port: portSetting, allowRemote: allowRemoteSetting })
+  .refine(onLoopback, notOnLoopback);
 
 /** The origin that others reach this node at; read without a slash at its end. */
 const publicUrlSetting = setting(
@@ -97,14 +104,9 @@ export const operatorSettings = z
     host: hostSetting.default('127.0.0.1'),
     port: portSetting,
     tokenFile: pathSetting('management.token'),
-    /** Listens beyond loopback: only where nobody but this organisation reaches the network (its own containers). */
-    allowRemote: setting(z.boolean(), false).default(false),
+    allowRemote: allowRemoteSetting,
   })
-  .refine(({ host, allowRemote }) => allowRemote || isLoopback(host), {
-    path: ['host'],
-    message:
-      'must be a loopback address, since this API is plain HTTP (set allowRemote to true where only this organisation reaches the network)',
-  });
+  .refine(onLoopback, notOnLoopback);
 
 /** Where a program finds its own organisation's connector. */
 export const connectorAccessSettings = z.strictObject({
