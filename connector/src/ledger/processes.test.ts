@@ -10,7 +10,6 @@ import { openDatabase } from '../store/database.ts';
 import { migrations } from '../store/migrations/index.ts';
 import { createUsageControl } from './usage-control.ts';
 
-const LIMIT = 30;
 const agreement: SignedAgreement = {
   id: 'urn:agreement:1',
   role: 'provider',
@@ -23,9 +22,7 @@ const agreement: SignedAgreement = {
     assigner: 'did:web:bdl.example',
     assignee: 'did:web:pvd.example',
     target: 'urn:flights',
-    permission: [
-      { action: 'use', constraint: [{ leftOperand: 'count', operator: 'lteq', rightOperand: String(LIMIT) }] },
-    ],
+    permission: [{ action: 'use', constraint: [{ leftOperand: 'count', operator: 'lteq', rightOperand: '4' }] }],
   },
   signatures: {},
   finalized: true,
@@ -45,7 +42,7 @@ const preamble = (path: string): string => `
   const agreement = ${JSON.stringify(agreement)};
   const usage = createUsageControl({
     database: openDatabase(${JSON.stringify(path)}, migrations),
-    agreements: { get: () => agreement },
+    agreements: { get: (id) => ({ ...agreement, id }) },
     clock: () => new Date(),
   });
   const print = (line) => writeSync(1, line + '\\n');
@@ -76,16 +73,24 @@ afterEach(() => rmSync(folder, { recursive: true }));
 
 const here = () => {
   const database = openDatabase(path, migrations);
-  const usage = createUsageControl({ database, agreements: { get: () => agreement }, clock: () => new Date() });
+  const usage = createUsageControl({
+    database,
+    agreements: { get: (id) => ({ ...agreement, id }) },
+    clock: () => new Date(),
+  });
   return { database, usage };
 };
 
 test('two processes that spend at the same time get exactly what the agreement grants', async () => {
+  // Many agreements of few uses, not one of many: every one of them is a race at its limit.
+  const AGREEMENTS = 25;
+  const USES = 4;
   const program = (name: string) => `
-    for (let i = 0; i < ${LIMIT}; i++) {
+    for (let i = 0; i < ${AGREEMENTS * USES}; i++) {
+      const use = { agreementId: 'urn:' + Math.floor(i / ${USES}), key: '${name}/' + i, request: { action: 'use' } };
       try {
-        usage.commit(usage.reserve({ agreementId: agreement.id, key: '${name}/' + i, request: { action: 'use' } }).entry.id);
-        print('permitted');
+        usage.commit(usage.reserve(use).entry.id);
+        print(use.agreementId);
       } catch (error) {
         print(error.code ?? String(error));
       }
@@ -96,10 +101,12 @@ test('two processes that spend at the same time get exactly what the agreement g
   await Promise.all(programs.map(({ lines }) => lines.next()));
   for (const { child } of programs) child.stdin.write('go\n');
   const outcomes = (await Promise.all(programs.map(({ lines }) => rest(lines)))).flat();
-  expect(outcomes.filter((outcome) => outcome === 'permitted')).toHaveLength(LIMIT);
-  expect(outcomes.filter((outcome) => outcome === 'budget-exhausted')).toHaveLength(LIMIT);
   const { database, usage } = here();
-  expect(usage.account(agreement.id).spent.uses).toBe(LIMIT);
+  for (let i = 0; i < AGREEMENTS; i++) {
+    expect(outcomes.filter((outcome) => outcome === `urn:${i}`)).toHaveLength(USES);
+    expect(usage.account(`urn:${i}`).spent.uses).toBe(USES);
+  }
+  expect(outcomes.filter((outcome) => outcome === 'budget-exhausted')).toHaveLength(AGREEMENTS * USES);
   database.close();
 });
 
@@ -108,7 +115,7 @@ test('a process killed between reserve and commit leaves the use charged, under 
     for (let i = 0; ; i++) {
       const { entry } = usage.reserve({ agreementId: agreement.id, key: String(i), request: { action: 'use' } });
       print(entry.id);
-      if (i === 5) await new Promise(() => setInterval(() => {}, 1000));
+      if (i === 3) await new Promise(() => setInterval(() => {}, 1000));
       usage.commit(entry.id);
     }
   `;
@@ -116,18 +123,18 @@ test('a process killed between reserve and commit leaves the use charged, under 
   await lines.next();
   child.stdin.write('go\n');
   const ids: (string | undefined)[] = [];
-  while (ids.length < 6) ids.push((await lines.next()).value as string);
+  while (ids.length < 4) ids.push((await lines.next()).value as string);
   child.kill('SIGKILL');
   await once(child, 'exit');
 
   const { database, usage } = here();
   const { spent, entries } = usage.account(agreement.id);
-  expect(spent.uses).toBe(6);
+  expect(spent.uses).toBe(4);
   expect(entries.map(({ id }) => id)).toEqual(ids);
-  expect(entries.map(({ state }) => state)).toEqual([...Array<string>(5).fill('committed'), 'reserved']);
-  const found = usage.reserve({ agreementId: agreement.id, key: '5', request: { action: 'use' } });
-  expect(found.entry.id).toBe(ids[5]);
+  expect(entries.map(({ state }) => state)).toEqual([...Array<string>(3).fill('committed'), 'reserved']);
+  const found = usage.reserve({ agreementId: agreement.id, key: '3', request: { action: 'use' } });
+  expect(found.entry.id).toBe(ids[3]);
   usage.commit(found.entry.id);
-  expect(usage.account(agreement.id).spent.uses).toBe(6);
+  expect(usage.account(agreement.id).spent.uses).toBe(4);
   database.close();
 });
