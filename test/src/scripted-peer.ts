@@ -19,8 +19,8 @@ export interface ScriptedPeer extends AsyncDisposable {
   /** What others call it back at. */
   readonly address: string;
   readonly received: readonly ReceivedMessage[];
-  /** Waits for the next message of this type that no earlier call has taken. */
-  next(type: string): Promise<ReceivedMessage>;
+  /** Waits for the next message of this type (about this process) that no earlier call has taken. */
+  next(type: string, consumerPid?: unknown): Promise<ReceivedMessage>;
   post(url: string, message: unknown): Promise<Reply>;
   get(url: string): Promise<Reply>;
 }
@@ -54,12 +54,12 @@ export async function createScriptedPeer(
 ): Promise<ScriptedPeer> {
   const received: ReceivedMessage[] = [];
   const untaken: ReceivedMessage[] = [];
-  const waiting: { type: string; resolve: (message: ReceivedMessage) => void }[] = [];
+  const waiting: { wanted: (message: ReceivedMessage) => boolean; resolve: (message: ReceivedMessage) => void }[] = [];
   const app = new Hono().route('/', catalog);
   app.post('/callback/*', async (c) => {
     const message = { path: decodeURIComponent(c.req.path.slice('/callback'.length)), body: await c.req.json() };
     received.push(message);
-    const index = waiting.findIndex(({ type }) => type === message.body['@type']);
+    const index = waiting.findIndex(({ wanted }) => wanted(message));
     if (index >= 0) waiting.splice(index, 1)[0]!.resolve(message);
     else untaken.push(message);
     const { status, body = {}, headers = {} } = answer(message) ?? { status: 200 };
@@ -75,10 +75,12 @@ export async function createScriptedPeer(
     identity,
     address: `${server.url}/callback`,
     received,
-    next: async (type) => {
-      const index = untaken.findIndex(({ body }) => body['@type'] === type);
+    next: async (type, consumerPid) => {
+      const wanted = ({ body }: ReceivedMessage): boolean =>
+        body['@type'] === type && (consumerPid === undefined || body['consumerPid'] === consumerPid);
+      const index = untaken.findIndex(wanted);
       if (index >= 0) return untaken.splice(index, 1)[0]!;
-      return await new Promise((resolve) => waiting.push({ type, resolve }));
+      return await new Promise((resolve) => waiting.push({ wanted, resolve }));
     },
     post: async (url, message) =>
       await reply(
