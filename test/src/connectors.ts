@@ -44,6 +44,8 @@ export interface DataSpace extends AsyncDisposable {
 export interface JoinOptions extends Partial<Omit<ConnectorOptions, 'peerClient'>> {
   readonly delivery?: Record<string, number>;
   readonly negotiation?: { allowUnsigned: boolean };
+  /** @default free ones */
+  readonly ports?: { protocol: number; management: number };
   /** Stands between the connector and the network: may fail, delay or change what is sent. */
   readonly network?: (fetch: PeerClient['fetch']) => PeerClient['fetch'];
 }
@@ -60,9 +62,9 @@ export async function createDataSpace(): Promise<DataSpace> {
   const start = async (
     name: string,
     options: JoinOptions,
-    ports = { protocol: 0, management: 0 },
+    ports = options.ports ?? { protocol: 0, management: 0 },
   ): Promise<Participant> => {
-    const { delivery, negotiation, network = (fetch) => fetch, ...rest } = options;
+    const { delivery, negotiation, network = (fetch) => fetch, ports: _ports, ...rest } = options;
     const directory = join(folder, name);
     const participantId = `did:web:${name}.example`;
     const config = connectorConfigSchema.parse({

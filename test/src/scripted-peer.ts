@@ -57,12 +57,12 @@ export async function createScriptedPeer(
   const waiting: { wanted: (message: ReceivedMessage) => boolean; resolve: (message: ReceivedMessage) => void }[] = [];
   const app = new Hono().route('/', catalog);
   app.post('/callback/*', async (c) => {
-    const message = { path: decodeURIComponent(c.req.path.slice('/callback'.length)), body: await c.req.json() };
-    received.push(message);
-    const index = waiting.findIndex(({ wanted }) => wanted(message));
-    if (index >= 0) waiting.splice(index, 1)[0]!.resolve(message);
-    else untaken.push(message);
-    const { status, body = {}, headers = {} } = answer(message) ?? { status: 200 };
+    const incoming = { path: decodeURIComponent(c.req.path.slice('/callback'.length)), body: await c.req.json() };
+    received.push(incoming);
+    const index = waiting.findIndex(({ wanted }) => wanted(incoming));
+    if (index >= 0) waiting.splice(index, 1)[0]!.resolve(incoming);
+    else untaken.push(incoming);
+    const { status, body = {}, headers = {} } = answer(incoming) ?? { status: 200 };
     return c.body(JSON.stringify(body), status as 200, headers);
   });
   const server = await servePeers({ identity, host: '127.0.0.1', port: 0, app });
@@ -82,12 +82,12 @@ export async function createScriptedPeer(
       if (index >= 0) return untaken.splice(index, 1)[0]!;
       return await new Promise((resolve) => waiting.push({ wanted, resolve }));
     },
-    post: async (url, message) =>
+    post: async (url, body) =>
       await reply(
         await client.fetch(url, {
           method: 'POST',
           headers: { 'content-type': 'application/json' },
-          body: typeof message === 'string' ? message : JSON.stringify(message),
+          body: typeof body === 'string' ? body : JSON.stringify(body),
         }),
       ),
     get: async (url) => await reply(await client.fetch(url)),

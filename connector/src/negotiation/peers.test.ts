@@ -190,7 +190,7 @@ describe('a provider', () => {
   it('answers hostile bodies with the typed error', async () => {
     const url = `${base}/negotiations/request`;
     expect((await peer.post(url, `{"a":"${'x'.repeat(1 << 20)}"}`)).status).toBe(413);
-    expectError(await peer.post(url, `${'['.repeat(100_000)}`), 400);
+    expectError(await peer.post(url, '['.repeat(100_000)), 400);
     expectError(await peer.post(url, 'null'), 400);
     expectError(await peer.post(url, '{"@context":{"__proto__":{}},"@type":[[]]}'), 400);
     expectError(await peer.post(url, request({ consumerPid: 'x'.repeat(3000) })), 400);

@@ -54,8 +54,9 @@ it.each(cases)('a negotiation ends well when the sender dies $when $step has arr
 it('a negotiation with a provider that stays away is terminated with the reason', async () => {
   const provider = await space.join('absent');
   const network: JoinOptions['network'] = (fetch) => async (url, init) => {
-    if (String(init?.body).includes('"ContractRequestMessage"')) throw new FoedusError('unavailable', 'nobody there');
-    return await fetch(url, init);
+    if (typeof init?.body !== 'string' || !init.body.includes('"ContractRequestMessage"'))
+      return await fetch(url, init);
+    throw new FoedusError('unavailable', 'nobody there');
   };
   const consumer = await space.join('patient', { network, delivery: { giveUpAfterSeconds: 0.3 } });
   const { datasetId, offerId } = await publish(provider, space.file);

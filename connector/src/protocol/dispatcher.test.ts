@@ -69,7 +69,7 @@ const start = (giveUpAfterMs = 60_000): Dispatcher =>
     longestPauseMs: 2,
     client: {
       fetch: async (url: string | URL, init: PeerRequest = {}) => {
-        const body = JSON.parse(String(init.body)) as Record<string, unknown>;
+        const body = JSON.parse(init.body as string) as Record<string, unknown>;
         const call = { url: String(url), expect: init.expect, body };
         calls.push(call);
         return await network(call);

@@ -123,7 +123,11 @@ describe('against a consumer that says whatever a test makes it say', () => {
   let peer: ScriptedPeer;
   let base: string;
   let theirAgreement: string;
-  const offer = { '@type': 'Offer', '@id': 'flights-contract:flights', target: 'flights', ...policyTemplate };
+  const offer = {
+    ...policyTemplate,
+    '@id': 'flights-contract:flights',
+    target: 'flights',
+  };
 
   beforeAll(async () => {
     peer = await createScriptedPeer(await space.enrol('peer'));
@@ -237,7 +241,7 @@ describe('against a consumer that says whatever a test makes it say', () => {
         let state: TransferState = 'STARTED';
         let suspendedBy: Step['by'] | undefined;
         for (const { by, name } of steps) {
-          let next = transition(transferMachine, state, name, by);
+          let next: TransferState | undefined = transition(transferMachine, state, name, by);
           if (state === 'SUSPENDED' && next === 'STARTED' && suspendedBy !== by) next = undefined;
           const done =
             by === 'consumer'
