@@ -25,7 +25,7 @@ import type { Negotiation, Transfer } from './management/model.ts';
 import { answerProblem } from './management/requests.ts';
 import { managementRoutes } from './management/routes.ts';
 import { decideByPublications, type NegotiationDecisions } from './negotiation/decisions.ts';
-import { createNegotiations } from './negotiation/negotiations.ts';
+import { createNegotiations, type Negotiations } from './negotiation/negotiations.ts';
 import { negotiationRoutes } from './negotiation/routes.ts';
 import { createChanges } from './protocol/changes.ts';
 import { createDispatcher } from './protocol/dispatcher.ts';
@@ -55,6 +55,8 @@ export interface RunningConnector extends AsyncDisposable {
   readonly protocolUrl: string;
   /** Root of the operator's API. */
   readonly managementUrl: string;
+  /** For decisions that are made elsewhere: offer without being asked, and ask the decisions again. */
+  readonly negotiations: Pick<Negotiations, 'offer' | 'reconsider'>;
 }
 
 /**
@@ -177,6 +179,7 @@ export async function startConnector(config: ConnectorConfig, options: Connector
     participantId,
     protocolUrl: publicUrl,
     managementUrl: operatorServer.url,
+    negotiations,
     [Symbol.asyncDispose]: async () => {
       await running.disposeAsync();
       logger.info({ participantId }, 'connector stopped');

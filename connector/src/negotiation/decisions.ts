@@ -22,7 +22,10 @@ export type OfferDecision =
   | Terminate
   | Wait;
 
-/** Who decides, where the protocol leaves it to the participants. Asked again after a restart. */
+/**
+ * Who decides, where the protocol leaves it to the participants. Asked again after a restart, so an answer must not
+ * depend on having been asked before. Whoever needs time answers `wait`, and has the question put again when it is up.
+ */
 export interface NegotiationDecisions {
   onRequest(negotiation: Negotiation): RequestDecision | Promise<RequestDecision>;
   onOffer(negotiation: Negotiation): OfferDecision | Promise<OfferDecision>;

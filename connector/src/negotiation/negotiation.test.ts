@@ -1,6 +1,14 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { createDataSpace, publish, type DataSpace, type Participant } from '../../../test/src/connectors.ts';
+import {
+  createDataSpace,
+  policyTemplate,
+  publish,
+  type DataSpace,
+  type Participant,
+} from '../../../test/src/connectors.ts';
 import { loadDspSchemas } from '../../../test/src/dsp-schemas.ts';
+import type { Negotiation } from '../management/model.ts';
+import type { RequestDecision } from './decisions.ts';
 
 const schemas = loadDspSchemas();
 let space: DataSpace;
@@ -15,6 +23,21 @@ beforeAll(async () => {
 afterAll(async () => {
   await space[Symbol.asyncDispose]();
 });
+
+/** The newest negotiation of a participant that has none yet, as soon as it is in `state`. */
+const firstIn = async (
+  { connector, operator, token }: Participant,
+  state: Negotiation['state'],
+): Promise<Negotiation> => {
+  const response = await fetch(`${connector.managementUrl}/events`, {
+    headers: { authorization: `Bearer ${token}`, 'last-event-id': '0' },
+  });
+  for await (const _chunk of response.body!) {
+    const found = (await operator.negotiations()).find((negotiation) => negotiation.state === state);
+    if (found) return found;
+  }
+  throw new Error(`no negotiation came to ${state}`);
+};
 
 describe('a negotiation of a published offer', () => {
   it('ends with an agreement that both sides hold with both signatures', async () => {
@@ -37,6 +60,38 @@ describe('a negotiation of a published offer', () => {
       await identity.verify(own.signatures.provider!, own.agreement, provider.participantId);
       await identity.verify(own.signatures.consumer!, own.agreement, consumer.participantId);
     }
+  });
+});
+
+describe('where somebody else decides', () => {
+  it('a provider may counter with another offer, and agrees when the consumer accepts it', async () => {
+    const { datasetId, offerId } = await publish(provider, space.file);
+    let answer: RequestDecision = { kind: 'wait' };
+    const slow = await space.join('slow', {
+      decisions: { onRequest: () => answer, onOffer: () => ({ kind: 'wait' }) },
+    });
+    await publish(slow, space.file);
+    const wish = { counterPartyAddress: slow.connector.protocolUrl, datasetId, offerId };
+    const { id } = await consumer.operator.negotiate(wish);
+    const seen = await firstIn(slow, 'REQUESTED');
+    answer = { kind: 'offer', offer: { ...policyTemplate, '@id': 'counter', '@context': undefined } };
+    slow.connector.negotiations.reconsider(seen.id);
+    const ended = await consumer.operator.negotiationUntil(id, ['FINALIZED']);
+    expect(ended.offer['@id']).toBe('counter');
+    expect((await slow.operator.agreement(ended.agreementId!)).finalized).toBe(true);
+  });
+
+  it('a provider may offer what nobody has asked for, and a consumer may take it', async () => {
+    const { datasetId } = await publish(provider, space.file);
+    const open = await space.join('open', {
+      decisions: { onRequest: () => ({ kind: 'wait' }), onOffer: () => ({ kind: 'accept' }) },
+    });
+    const offer = { '@id': 'urn:present', permission: policyTemplate.permission };
+    const to = { participantId: open.participantId, address: `${open.connector.protocolUrl}/2025-1` };
+    const { id } = provider.connector.negotiations.offer(to, datasetId, offer);
+    const ended = await provider.operator.negotiationUntil(id, ['FINALIZED']);
+    expect(ended).toMatchObject({ initiatedBy: 'provider', consumerPid: expect.stringContaining('urn:uuid:') });
+    expect(await open.operator.agreement(ended.agreementId!)).toMatchObject({ role: 'consumer', target: datasetId });
   });
 });
 

@@ -166,10 +166,6 @@ export function readDataAddress(address: z.infer<typeof dataAddressSchema>): Dat
   };
 }
 
-type ProcessMessage<Name extends string> = Name extends `${infer Type}:${string}` ? Type : Name;
-export type NegotiationMessageType = ProcessMessage<NegotiationMessageName>;
-export type TransferMessageType = ProcessMessage<TransferMessageName>;
-
 const PATHS: Record<NegotiationMessageName | TransferMessageName, (at: string) => string> = {
   ContractRequestMessage: (at) => `/negotiations${at}/request`,
   ContractOfferMessage: (at) => `/negotiations${at}/offers`,

@@ -63,7 +63,6 @@ const noRule = 'needs at least one permission or prohibition';
 export const messageOfferSchema = z
   .looseObject({ ...policyFields, '@type': z.literal('Offer'), target: identifier.optional() })
   .refine(hasRule, noRule);
-export type MessageOffer = z.infer<typeof messageOfferSchema>;
 
 /** An offer in a catalog: no target, the data set around it is the target. */
 export const catalogOfferSchema = z
@@ -80,7 +79,6 @@ export const agreementSchema = z
     timestamp: z.string().max(100).optional(),
   })
   .refine(hasRule, noRule);
-export type Agreement = z.infer<typeof agreementSchema>;
 
 /** What an operator writes as a template for offers. */
 export const policyTemplateSchema = z
