@@ -47,14 +47,20 @@ type Outcome =
  * It sleeps until it is woken; timers exist only while a failed delivery waits for its next attempt.
  */
 export function createDispatcher(options: DispatcherOptions): Dispatcher {
-  const { outbox, events, logger, clock, giveUpAfterMs, longestPauseMs } = options;
+  const { outbox, events, logger, giveUpAfterMs, longestPauseMs } = options;
   const stopping = new AbortController();
   const lanes = new Map<string, Promise<void>>();
   const slots = createSlots(LANES_PER_PEER);
 
+  const processOf = (entry: OutboxEntry): Process => {
+    const process = options.process(entry);
+    if (process) return process;
+    throw new Error(`outbox message ${entry.sequence} belongs to no process`);
+  };
+
   const run = async (processId: string): Promise<void> => {
     let attempts = 0;
-    let since = clock().getTime();
+    let since = performance.now();
     while (!stopping.signal.aborted) {
       const entry = outbox.head(processId);
       if (!entry) {
@@ -62,29 +68,29 @@ export function createDispatcher(options: DispatcherOptions): Dispatcher {
         lanes.delete(processId);
         return;
       }
-      const process = options.process(entry);
-      if (!process) throw new Error(`outbox message ${entry.sequence} belongs to no process`);
-      const outcome = await slots(process.counterPartyId, () => deliver(options, entry, process, stopping.signal));
+      const { counterPartyId } = processOf(entry);
+      // Looked at again when it is its turn: meanwhile the counterparty may have told its process id.
+      const outcome = await slots(counterPartyId, () => deliver(options, entry, processOf(entry), stopping.signal));
       if (stopping.signal.aborted && outcome.kind !== 'delivered') return;
       // Another message may have taken its place meanwhile, because the process was ended.
       if (outbox.head(processId)?.sequence !== entry.sequence) continue;
       attempts += 1;
       if (outcome.kind === 'delivered') {
         options.delivered(entry, outcome.answer);
-        events.delivered(entry.name, process.counterPartyId);
+        events.delivered(entry.name, counterPartyId);
       } else if (outcome.kind === 'refused') {
         options.undeliverable(entry, outcome.reason);
-      } else if (clock().getTime() - since >= giveUpAfterMs) {
+      } else if (performance.now() - since >= giveUpAfterMs) {
         const seconds = Math.round(giveUpAfterMs / 1000);
         options.undeliverable(entry, `The counterparty could not be reached for ${seconds} s: ${outcome.reason}`);
       } else {
-        events.retried(entry.name, process.counterPartyId, attempts, outcome.reason);
+        events.retried(entry.name, counterPartyId, attempts, outcome.reason);
         const ms = pauseBefore(attempts, { longest: longestPauseMs, retryAfter: outcome.afterMs });
         await pause(Math.min(ms, giveUpAfterMs), stopping.signal);
         continue;
       }
       attempts = 0;
-      since = clock().getTime();
+      since = performance.now();
     }
   };
 
