@@ -1,7 +1,6 @@
 import { existsSync } from 'node:fs';
-import { createRequire } from 'node:module';
 import { rename } from 'node:fs/promises';
-import { dirname, join } from 'node:path';
+import { fileURLToPath } from 'node:url';
 import { DuckDBInstance } from '@duckdb/node-api';
 import { airports, home, type Space } from './layout.ts';
 
@@ -44,10 +43,9 @@ export async function prepareFlights(space: Space): Promise<Prepared[]> {
   }
 }
 
-function sourceFile(): string {
-  const manifest = createRequire(import.meta.url).resolve('vega-datasets/package.json');
-  return join(dirname(manifest), 'data', 'flights-3m.parquet');
-}
+/** The package exports only its index, `build/index.js`; the file lies beside that folder. */
+const sourceFile = (): string =>
+  fileURLToPath(new URL('../data/flights-3m.parquet', import.meta.resolve('vega-datasets')));
 
 /** COPY takes no bound parameters; all that is quoted here are paths and codes of the demo itself. */
 const literal = (text: string): string => `'${text.replaceAll("'", "''")}'`;

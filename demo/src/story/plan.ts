@@ -30,9 +30,7 @@ export function planDraft(seed: string, privacy: boolean): SessionPlanDraft {
     rounds: 24,
     local: { steps: 100, samplingRate: 0.02, learningRate: privacy ? 4 : 1 },
     privacy: privacy ? { unit: 'record', adjacency: 'add-remove', noiseMultiplier: 1, clipNorm: 1, delta } : null,
-    strategy: privacy
-      ? { name: 'fedavg', serverLearningRate: 1 }
-      : { name: 'fedadam', serverLearningRate: 0.05, beta1: 0.9, beta2: 0.99, tau: 1e-3 },
+    strategy: { name: 'fedavg', serverLearningRate: 1 },
     minimumCohort: 3,
     roundTimeoutSeconds: 120,
     earlyStop: null,

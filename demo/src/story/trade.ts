@@ -1,6 +1,6 @@
 import { mkdir, rename } from 'node:fs/promises';
 import { join } from 'node:path';
-import { verifyAgreement } from '@foedus/connector';
+import { verifyAgreement } from '@foedus/connector/agreement';
 import { createPeerClient, loadIdentity, type Identity } from '@foedus/connector/identity';
 import type { SignedAgreement } from '@foedus/connector/operator-client';
 import type { Narrator } from '../narrator.ts';
@@ -101,7 +101,8 @@ export async function identityOf({ member, folder }: Home): Promise<Identity> {
 }
 
 async function tellSignatures(agreement: SignedAgreement, identity: Identity, narrator: Narrator): Promise<void> {
-  await verifyAgreement(identity, agreement);
+  const { valid, signatures } = await verifyAgreement(identity, agreement);
+  if (!valid) throw new Error(signatures.map(({ text }) => text).join(' '));
   narrator.say(
     `Both signatures of ${agreement.id} hold: ${short(agreement.assigner)}'s and ${short(agreement.assignee)}'s`,
   );

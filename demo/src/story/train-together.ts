@@ -8,7 +8,7 @@ import { negotiate, short } from './negotiate.ts';
 import { datasetId, publishOffers } from './offers.ts';
 import { coordinatorOf, operatorOf } from './operators.ts';
 import { delta, planDraft } from './plan.ts';
-import { epsilonAfter, followToTheEnd } from './training.ts';
+import { epsilonAfter, followToTheEnd, hasEnded } from './training.ts';
 
 /** The partner whose budget is for the planned rounds and not one more. */
 const strict = 'abq';
@@ -85,12 +85,10 @@ export async function trainTogether(
     const strictId = home(space, strict).member.participantId;
     const before = await client.askForRounds(withPrivacy.id, 1);
     const round = before.roundsTarget;
-    const end = await client.follow(withPrivacy.id, (view) =>
-      view.rounds.some((candidate) => candidate.round === round && ['done', 'abandoned'].includes(candidate.phase)),
-    );
+    const end = await client.follow(withPrivacy.id, (view) => hasEnded(view) && view.updatedAt !== before.updatedAt);
     const answer = end.rounds.find((candidate) => candidate.round === round)?.contributions[strictId];
     if (answer?.status !== 'refused')
-      throw new Error(`Round ${round} must be refused by ${strict}, and was ${answer?.status}`);
+      throw new Error(`Round ${round} must be refused by ${strict}; instead the session ${end.state}: ${end.reason}`);
     return answer.reason ?? '';
   });
   narrator.refused(`round ${withPrivacy.roundsDone + 1} by ${strict}'s own node: ${refusal}`);

@@ -4,7 +4,7 @@ import type { Narrator } from '../narrator.ts';
 import { short } from './negotiate.ts';
 import type { CoordinatorClient } from './operators.ts';
 
-const ended: readonly SessionView['state'][] = ['completed', 'stopped', 'failed'];
+export const hasEnded = ({ state }: SessionView): boolean => ['completed', 'stopped', 'failed'].includes(state);
 
 /** ε after `rounds` rounds of a plan; Infinity without noise. */
 export function epsilonAfter(plan: SessionPlanDraft, rounds: number): number {
@@ -30,10 +30,9 @@ export async function followToTheEnd(
   client: CoordinatorClient,
   sessionId: string,
   narrator: Narrator,
-  isEnd: (view: SessionView) => boolean = (view) => ended.includes(view.state),
 ): Promise<SessionView> {
   let told = 0;
-  return client.follow(sessionId, isEnd, (view) => {
+  return client.follow(sessionId, hasEnded, (view) => {
     for (const round of view.rounds.filter((candidate) => candidate.phase === 'done' && candidate.round > told)) {
       told = round.round;
       const aucs = Object.entries(round.contributions).map(([id, { auc }]) => `${short(id)} ${format(auc)}`);

@@ -42,6 +42,8 @@ export function createTransfers(options: TransfersOptions): Transfers {
   const stopping = new AbortController();
   const { signal } = stopping;
   const jobs = new Map<string, Promise<void>>();
+  /** Transfers that are being ended by the session itself: nobody departs, even when more rounds are asked for meanwhile. */
+  const endedHere = new Set<string>();
 
   /** The transfer that a coordinator killed between request and commit has left behind, if any. */
   const findOpen = async (session: SessionRecord, { agreementId }: ParticipantRecord): Promise<Transfer | undefined> =>
@@ -84,16 +86,21 @@ export function createTransfers(options: TransfersOptions): Transfers {
       () =>
         connector.terminateTransfer(transferId ?? '', { code: session.state, reason: session.reason ?? session.state }),
     ];
-    for (const attempt of attempts) {
-      try {
-        await attempt();
-        break;
-      } catch (error) {
-        if (isUnavailable(error)) throw error;
-        logger.debug({ err: error, sessionId: session.id, transferId }, 'The transfer did not end this way');
+    endedHere.add(transferId ?? '');
+    try {
+      for (const attempt of attempts) {
+        try {
+          await attempt();
+          break;
+        } catch (error) {
+          if (isUnavailable(error)) throw error;
+          logger.debug({ err: error, sessionId: session.id, transferId }, 'The transfer did not end this way');
+        }
       }
+      store.updateParticipant(session.id, participantId, { transferOpen: false });
+    } finally {
+      endedHere.delete(transferId ?? '');
     }
-    store.updateParticipant(session.id, participantId, { transferOpen: false });
     onChange(session.id);
   };
 
@@ -156,6 +163,8 @@ export function createTransfers(options: TransfersOptions): Transfers {
     const session = store.session(sessionId);
     const participant = store.participant(sessionId, participantId);
     if (session === undefined || restingStates.has(session.state) || participant?.transferId !== transfer.id) return;
+    // Ended by the session itself, perhaps a moment ago: this is only the news of it.
+    if (endedHere.has(transfer.id) || !participant.transferOpen) return;
     if (isFinal(transfer)) store.updateParticipant(sessionId, participantId, { transferOpen: false });
     // A transfer that goes on again needs nothing: its client enrols again.
     const words = { SUSPENDED: 'is suspended', COMPLETED: 'was completed', TERMINATED: 'was terminated' };
