@@ -7,7 +7,6 @@ import { airports, coordinator, home, inContainers, onThisMachine, openSpace, ty
 import { prepareFlights } from './space/prepare.ts';
 import { compareModels } from './story/comparison.ts';
 import { openJournal, type Journal } from './story/journal.ts';
-import { coordinatorOf } from './story/operators.ts';
 import { checkReport, printReport, type Report } from './story/report.ts';
 import { tradeRows } from './story/trade.ts';
 import { trainTogether } from './story/train-together.ts';

@@ -19,7 +19,7 @@ import { createUsageControl, type UsageControl } from '../ledger/index.ts';
 import type { Asset, DataAddress, SignedAgreement, Transfer } from '../management/model.ts';
 import { openDatabase, type Database } from '../store/database.ts';
 import { migrations } from '../store/migrations/index.ts';
-import { createPullDataFlow, readArrowStream, type PullDataFlow } from './index.ts';
+import { createPullDataFlow, type PullDataFlow } from './pull-data-flow.ts';
 
 const BDL = 'did:web:bdl.example';
 const PVD = 'did:web:pvd.example';

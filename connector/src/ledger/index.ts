@@ -1,9 +1,2 @@
 export { usageRoutes } from './routes.ts';
-export {
-  createUsageControl,
-  type AgreementReader,
-  type GrantedUse,
-  type UsageControl,
-  type UsageControlOptions,
-  type UsageEvent,
-} from './usage-control.ts';
+export { createUsageControl, type UsageControl } from './usage-control.ts';

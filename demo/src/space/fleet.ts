@@ -60,7 +60,7 @@ export async function startFleet(
   };
   const end = async (): Promise<void> => {
     // Those that call end before those that are called, so that nobody reports a lost partner.
-    for (const program of [...running.values()].reverse()) await program.end();
+    for (const program of [...running.values()].toReversed()) await program.end();
   };
   try {
     await Promise.all(descriptions.map(async (one) => start(one).then(() => onReady(one.name))));

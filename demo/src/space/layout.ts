@@ -21,7 +21,7 @@ export interface Addresses {
 }
 
 /** Gives every member its addresses. */
-export type Topology = (members: readonly Member[]) => Promise<Record<string, Addresses>>;
+export type Topology = (of: readonly Member[]) => Promise<Record<string, Addresses>>;
 
 /** Where one member's things are. Nobody's folder is below another's. */
 export interface Home {
@@ -48,10 +48,10 @@ export const home = (space: Space, name: string): Home => {
 };
 
 /** Every program on this machine, each on ports of loopback that were free when the space was laid out. */
-export const onThisMachine: Topology = async (members) => {
-  const ports = await freePorts(members.length * 4);
+export const onThisMachine: Topology = async (all) => {
+  const ports = await freePorts(all.length * 4);
   return Object.fromEntries(
-    members.map((member, index) => {
+    all.map((member, index) => {
       const [protocol, management, third, fourth] = ports.slice(index * 4);
       return [
         member.name,
@@ -70,9 +70,9 @@ export const onThisMachine: Topology = async (members) => {
 };
 
 /** One container a program, named `<member>-connector`, `<member>-client`, `coordinator`. */
-export const inContainers: Topology = async (members) =>
+export const inContainers: Topology = async (all) =>
   Object.fromEntries(
-    members.map(({ name, airport }) => {
+    all.map(({ name, airport }) => {
       const second = airport === undefined ? name : `${name}-client`;
       return [
         name,

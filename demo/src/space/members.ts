@@ -21,4 +21,3 @@ export const coordinator = {
 } as const satisfies Member;
 
 export const members: readonly Member[] = [...airports, coordinator];
-export type AirportName = (typeof airports)[number]['name'];

@@ -62,7 +62,7 @@ export async function trainTogether(
   const run = async (name: string, draft: typeof plan, under: Participants): Promise<TrainedSession> => {
     const id = await journal.step(`${name} session`, async () => (await client.createSession(draft, under)).id);
     return await journal.step(`${name} trained`, async () => {
-      const [view] = (await client.sessions()).filter((session) => session.id === id);
+      const view = (await client.sessions()).find((session) => session.id === id);
       if (view?.state === 'planned') await client.act(id, 'start');
       const end = await followToTheEnd(client, id, narrator);
       if (end.state !== 'completed')

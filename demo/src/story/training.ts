@@ -43,4 +43,5 @@ export async function followToTheEnd(
   });
 }
 
-export const format = (value: number | null | undefined): string => (value == null ? '–' : value.toFixed(3));
+export const format = (value: number | null | undefined): string =>
+  value === null || value === undefined ? '–' : value.toFixed(3);

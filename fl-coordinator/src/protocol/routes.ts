@@ -6,7 +6,6 @@ import {
   UPDATE_MEDIA_TYPE,
   clientPhaseSchema,
   decodeUpdate,
-  departureSchema,
   enrolmentSchema,
   evaluationSchema,
   refusalSchema,
@@ -148,7 +147,7 @@ export function roundRoutes(options: RoundRoutesOptions): Hono {
   });
 
   app.post('/sessions/:id/departure', async (c) => {
-    participation.depart(sessionId(c), callerOf(c), await readBody(c, departureSchema));
+    participation.depart(sessionId(c), callerOf(c), await readBody(c, refusalSchema));
     return c.body(null, 204);
   });
 

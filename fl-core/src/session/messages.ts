@@ -10,7 +10,7 @@
  *   POST /sessions/:id/rounds/:round/refusal      Refusal → 204: this client will not take part in the round
  *   POST /sessions/:id/rounds/:round/evaluation   Evaluation → 204
  *   POST /sessions/:id/phase                      ClientPhase → 204: for whoever watches, nothing depends on it
- *   POST /sessions/:id/departure                  Departure → 204: the contract ended or is suspended
+ *   POST /sessions/:id/departure                  Refusal → 204: the contract ended or is suspended
  *
  * Errors are `{ code, message }` with a 4xx or 5xx status. 409 `round-over`: drop the update and ask for the next task.
  */
@@ -88,7 +88,6 @@ export const updateHeaderSchema = z.strictObject({
 export type UpdateHeader = z.infer<typeof updateHeaderSchema>;
 
 export const refusalSchema = z.strictObject({ code: z.string().min(1).max(100), reason: z.string().min(1).max(2_000) });
-export const departureSchema = refusalSchema;
 export type Refusal = z.infer<typeof refusalSchema>;
 
 export const evaluationSchema = z.strictObject({
