@@ -19,6 +19,7 @@ import { createUsageControl, type UsageControl } from '../ledger/index.ts';
 import type { Asset, DataAddress, SignedAgreement, Transfer } from '../management/model.ts';
 import { openDatabase, type Database } from '../store/database.ts';
 import { migrations } from '../store/migrations/index.ts';
+import { readArrowStream } from './consume.ts';
 import { createPullDataFlow, type PullDataFlow } from './pull-data-flow.ts';
 
 const BDL = 'did:web:bdl.example';

@@ -144,6 +144,11 @@ async function layOut(root: string, addressFile: string, topology: Topology): Pr
 
 async function writeConfigurations(folder: string, member: Member, addresses: Addresses): Promise<void> {
   const listen = (url: string) => ({ host: addresses.listen, port: Number(new URL(url).port) });
+  // In containers the operator's ports are reached by the organisation's own containers, over their own network.
+  const listenToOperator = (url: string) => ({
+    ...listen(url),
+    ...(addresses.listen === '127.0.0.1' ? {} : { allowRemote: true }),
+  });
   const shared = {
     participantId: member.participantId,
     identity: {
@@ -162,7 +167,7 @@ async function writeConfigurations(folder: string, member: Member, addresses: Ad
     ...shared,
     dataDir: 'connector',
     protocol: { ...listen(addresses.protocolUrl), publicUrl: addresses.protocolUrl },
-    management: { ...listen(addresses.managementUrl), tokenFile: 'management.token' },
+    management: { ...listenToOperator(addresses.managementUrl), tokenFile: 'management.token' },
   });
   if (member.airport === undefined) {
     await write('coordinator.json', {
@@ -170,7 +175,7 @@ async function writeConfigurations(folder: string, member: Member, addresses: Ad
       ...shared,
       dataDir: 'coordinator',
       rounds: { ...listen(addresses.roundsUrl), publicUrl: addresses.roundsUrl },
-      operator: { ...listen(addresses.operatorUrl), tokenFile: 'operator.token' },
+      operator: { ...listenToOperator(addresses.operatorUrl), tokenFile: 'operator.token' },
       connector: connectorAccess,
     });
     return;
@@ -181,7 +186,7 @@ async function writeConfigurations(folder: string, member: Member, addresses: Ad
     dataDir: 'client',
     connector: connectorAccess,
     engine: 'auto',
-    health: listen(addresses.healthUrl),
+    health: listenToOperator(addresses.healthUrl),
   });
 }
 
