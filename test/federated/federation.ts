@@ -104,7 +104,7 @@ export async function createFederation(names: readonly string[], terms: Terms = 
       epsilon: some.epsilon ?? 50,
       delta: DELTA,
     });
-    await operator.putPolicy({ id, policy: policy as Record<string, unknown> });
+    await operator.putPolicy({ id, policy });
     await operator.putContractDefinition({ id, assets: [datasetId], policy: id });
     const catalog = await owner.operator.requestCatalog(partner.connector.protocolUrl);
     const [dataset] = catalog['dataset'] as { hasPolicy: { '@id': string }[] }[];

@@ -60,7 +60,10 @@ export async function followSession(options: FollowOptions): Promise<void> {
     // Anything but a plan that does not fit may pass: a coordinator that is being started knows no session yet.
     const description = await untilItWorks(() => asked.describe(signal), { signal, logger, isPassing: () => true });
     checkDescription(description, transfer, sessionId, maxParameters);
-    await takePart({ ...options, logger }, coordinator, description);
+    // Two coordinators may give their sessions the same id; under another agreement it is another session.
+    const mark = createHash('sha256').update(transfer.agreementId).digest('hex').slice(0, 16);
+    const folder = join(options.dataDir, 'sessions', `${sessionId}-${mark}`);
+    await inTurn(folder, signal, () => takePart({ ...options, logger }, asked, description, folder));
   } catch (error) {
     if (!signal.aborted) {
       const reason =
@@ -93,12 +96,10 @@ async function takePart(
   options: FollowOptions,
   coordinator: CoordinatorClient,
   description: SessionDescription,
+  folder: string,
 ): Promise<void> {
-  const { transfer, connector, charging, startTrainer, dataDir, logger, signal } = options;
+  const { transfer, connector, charging, startTrainer, logger, signal } = options;
   const { plan, planHash } = description;
-  // Two coordinators may give their sessions the same id; under another agreement it is another session.
-  const mark = createHash('sha256').update(transfer.agreementId).digest('hex').slice(0, 16);
-  const folder = join(dataDir, 'sessions', `${plan.sessionId}-${mark}`);
   const updates = createUpdateFiles(folder);
   const trainer = keptTrainer(async () => {
     const asset = await connector.asset(transfer.datasetId);
@@ -137,6 +138,28 @@ async function takePart(
   }
   await desk.cleared();
   await trainer.dispose();
+}
+
+const turns = new Map<string, Promise<void>>();
+
+/**
+ * Two transfers of one session under one agreement (one that is being ended, and its successor) never train at the same
+ * time: a round's charge is for one update.
+ */
+async function inTurn(folder: string, signal: AbortSignal, work: () => Promise<void>): Promise<void> {
+  const before = turns.get(folder) ?? Promise.resolve();
+  const turn = (async () => {
+    await Promise.race([before, aborted(signal)]);
+    if (!signal.aborted) await work();
+  })();
+  // Who gives up waiting must not let the next one in before the one who is in has left.
+  const left = Promise.allSettled([before, turn]).then(() => undefined);
+  turns.set(folder, left);
+  try {
+    await turn;
+  } finally {
+    void left.then(() => turns.get(folder) === left && turns.delete(folder));
+  }
 }
 
 async function enrolment(

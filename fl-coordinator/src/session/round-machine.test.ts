@@ -1,4 +1,4 @@
-import fc from 'fast-check';
+import * as fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { type Member, type RoundEvent, evaluationIsComplete, nextPhase, trainingVerdict } from './round-machine.ts';
 import { type RoundPhase, roundPhases } from './view.ts';

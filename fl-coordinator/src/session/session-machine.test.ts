@@ -1,4 +1,4 @@
-import fc from 'fast-check';
+import * as fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { type Recruit, type SessionEvent, canTransition, recruitingVerdict, transition } from './session-machine.ts';
 import { type SessionState, sessionStates } from './view.ts';

@@ -91,7 +91,7 @@ export function createSessions(options: SessionsOptions) {
     }
   };
 
-  /** Everybody is asked (again), under the same agreements; who still has an open transfer keeps it. */
+  /** Everybody is asked (again), under the same agreements. */
   const recruit = (session: SessionRecord): void => {
     store.transaction(() => {
       store.updateSession(session.id, { recruitingSince: now().toISOString() });

@@ -6,7 +6,7 @@ import { FoedusError } from '@foedus/connector/errors';
 import type { OperatorClient, Transfer } from '@foedus/connector/operator-client';
 import { type EnrolmentClaims, createBackOff } from '@foedus/fl-core';
 import type { Logger } from 'pino';
-import type { ParticipantRecord, SessionRecord } from '../store/records.ts';
+import type { EndingTransfer, ParticipantRecord, SessionRecord } from '../store/records.ts';
 import type { SessionStore } from '../store/session-store.ts';
 import { restingStates } from './session-machine.ts';
 
@@ -53,6 +53,7 @@ export function createTransfers(options: TransfersOptions): Transfers {
         transfer.format === TRANSFER_FORMAT &&
         transfer.agreementId === agreementId &&
         transfer.dataAddress?.properties['sessionId'] === session.id &&
+        !store.endingTransfers(session.id).some(({ transferId }) => transferId === transfer.id) &&
         !isFinal(transfer),
     );
 
@@ -79,43 +80,46 @@ export function createTransfers(options: TransfersOptions): Transfers {
     }
   };
 
-  /** Completes the transfer; one that cannot be completed from its state is terminated. What is final stays as it is. */
-  const end = async (session: SessionRecord, { participantId, transferId }: ParticipantRecord): Promise<void> => {
-    const attempts = [
-      ...(session.state === 'completed' ? [() => connector.completeTransfer(transferId ?? '')] : []),
-      () =>
-        connector.terminateTransfer(transferId ?? '', { code: session.state, reason: session.reason ?? session.state }),
-    ];
-    endedHere.add(transferId ?? '');
-    try {
-      for (const attempt of attempts) {
-        try {
-          await attempt();
-          break;
-        } catch (error) {
-          if (isUnavailable(error)) throw error;
-          logger.debug({ err: error, sessionId: session.id, transferId }, 'The transfer did not end this way');
-        }
+  /** From here on the session's transfers are not its own any more: whatever it does next, it asks for new ones. */
+  const letGo = (session: SessionRecord): void => {
+    store.transaction(() => {
+      for (const { participantId, transferId, transferOpen } of store.participants(session.id)) {
+        if (!transferOpen || transferId === null) continue;
+        const reason = session.reason ?? `The session is ${session.state}.`;
+        store.insertEndingTransfer(session.id, { transferId, outcome: session.state, reason });
+        store.updateParticipant(session.id, participantId, { transferOpen: false });
       }
-      store.updateParticipant(session.id, participantId, { transferOpen: false });
-    } finally {
-      endedHere.delete(transferId ?? '');
-    }
-    onChange(session.id);
+    });
   };
 
-  /** One pass: what should be open is requested, what should not be is ended. */
+  /** Completes the transfer; one that cannot be completed from its state is terminated. What is final stays as it is. */
+  const end = async ({ transferId, outcome, reason }: EndingTransfer): Promise<void> => {
+    const complete = (): Promise<Transfer> => connector.completeTransfer(transferId);
+    const terminate = (): Promise<Transfer> => connector.terminateTransfer(transferId, { code: outcome, reason });
+    for (const attempt of outcome === 'completed' ? [complete, terminate] : [terminate]) {
+      try {
+        await attempt();
+        break;
+      } catch (error) {
+        if (isUnavailable(error)) throw error;
+        logger.debug({ err: error, transferId }, 'The transfer did not end this way');
+      }
+    }
+    store.deleteEndingTransfer(transferId);
+  };
+
+  /** One pass: what should not be open is ended, what should be is requested. */
   const pass = async (sessionId: string): Promise<void> => {
+    for (const ending of store.endingTransfers(sessionId)) await end(ending);
     for (const { participantId } of store.participants(sessionId)) {
       // Read again: while the connector was asked, the operator may have stopped the session.
       const session = store.session(sessionId);
       const participant = store.participant(sessionId, participantId);
-      if (session === undefined || participant === undefined || signal.aborted) return;
-      if (restingStates.has(session.state)) {
-        if (participant.transferOpen && participant.transferId !== null) await end(session, participant);
-      } else if (!participant.transferOpen && participant.status === 'invited') await invite(session, participant);
-      const now = store.participant(sessionId, participantId);
-      if (now !== undefined && !restingStates.has(session.state)) ensureWatch(sessionId, now);
+      if (session === undefined || participant === undefined) return;
+      if (signal.aborted || restingStates.has(session.state)) return;
+      if (!participant.transferOpen && participant.status === 'invited') await invite(session, participant);
+      const invited = store.participant(sessionId, participantId);
+      if (invited !== undefined) ensureWatch(sessionId, invited);
     }
   };
 
@@ -138,9 +142,7 @@ export function createTransfers(options: TransfersOptions): Transfers {
     const backOff = createBackOff();
     let isSuspended = false;
     while (!signal.aborted) {
-      const session = store.session(sessionId);
       const participant = store.participant(sessionId, participantId);
-      if (session === undefined || restingStates.has(session.state)) return;
       if (participant?.transferId !== transferId || !participant.transferOpen) return;
       try {
         const next = isSuspended ? 'STARTED' : 'SUSPENDED';
@@ -162,7 +164,7 @@ export function createTransfers(options: TransfersOptions): Transfers {
   const observe = (sessionId: string, participantId: string, transfer: Transfer): void => {
     const session = store.session(sessionId);
     const participant = store.participant(sessionId, participantId);
-    if (session === undefined || restingStates.has(session.state) || participant?.transferId !== transfer.id) return;
+    if (session === undefined || participant?.transferId !== transfer.id || !participant.transferOpen) return;
     // Ended by the session itself, perhaps a moment ago: this is only the news of it.
     if (endedHere.has(transfer.id) || !participant.transferOpen) return;
     if (isFinal(transfer)) store.updateParticipant(sessionId, participantId, { transferOpen: false });
@@ -183,6 +185,8 @@ export function createTransfers(options: TransfersOptions): Transfers {
 
   return {
     reconcile(sessionId) {
+      const session = store.session(sessionId);
+      if (session !== undefined && restingStates.has(session.state)) letGo(session);
       const job = (jobs.get(sessionId) ?? Promise.resolve()).then(() => untilDone(sessionId));
       jobs.set(sessionId, job);
       void job.finally(() => {
@@ -190,7 +194,7 @@ export function createTransfers(options: TransfersOptions): Transfers {
       });
     },
     async check(participant, claims) {
-      if (participant.transferId === null) {
+      if (participant.transferId === null || !participant.transferOpen) {
         throw new FoedusError('unavailable', 'The transfer is only being requested. Enrol again in a moment.');
       }
       const transfer = await connector.transfer(participant.transferId);

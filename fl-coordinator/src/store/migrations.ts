@@ -76,6 +76,15 @@ export const migrations: readonly Migration[] = [
         PRIMARY KEY (session_id, round)
       ) STRICT;
 
+      -- Transfers of sessions that have come to rest, until the own connector has ended them.
+      CREATE TABLE ending_transfers (
+        transfer_id TEXT PRIMARY KEY,
+        session_id TEXT NOT NULL REFERENCES sessions (id),
+        -- State and reason of the session, for the counterparty.
+        outcome TEXT NOT NULL,
+        reason TEXT NOT NULL
+      ) STRICT, WITHOUT ROWID;
+
       -- The dashboard's cookies, by SHA-256 of their value.
       CREATE TABLE logins (hash TEXT PRIMARY KEY, expires_at TEXT NOT NULL) STRICT, WITHOUT ROWID;
     `,

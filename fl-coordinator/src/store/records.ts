@@ -28,7 +28,7 @@ export interface ParticipantRecord {
   readonly agreementId: string;
   /** Id of the transfer at the coordinator's own connector. */
   readonly transferId: string | null;
-  /** The transfer is not final, as far as is known here. */
+  /** The transfer is the session's and not final, as far as is known here. */
   readonly transferOpen: boolean;
   readonly status: ParticipantView['status'];
   readonly note: string | null;
@@ -62,4 +62,12 @@ export interface ContributionRecord {
   readonly evaluated: boolean;
   readonly auc: number | null;
   readonly logLoss: number | null;
+}
+
+/** A transfer that is to be ended. */
+export interface EndingTransfer {
+  readonly transferId: string;
+  /** State of the session when it came to rest. */
+  readonly outcome: string;
+  readonly reason: string;
 }

@@ -1,7 +1,7 @@
 /** Sessions, participants, rounds and contributions in SQLite. Every function is synchronous: join them in a transaction. */
 import type { Database } from '@foedus/connector/store';
 import type { SQLInputValue } from 'node:sqlite';
-import type { ContributionRecord, ParticipantRecord, RoundRecord, SessionRecord } from './records.ts';
+import type { ContributionRecord, EndingTransfer, ParticipantRecord, RoundRecord, SessionRecord } from './records.ts';
 
 type Row = Record<string, SQLInputValue>;
 type Changes<T> = { readonly [K in keyof T]?: T[K] };
@@ -132,6 +132,14 @@ export function createSessionStore(db: Database, now: () => Date) {
        reason = excluded.reason`,
   );
 
+  const selectEnding = sql.prepare(
+    'SELECT transfer_id AS transferId, outcome, reason FROM ending_transfers WHERE session_id = ?',
+  );
+  const insertEnding = sql.prepare(
+    'INSERT OR IGNORE INTO ending_transfers (transfer_id, session_id, outcome, reason) VALUES (?, ?, ?, ?)',
+  );
+  const deleteEnding = sql.prepare('DELETE FROM ending_transfers WHERE transfer_id = ?');
+
   return {
     transaction: <T>(work: () => T): T => db.transaction(work),
 
@@ -167,6 +175,16 @@ export function createSessionStore(db: Database, now: () => Date) {
     ): void {
       const where = 'session_id = ? AND participant_id = ?';
       update('participants', participantColumns, where, [sessionId, participantId], changes);
+    },
+
+    endingTransfers(sessionId: string): EndingTransfer[] {
+      return selectEnding.all(sessionId) as unknown as EndingTransfer[];
+    },
+    insertEndingTransfer(sessionId: string, { transferId, outcome, reason }: EndingTransfer): void {
+      insertEnding.run(transferId, sessionId, outcome, reason);
+    },
+    deleteEndingTransfer(transferId: string): void {
+      deleteEnding.run(transferId);
     },
 
     rounds(sessionId: string): RoundRecord[] {
