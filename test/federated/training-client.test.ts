@@ -32,7 +32,7 @@ function trainers(options: { readonly hold?: (round: number) => Promise<void> | 
         promise.catch(() => aborted.push(round));
         signal.addEventListener('abort', () => reject(signal.reason as Error), { once: true });
         await Promise.race([options.hold?.(round), promise]);
-        return { update: new Float32Array(parameters).fill(Math.random()), seconds: 0.01 };
+        return { update: new Float32Array(parameters).fill(rounds.length / 100), seconds: 0.01 };
       },
       evaluate: async () => ({ auc: 0.75, logLoss: 0.5 }),
       [Symbol.asyncDispose]: async () => {

@@ -1,0 +1,47 @@
+import { mkdtemp, readdir, rm, stat, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterEach, beforeEach, expect, test } from 'vitest';
+import { createUpdateFiles } from './update-files.ts';
+
+let folder: string;
+beforeEach(async () => {
+  folder = await mkdtemp(join(tmpdir(), 'foedus-updates-'));
+});
+afterEach(() => rm(folder, { recursive: true, force: true }));
+
+const hash = 'ab'.repeat(32);
+
+test('an update is found again with its bytes and the model that it was trained from', async () => {
+  const session = join(folder, 'session');
+  await createUpdateFiles(session).write(3, hash, Uint8Array.of(1, 2, 3));
+  const found = await createUpdateFiles(session).find(3);
+  expect(found).toMatchObject({ round: 3, modelHash: hash });
+  expect(await found!.read()).toEqual(Uint8Array.of(1, 2, 3));
+  expect((await stat(join(session, `3-${hash}.update`))).mode & 0o777).toBe(0o600);
+});
+
+test('what a crash left half-written is no update', async () => {
+  await writeFile(join(folder, `3-${hash}.update.0a1b2c.new`), 'half');
+  await writeFile(join(folder, 'evaluation.json'), '{}');
+  const updates = createUpdateFiles(folder);
+  expect(await updates.find(3)).toBeUndefined();
+  await updates.keepOnly(null);
+  expect(await readdir(folder)).toContain('evaluation.json');
+});
+
+test('only the update of the round that is open is kept', async () => {
+  const updates = createUpdateFiles(folder);
+  for (const round of [1, 2, 3]) await updates.write(round, hash, Uint8Array.of(round));
+  await updates.keepOnly(2);
+  expect(await updates.find(1)).toBeUndefined();
+  expect(await updates.find(2)).toBeDefined();
+  await updates.keepOnly(null);
+  expect(await readdir(folder)).toEqual([]);
+});
+
+test('a session without a folder has no updates', async () => {
+  const updates = createUpdateFiles(join(folder, 'nothing'));
+  expect(await updates.find(1)).toBeUndefined();
+  await updates.keepOnly(null);
+});
