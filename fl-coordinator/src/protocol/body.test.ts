@@ -2,7 +2,7 @@ import { expect, test } from 'vitest';
 import { chunksOf, discard } from './body.ts';
 
 const never = new AbortController().signal;
-const streamOf = (...chunks: Uint8Array[]) => ReadableStream.from(chunks) as ReadableStream<Uint8Array>;
+const streamOf = (...chunks: Uint8Array[]) => ReadableStream.from(chunks);
 const read = async (source: AsyncIterable<Uint8Array>): Promise<number[]> => {
   const all: number[] = [];
   for await (const chunk of source) all.push(...chunk);
