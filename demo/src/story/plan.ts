@@ -28,7 +28,7 @@ export function planDraft(seed: string, privacy: boolean): SessionPlanDraft {
     ],
     model: { kind: 'mlp', hidden: [32], activation: 'relu', seed },
     rounds: 24,
-    local: { steps: 100, samplingRate: 0.02, learningRate: privacy ? 4 : 1 },
+    local: { steps: 100, samplingRate: 0.02, learningRate: privacy ? 2 : 1 },
     privacy: privacy ? { unit: 'record', adjacency: 'add-remove', noiseMultiplier: 1, clipNorm: 1, delta } : null,
     strategy: { name: 'fedavg', serverLearningRate: 1 },
     minimumCohort: 3,

@@ -10,6 +10,8 @@ interface Row {
   readonly participant: ParticipantView;
   readonly name: string;
   readonly refusal: ReturnType<typeof standingRefusal>;
+  /** What stands for the numbers while there are none. */
+  readonly ifNothing: string;
 }
 
 function budgetRow(): Part<Row> {
@@ -26,7 +28,7 @@ function budgetRow(): Part<Row> {
       const { privacy, participantId } = row.participant;
       setText(name, row.name);
       name.title = participantId;
-      setText(numbers, privacy === null ? 'nothing released yet' : privacySentence(privacy));
+      setText(numbers, privacy === null ? row.ifNothing : privacySentence(privacy));
       const limit = privacy?.epsilonLimit ?? null;
       const share = privacy === null || limit === null || limit <= 0 ? 0 : privacy.epsilonSpent / limit;
       bar.classList.toggle('unlimited', privacy !== null && limit === null);
@@ -52,13 +54,14 @@ export function createPrivacyPanel(): Part<SessionView> {
     update(view) {
       const names = namesOf(view.participants.map((participant) => participant.participantId));
       without.hidden = view.plan.privacy !== null;
-      updateRows(
-        view.participants.map((participant) => ({
-          participant,
-          name: names.get(participant.participantId) ?? participant.participantId,
-          refusal: standingRefusal(view, participant.participantId),
-        })),
-      );
+      const all = view.participants.map((participant) => ({
+        participant,
+        name: names.get(participant.participantId) ?? participant.participantId,
+        refusal: standingRefusal(view, participant.participantId),
+        ifNothing: view.plan.privacy === null ? '' : 'nothing released yet',
+      }));
+      // Without noise there are no budgets to show, only what a partner's node refuses.
+      updateRows(view.plan.privacy === null ? all.filter(({ refusal }) => refusal !== null) : all);
     },
   };
 }
