@@ -1,9 +1,9 @@
 import type { CompiledPolicy, CompiledRule } from './compile.ts';
 import { describeMask } from './masks.ts';
-import type { Charge, Decision, Mask, Plan, RuleReport, UsageRequest, UsageState } from './model.ts';
+import type { Charge, Decision, Mask, Plan, Premises, RuleReport, UsageRequest, UsageState } from './model.ts';
 import { describeRowFilter } from './row-filter.ts';
 import type { Verdict } from './operands/operand.ts';
-import { KNOWN_ACTIONS, TRAIN, USE, normaliseTerm } from './terms.ts';
+import { ACCESS, KNOWN_ACTIONS, TRAIN, USE, normaliseTerm } from './terms.ts';
 import { listed, shown, shownEpsilon } from './wording.ts';
 
 /**
@@ -20,10 +20,12 @@ export function decide(compiled: CompiledPolicy, asked: UsageRequest, state: Usa
   const deny = (reasons: readonly string[], rules: readonly RuleReport[], exhausted = false): Decision => ({
     permit: false,
     exhausted,
+    void: false,
     rules,
     reasons,
     plan: null,
     charges: [],
+    duties: [],
     policyDigest: compiled.digest,
   });
 
@@ -50,10 +52,12 @@ export function decide(compiled: CompiledPolicy, asked: UsageRequest, state: Usa
     return {
       permit: true,
       exhausted: false,
+      void: false,
       rules,
       reasons: grantedReasons(request, plan, charges, state),
       plan,
       charges,
+      duties: [],
       policyDigest: compiled.digest,
     };
   }
@@ -69,8 +73,9 @@ export function decide(compiled: CompiledPolicy, asked: UsageRequest, state: Usa
   );
 }
 
-/** `use`, `training`, or the action's name. */
+/** `use`, `training`, `access`, or the action's name. */
 function noun(action: string): string {
+  if (action === ACCESS) return 'access';
   return action === TRAIN ? 'training' : shown(action);
 }
 
@@ -98,6 +103,7 @@ function weighPermission(rule: CompiledRule, request: UsageRequest, state: Usage
     report: {
       kind: 'permission',
       action: rule.action,
+      premises: premises(rule, request, verdicts),
       active: otherwiseFine && verdicts.length === 0,
       reasons:
         reasons.length > 0
@@ -111,6 +117,17 @@ function weighPermission(rule: CompiledRule, request: UsageRequest, state: Usage
   };
 }
 
+function premises(rule: CompiledRule, request: UsageRequest, obstacles: readonly Verdict[]): Premises {
+  const failed = obstacles.some(({ outcome }) => outcome === 'fails');
+  return {
+    action: rule.action === request.action ? 'holds' : 'fails',
+    assignee: rule.assignee === undefined || rule.assignee === request.assignee ? 'holds' : 'fails',
+    target: 'holds',
+    constraints: obstacles.length === 0 ? 'holds' : failed ? 'fails' : 'unknown',
+    duties: 'holds',
+  };
+}
+
 function isObstacle(verdict: Verdict): verdict is Exclude<Verdict, { outcome: 'holds' }> {
   return verdict.outcome !== 'holds';
 }
@@ -119,6 +136,7 @@ function weighProhibition(rule: CompiledRule, request: UsageRequest, state: Usag
   const report = (active: boolean, reasons: readonly string[]): RuleReport => ({
     kind: 'prohibition',
     action: rule.action,
+    premises: premises(rule, request, rule.tests.map((test) => test(request, state)).filter(isObstacle)),
     active,
     reasons,
   });
@@ -158,6 +176,7 @@ function planOf(rule: CompiledRule, request: UsageRequest): Plan {
 }
 
 function chargesOf(rule: CompiledRule, request: UsageRequest): Charge[] {
+  if (request.action === ACCESS) return [];
   if (request.action !== TRAIN) return [{ meter: 'uses', amount: 1, limit: rule.limits.uses }];
   return [
     { meter: 'rounds', amount: 1, limit: rule.limits.rounds },

@@ -16,4 +16,4 @@ export { parsePolicy } from './parse.ts';
 export { PolicyError } from './policy-error.ts';
 export { normalRules, sameRules } from './same-rules.ts';
 export { instantiate, type PolicyTemplate } from './templates.ts';
-export { PROFILE, TRAIN, USE } from './terms.ts';
+export { ACCESS, PROFILE, TRAIN, USE } from './terms.ts';

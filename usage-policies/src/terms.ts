@@ -7,8 +7,10 @@ const DSPACE = 'https://w3id.org/dspace/2025/1/';
 /** Our action: train a model on the data set and release updates of it. */
 export const TRAIN = `${FOEDUS}train`;
 export const USE = 'use';
+/** Our action: see an offer in a catalog, and so be able to ask for it. Nothing is charged for it. */
+export const ACCESS = `${FOEDUS}access`;
 /** Actions that this package decides on. */
-export const KNOWN_ACTIONS: readonly string[] = [USE, TRAIN];
+export const KNOWN_ACTIONS: readonly string[] = [USE, TRAIN, ACCESS];
 
 /** The IRI that a policy names as its `profile` when it uses our terms. */
 export const PROFILE = FOEDUS.slice(0, -1);

@@ -1,7 +1,7 @@
 /** ODRL's own operands: purpose, dateTime, count. */
 import type { UsageRequest } from '../model.ts';
 import { Unreadable } from '../policy-error.ts';
-import { TRAIN, USE } from '../terms.ts';
+import { ACCESS, TRAIN, USE } from '../terms.ts';
 import { itemsOf, onlyItem, readCount, readInstant, readText } from '../values.ts';
 import { listed, shown } from '../wording.ts';
 import { HOLDS, fails, spent, unknown, type Operand, type Test } from './operand.ts';
@@ -54,7 +54,7 @@ const COMPARISONS: Readonly<
 /** The moment of the use, by this node's clock, against an xsd:dateTime with a zone. */
 export const dateTime: Operand = {
   operators: Object.keys(COMPARISONS),
-  actions: [USE, TRAIN],
+  actions: [USE, TRAIN, ACCESS],
   rules: ['permission', 'prohibition'],
   read(raw, operator, dataType) {
     const limit = readInstant(onlyItem(raw), dataType);
