@@ -1,6 +1,6 @@
 import type { CompiledPolicy, CompiledRule } from './compile.ts';
 import { describeMask } from './masks.ts';
-import type { Charge, Decision, Mask, Plan, Premises, RuleReport, UsageRequest, UsageState } from './model.ts';
+import type { Charge, Decision, Mask, Plan, RuleReport, UsageRequest, UsageState } from './model.ts';
 import { describeRowFilter } from './row-filter.ts';
 import type { Verdict } from './operands/operand.ts';
 import { ACCESS, KNOWN_ACTIONS, TRAIN, USE, normaliseTerm } from './terms.ts';
@@ -20,12 +20,10 @@ export function decide(compiled: CompiledPolicy, asked: UsageRequest, state: Usa
   const deny = (reasons: readonly string[], rules: readonly RuleReport[], exhausted = false): Decision => ({
     permit: false,
     exhausted,
-    void: false,
     rules,
     reasons,
     plan: null,
     charges: [],
-    duties: [],
     policyDigest: compiled.digest,
   });
 
@@ -52,12 +50,10 @@ export function decide(compiled: CompiledPolicy, asked: UsageRequest, state: Usa
     return {
       permit: true,
       exhausted: false,
-      void: false,
       rules,
       reasons: grantedReasons(request, plan, charges, state),
       plan,
       charges,
-      duties: [],
       policyDigest: compiled.digest,
     };
   }
@@ -103,7 +99,6 @@ function weighPermission(rule: CompiledRule, request: UsageRequest, state: Usage
     report: {
       kind: 'permission',
       action: rule.action,
-      premises: premises(rule, request, verdicts),
       active: otherwiseFine && verdicts.length === 0,
       reasons:
         reasons.length > 0
@@ -117,17 +112,6 @@ function weighPermission(rule: CompiledRule, request: UsageRequest, state: Usage
   };
 }
 
-function premises(rule: CompiledRule, request: UsageRequest, obstacles: readonly Verdict[]): Premises {
-  const failed = obstacles.some(({ outcome }) => outcome === 'fails');
-  return {
-    action: rule.action === request.action ? 'holds' : 'fails',
-    assignee: rule.assignee === undefined || rule.assignee === request.assignee ? 'holds' : 'fails',
-    target: 'holds',
-    constraints: obstacles.length === 0 ? 'holds' : failed ? 'fails' : 'unknown',
-    duties: 'holds',
-  };
-}
-
 function isObstacle(verdict: Verdict): verdict is Exclude<Verdict, { outcome: 'holds' }> {
   return verdict.outcome !== 'holds';
 }
@@ -136,7 +120,6 @@ function weighProhibition(rule: CompiledRule, request: UsageRequest, state: Usag
   const report = (active: boolean, reasons: readonly string[]): RuleReport => ({
     kind: 'prohibition',
     action: rule.action,
-    premises: premises(rule, request, rule.tests.map((test) => test(request, state)).filter(isObstacle)),
     active,
     reasons,
   });
