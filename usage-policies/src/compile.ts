@@ -1,4 +1,4 @@
-import type { Limits, Mask, Policy, PolicyType, Rule, RowFilter } from './model.ts';
+import { isLogical, type Limits, type Mask, type Policy, type PolicyType, type Rule, type RowFilter } from './model.ts';
 import { examine } from './operands/examine.ts';
 import type { Cut, ReadConstraint, Test } from './operands/operand.ts';
 import { KNOWN_ACTIONS, displayTerm, normaliseTerm } from './terms.ts';
@@ -61,12 +61,14 @@ function compileRule(rule: Rule, policy: Policy): CompiledRule {
   if (!KNOWN_ACTIONS.includes(rule.action)) {
     problems.add(`The action ${shown(displayTerm(rule.action)) || 'of the rule'} is not known to this node.`);
   }
-  const unread = [rule, ...rule.constraints].flatMap((part) => part.unread);
+  const constraints = rule.constraints.filter((each) => !isLogical(each));
+  if (constraints.length < rule.constraints.length) problems.add('A logical constraint is not supported.');
+  const unread = [rule, ...constraints].flatMap((part) => part.unread);
   if (unread.length > 0 && rule.problems.length === 0) {
     problems.add(`A ${rule.kind} with ${listed(unread.map(({ term }) => term))} is not supported.`);
   }
   const read: ReadConstraint[] = [];
-  for (const constraint of rule.constraints) {
+  for (const constraint of constraints) {
     const examined = examine(constraint, rule);
     if (examined.read === undefined) problems.add(examined.problem);
     else read.push(examined.read);

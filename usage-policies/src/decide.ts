@@ -1,6 +1,6 @@
 import type { CompiledPolicy, CompiledRule } from './compile.ts';
 import { describeMask } from './masks.ts';
-import type { Charge, Decision, Mask, Plan, RuleReport, UsageRequest, UsageState } from './model.ts';
+import type { Charge, Decision, Mask, Plan, Premises, RuleReport, UsageRequest, UsageState } from './model.ts';
 import { describeRowFilter } from './row-filter.ts';
 import type { Verdict } from './operands/operand.ts';
 import { ACCESS, KNOWN_ACTIONS, TRAIN, USE, normaliseTerm } from './terms.ts';
@@ -20,10 +20,12 @@ export function decide(compiled: CompiledPolicy, asked: UsageRequest, state: Usa
   const deny = (reasons: readonly string[], rules: readonly RuleReport[], exhausted = false): Decision => ({
     permit: false,
     exhausted,
+    void: false,
     rules,
     reasons,
     plan: null,
     charges: [],
+    duties: [],
     policyDigest: compiled.digest,
   });
 
@@ -50,10 +52,12 @@ export function decide(compiled: CompiledPolicy, asked: UsageRequest, state: Usa
     return {
       permit: true,
       exhausted: false,
+      void: false,
       rules,
       reasons: grantedReasons(request, plan, charges, state),
       plan,
       charges,
+      duties: [],
       policyDigest: compiled.digest,
     };
   }
@@ -99,6 +103,7 @@ function weighPermission(rule: CompiledRule, request: UsageRequest, state: Usage
     report: {
       kind: 'permission',
       action: rule.action,
+      premises: premises(rule, request, verdicts),
       active: otherwiseFine && verdicts.length === 0,
       reasons:
         reasons.length > 0
@@ -112,6 +117,17 @@ function weighPermission(rule: CompiledRule, request: UsageRequest, state: Usage
   };
 }
 
+function premises(rule: CompiledRule, request: UsageRequest, obstacles: readonly Verdict[]): Premises {
+  const failed = obstacles.some(({ outcome }) => outcome === 'fails');
+  return {
+    action: rule.action === request.action ? 'holds' : 'fails',
+    assignee: rule.assignee === undefined || rule.assignee === request.assignee ? 'holds' : 'fails',
+    target: 'holds',
+    constraints: obstacles.length === 0 ? 'holds' : failed ? 'fails' : 'unknown',
+    duties: 'holds',
+  };
+}
+
 function isObstacle(verdict: Verdict): verdict is Exclude<Verdict, { outcome: 'holds' }> {
   return verdict.outcome !== 'holds';
 }
@@ -120,6 +136,7 @@ function weighProhibition(rule: CompiledRule, request: UsageRequest, state: Usag
   const report = (active: boolean, reasons: readonly string[]): RuleReport => ({
     kind: 'prohibition',
     action: rule.action,
+    premises: premises(rule, request, rule.tests.map((test) => test(request, state)).filter(isObstacle)),
     active,
     reasons,
   });

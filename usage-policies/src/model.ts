@@ -7,7 +7,18 @@
 export const FOEDUS = 'https://w3id.org/foedus/policy#';
 
 export type PolicyType = 'Set' | 'Offer' | 'Agreement';
-export type RuleKind = 'permission' | 'prohibition';
+/**
+ * `obligation`: a duty of the whole policy. `duty`: of a permission. `consequence`: of a duty or obligation that was
+ * not fulfilled. `remedy`: of a prohibition that was infringed.
+ */
+export type RuleKind = 'permission' | 'prohibition' | DutyKind;
+export type DutyKind = 'obligation' | 'duty' | 'consequence' | 'remedy';
+
+/** What becomes of a permission and a prohibition that contradict each other (ODRL 2.2 section 2.10). */
+export type ConflictStrategy = 'perm' | 'prohibit' | 'invalid';
+
+/** ODRL's operators over constraints. `andSequence` keeps its order. */
+export type LogicalOperator = 'and' | 'or' | 'xone' | 'andSequence';
 
 /** A property that this package does not understand, as it was written. A rule (or policy) that has one fails closed. */
 export interface Unread {
@@ -26,6 +37,12 @@ export interface Policy {
   readonly target?: string;
   readonly permissions: readonly Rule[];
   readonly prohibitions: readonly Rule[];
+  /** Duties of the policy itself. */
+  readonly obligations: readonly Rule[];
+  /** The strategies that the policy states, its own and inherited; none: ODRL's default, `invalid`. */
+  readonly conflicts: readonly ConflictStrategy[];
+  /** Policies whose rules are among the above (`inheritFrom`), nearest first. */
+  readonly inheritsFrom: readonly string[];
   /** Terms beside the rules that say nothing to a decision, for instance `dct:title`. */
   readonly annotations: readonly Unread[];
   readonly unread: readonly Unread[];
@@ -35,23 +52,72 @@ export interface Policy {
   readonly digest: string;
 }
 
+/**
+ * One atomic rule: one action, at most one asset and one party in each role. A compact rule of several actions, assets
+ * or parties is several of these.
+ */
 export interface Rule {
   readonly kind: RuleKind;
+  /** The rule's own IRI, where it has one: a history and a state name duties by it. */
+  readonly id?: string;
   /** Normalised: ODRL actions by their short name (`use`), all others as full IRI. */
   readonly action: string;
+  /** What narrows the action. All must hold. */
+  readonly actionRefinements: readonly Condition[];
+  /** An asset or a collection of them; absent: the policy's, or any where that has none either. */
+  readonly target?: string;
+  /** What the members of the target that are meant fulfil. All must hold. */
+  readonly targetRefinements: readonly Condition[];
+  /** Absent: the policy's. */
+  readonly assigner?: string;
+  /** A party or a collection of them; absent: the policy's, or anybody where that has none either. */
   readonly assignee?: string;
-  readonly constraints: readonly Constraint[];
+  readonly assigneeRefinements: readonly Condition[];
+  /** Parties in other roles by the role's name (`informedParty`): documented, needed for no decision. */
+  readonly parties: Readonly<Record<string, string>>;
+  /** All must hold. */
+  readonly constraints: readonly Condition[];
+  /** Of a permission. */
+  readonly duties: readonly Rule[];
+  /** Of a duty or an obligation. */
+  readonly consequences: readonly Rule[];
+  /** Of a prohibition. */
+  readonly remedies: readonly Rule[];
+  /** Of a duty: whether it is due before the use or arises from it (delete, inform). Absent for other rules. */
+  readonly timing?: DutyTiming;
   readonly unread: readonly Unread[];
   /** One sentence for everything that cannot be checked: a permission with one grants nothing, a prohibition forbids. */
   readonly problems: readonly string[];
 }
 
+export type DutyTiming = 'before' | 'after';
+
+export type Condition = Constraint | LogicalConstraint;
+
+export interface LogicalConstraint {
+  readonly id?: string;
+  readonly logical: LogicalOperator;
+  readonly operands: readonly Condition[];
+}
+
+/** Tells the two kinds of conditions apart. */
+export function isLogical(condition: Condition): condition is LogicalConstraint {
+  return 'logical' in condition;
+}
+
 export interface Constraint {
+  readonly id?: string;
   /** Normalised: ODRL operands by their short name (`dateTime`), ours and others as full IRI. */
   readonly leftOperand: string;
   readonly operator: string;
   /** Normalised for operands that this package knows (operands/); as written for all others. */
   readonly rightOperand: unknown;
+  /** Where the right operand is to be looked up (`rightOperandReference`); `rightOperand` is then what was found, or null. */
+  readonly references?: readonly string[];
+  /** Of the right operand: the IRI of a currency or a measure. */
+  readonly unit?: string;
+  /** The value that the left operand starts from (`status`). */
+  readonly status?: number;
   readonly unread: readonly Unread[];
 }
 
@@ -96,12 +162,25 @@ export interface Charge {
   readonly limit: number | null;
 }
 
+/**
+ * What an operand is in a request or an event: a text or IRI, a number, a moment. With a unit where the policy's
+ * constraint has one. Durations are texts (`P3M`).
+ */
+export type Value = string | number | boolean | Date | { readonly value: string | number; readonly unit: string };
+
+/** By operand, short name or IRI: `{ spatial: 'http://ontologi.es/place/DE', resolution: 600 }`. */
+export type Values = Readonly<Record<string, Value | readonly Value[]>>;
+
 /** A use that somebody asks for. */
 export interface UsageRequest {
   readonly action: string;
   readonly assignee: string;
   readonly at: Date;
+  /** The asset; absent: that of the policy. */
+  readonly target?: string;
   readonly purpose?: string;
+  /** What else is known of the use, for constraints and refinements of the action. */
+  readonly values?: Values;
   /** Columns asked for; absent: all that the policy grants. */
   readonly columns?: readonly string[];
   readonly training?: {
@@ -113,30 +192,94 @@ export interface UsageRequest {
   };
 }
 
-/** What the ledger knows when the decision is made; reserved counts as spent. */
+/** Something that somebody did: a use, or what a duty asks for. */
+export interface UsageEvent {
+  readonly action: string;
+  readonly by: string;
+  readonly at: Date;
+  /** When it ended, for `meteredTime`. */
+  readonly until?: Date;
+  readonly target?: string;
+  /** The IRI of the one rule that it was done for; absent: it counts for every rule that it fits. */
+  readonly rule?: string;
+  /** How it was done, for refinements: `{ payAmount: { value: 5, unit: 'http://dbpedia.org/resource/Euro' } }`. */
+  readonly values?: Values;
+}
+
+/**
+ * `not-set`: due, and neither fulfilled nor violated yet. `inactive`: its constraints ask nothing of anybody now.
+ */
+export type DutyState = 'fulfilled' | 'violated' | 'not-set' | 'inactive';
+
+/** What is known when the decision is made. Everything but `spent` is for policies that ask for it. */
 export interface UsageState {
+  /** From the ledger; reserved counts as spent. */
   readonly spent: Readonly<Record<Meter, number>>;
+  /** What was done under the policy so far, in any order. Absent: not known, which no decision takes for `nothing`. */
+  readonly history?: readonly UsageEvent[];
+  /** When the agreement was made, for `elapsedTime` and `delayPeriod`. */
+  readonly agreedAt?: Date;
+  /** Direct memberships (`partOf`) of assets and parties: IRI of the member → IRIs of its collections. */
+  readonly memberships?: Readonly<Record<string, readonly string[]>>;
+  /** What is known of assets and parties, for refinements of collections: IRI → operand → value. */
+  readonly descriptions?: Readonly<Record<string, Values>>;
+  /** Events with a duration, for the operand `event`: IRI or name → when. No end: it goes on. */
+  readonly events?: Readonly<Record<string, { readonly from: Date; readonly to?: Date }>>;
+  /** States of duties that somebody else has established, by the duty's IRI. They win over the history. */
+  readonly duties?: Readonly<Record<string, 'fulfilled' | 'violated' | 'not-set'>>;
+}
+
+/** Whether a condition is met; `unknown`: neither request nor state say what would decide it. */
+export type Truth = 'holds' | 'fails' | 'unknown';
+
+/** What a rule was weighed by. Activation asks for all of them. */
+export interface Premises {
+  readonly action: Truth;
+  readonly assignee: Truth;
+  readonly target: Truth;
+  readonly constraints: Truth;
+  /** Of a permission: whether its duties let it through. */
+  readonly duties: Truth;
 }
 
 export interface RuleReport {
-  readonly kind: RuleKind;
+  readonly kind: 'permission' | 'prohibition';
+  readonly id?: string;
   readonly action: string;
   /** A permission grants, a prohibition forbids, when active. */
   readonly active: boolean;
+  readonly premises: Premises;
   /** One sentence in plain words for every constraint that decided it. */
   readonly reasons: readonly string[];
+}
+
+/** A duty, obligation, consequence or remedy as it stands at the moment of the request. */
+export interface DutyReport {
+  readonly kind: DutyKind;
+  readonly id?: string;
+  readonly action: string;
+  readonly timing: DutyTiming;
+  readonly state: DutyState;
+  /** Who has to: the duty's assignee, or else the rule's. */
+  readonly by?: string;
+  readonly target?: string;
+  readonly reason: string;
 }
 
 export interface Decision {
   readonly permit: boolean;
   /** True when the only thing in the way is a spent budget (count, rounds, ε). */
   readonly exhausted: boolean;
+  /** True when a permission and a prohibition contradict each other and the policy is void by its strategy. */
+  readonly void: boolean;
   readonly rules: readonly RuleReport[];
   /** Plain words: why not, or what was granted. */
   readonly reasons: readonly string[];
   /** Present exactly when permitted. */
   readonly plan: Plan | null;
   readonly charges: readonly Charge[];
+  /** Duties of the rules that concern this request, and all obligations, with their consequences and remedies. */
+  readonly duties: readonly DutyReport[];
   /** SHA-256 of the policy in RFC 8785 canonical form, hex. */
   readonly policyDigest: string;
 }

@@ -83,8 +83,15 @@ export function readRule(field: Field, kind: RuleKind, shared: Shared, constrain
     return {
       kind,
       action: action.name,
+      actionRefinements: [],
+      targetRefinements: [],
       ...(assignee === undefined ? {} : { assignee }),
+      assigneeRefinements: [],
+      parties: {},
       constraints,
+      duties: [],
+      consequences: [],
+      remedies: [],
       unread: left,
       problems: troubles,
     };

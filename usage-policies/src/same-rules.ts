@@ -1,5 +1,5 @@
 import { canonicalForm } from './digest.ts';
-import type { Constraint, Policy, Rule, Unread } from './model.ts';
+import { isLogical, type Constraint, type Policy, type Rule, type Unread } from './model.ts';
 import { OPERANDS } from './operands/index.ts';
 import { parsePolicy } from './parse.ts';
 import { PolicyError } from './policy-error.ts';
@@ -35,7 +35,7 @@ export function normalRules(policy: Policy): Record<string, unknown> {
 
 function normalRule(rule: Rule): Record<string, unknown> {
   const constraints = [
-    ...rule.constraints.map(normalConstraint),
+    ...rule.constraints.filter((each) => !isLogical(each)).map(normalConstraint),
     ...rule.unread.filter(({ term }) => term === 'constraint').map(({ value }) => value),
   ];
   return {
