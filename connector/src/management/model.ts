@@ -1,6 +1,6 @@
 /**
- * The operator's API in types: what the management routes validate and what the operator client returns.
- * One zod schema per shape; the TypeScript types are inferred from them.
+ * The operator's API in types: what the management routes validate, what their OpenAPI document describes, and what the
+ * operator client returns. One zod schema per shape; the TypeScript types are inferred from them.
  */
 import { z } from 'zod';
 import { negotiationMachine, roles, transferMachine } from '../protocol/state-machine.ts';
@@ -8,114 +8,166 @@ import { negotiationMachine, roles, transferMachine } from '../protocol/state-ma
 const iri = z.string().min(1).max(2048);
 const timestamp = z.iso.datetime({ offset: true });
 /** Any JSON object: a policy or a catalog as the Dataspace Protocol writes it. */
-const jsonObject = z.record(z.string(), z.unknown());
+export const jsonObject = z.record(z.string(), z.unknown());
 
-export const transferFormats = ['HttpData-PULL', 'FederatedTraining-PUSH'] as const;
+/** Formats with a meaning of their own; any other name may be used by a data flow that registers it. */
+export const transferFormats = [
+  'HttpData-PULL',
+  'HttpData-PUSH',
+  'AmazonS3-PUSH',
+  'FederatedTraining-PUSH',
+] as const;
 
-/** A data set of this organisation: where it lies and how it may be moved. */
-export const assetSchema = z.strictObject({
-  id: iri,
-  title: z.string().min(1).max(500),
-  description: z.string().max(5_000).optional(),
-  /** Absolute path of a Parquet file on this node. Never sent to anybody. */
-  source: z.strictObject({ type: z.literal('parquet'), path: z.string().min(1) }),
-  formats: z.array(z.string().min(1)).min(1),
-});
+export const assetSchema = z
+  .strictObject({
+    id: iri,
+    title: z.string().min(1).max(500),
+    description: z.string().max(5_000).optional(),
+    source: z
+      .strictObject({ type: z.literal('parquet'), path: z.string().min(1) })
+      .describe('Absolute path of a Parquet file on this node. Never sent to anybody.'),
+    formats: z
+      .array(z.string().min(1).max(500))
+      .min(1)
+      .max(100)
+      .describe(
+        `How it may be moved: ${transferFormats.join(', ')}, or a name that a data flow registers. A transfer waits until there is a data flow of its format.`,
+      ),
+  })
+  .describe('A data set of this organisation: where it lies and how it may be moved.');
 export type Asset = z.infer<typeof assetSchema>;
 
-/** An ODRL Offer or Set as a template for offers: no assigner, assignee or target. */
-export const policyDefinitionSchema = z.strictObject({ id: iri, policy: jsonObject });
+export const policyDefinitionSchema = z
+  .strictObject({ id: iri, policy: jsonObject.describe('ODRL: without assigner, assignee and target.') })
+  .describe('An ODRL Offer or Set as a template for offers.');
 export type PolicyDefinition = z.infer<typeof policyDefinitionSchema>;
 
-/** Offers `policy` on `assets` to `audience`. */
-export const contractDefinitionSchema = z.strictObject({
-  id: iri,
-  assets: z.array(iri).min(1),
-  policy: iri,
-  /** Participant ids that see the offer; absent: every participant of the data space. */
-  audience: z.array(iri).min(1).optional(),
-});
+export const contractDefinitionSchema = z
+  .strictObject({
+    id: iri,
+    assets: z.array(iri).min(1),
+    policy: iri,
+    audience: z
+      .array(iri)
+      .min(1)
+      .optional()
+      .describe('Participant ids that see the offer; absent: every participant of the data space.'),
+  })
+  .describe('Offers a policy on assets to an audience.');
 export type ContractDefinition = z.infer<typeof contractDefinitionSchema>;
 
-export const catalogRequestSchema = z.strictObject({
-  /** Root of the other connector, for instance `https://pvd.example:7001`. */
-  counterPartyAddress: z.url({ protocol: /^https$/ }),
-});
+const counterPartyAddress = z
+  .url({ protocol: /^https$/ })
+  .describe('Root of the other connector, for instance https://pvd.example:7001.');
+
+export const catalogRequestSchema = z.strictObject({ counterPartyAddress });
 
 export const negotiationStates = negotiationMachine.states;
 export const transferStates = transferMachine.states;
 export { roles };
 
-export const negotiationRequestSchema = z.strictObject({
-  counterPartyAddress: z.url({ protocol: /^https$/ }),
-  datasetId: iri,
-  /** The id (`@id`) of an offer in the counterparty's catalog entry for the data set. */
-  offerId: iri,
-});
+export const negotiationRequestSchema = z
+  .strictObject({
+    counterPartyAddress,
+    datasetId: iri,
+    offerId: iri.describe("The @id of an offer in the counterparty's catalog entry for the data set."),
+  })
+  .describe('Asks a provider for an offer of its catalog.');
+
+export const offerRequestSchema = z
+  .strictObject({
+    counterPartyAddress,
+    counterPartyId: iri.describe('Participant id of the consumer: nobody else at this address gets the offer.'),
+    datasetId: iri.describe('An asset of this node.'),
+    offerId: iri.optional().describe('A published offer that the consumer may see.'),
+    offer: jsonObject.optional().describe('Or the rules themselves: an ODRL Offer without parties and target.'),
+  })
+  .refine(({ offerId, offer }) => (offerId === undefined) !== (offer === undefined), 'needs either offerId or offer')
+  .describe('Offers a data set to a consumer that has not asked for it.');
+
+export const pendingDecisionSchema = z
+  .object({
+    about: z.enum(['request', 'offer']).describe('What the counterparty has sent and waits for an answer to.'),
+    why: z.string().describe('Why a person has to decide.'),
+    since: timestamp,
+  })
+  .describe('A question to a person.');
+export type PendingDecision = z.infer<typeof pendingDecisionSchema>;
 
 export const negotiationSchema = z.object({
   id: iri,
-  role: z.enum(roles),
+  role: z.enum(roles).describe('The role of this node.'),
   state: z.enum(negotiationStates),
-  /** Absent while our offer, which nobody asked for, has not been answered. */
-  consumerPid: iri.optional(),
-  /** Absent while our request has not been answered. */
-  providerPid: iri.optional(),
+  consumerPid: iri.optional().describe('Absent while our offer, which nobody asked for, has not been answered.'),
+  providerPid: iri.optional().describe('Absent while our request has not been answered.'),
   counterPartyId: iri,
   counterPartyAddress: z.string(),
   datasetId: iri,
   initiatedBy: z.enum(roles),
-  /** What the consumer asks for (or, before it has asked, what the provider offers it). */
-  offer: jsonObject,
-  /** What the provider offers instead, until the consumer has answered. */
-  counterOffer: jsonObject.optional(),
+  offer: jsonObject.describe('What the consumer asks for (or, before it has asked, what the provider offers it).'),
+  counterOffer: jsonObject.optional().describe('What the provider offers instead, until the consumer has answered.'),
   agreementId: iri.optional(),
-  /** Why it was terminated, in words. */
-  reason: z.string().optional(),
+  pendingDecision: pendingDecisionSchema.optional().describe('There while it waits for a person of this node.'),
+  reason: z.string().optional().describe('Why it was terminated, in words.'),
   createdAt: timestamp,
   updatedAt: timestamp,
 });
 export type Negotiation = z.infer<typeof negotiationSchema>;
 
-/** An agreement as stored by this node, with the signatures it holds. */
-export const signedAgreementSchema = z.object({
-  id: iri,
-  role: z.enum(roles),
-  assigner: iri,
-  assignee: iri,
-  /** Data set id. */
-  target: iri,
-  /** The ODRL Agreement exactly as exchanged: what both signatures cover, in RFC 8785 canonical form. */
-  agreement: jsonObject,
-  /** Compact JWS with detached payload, one by each side; absent where a side did not sign. */
-  signatures: z.object({ provider: z.string().optional(), consumer: z.string().optional() }),
-  /** `VERIFIED` or later: the provider holds both signatures; `FINALIZED`: uses are allowed. */
-  finalized: z.boolean(),
-  negotiationId: iri,
-  counterPartyId: iri,
-  counterPartyAddress: z.string(),
-  createdAt: timestamp,
-});
+export const operatorDecisionSchema = z
+  .discriminatedUnion('decision', [
+    z.strictObject({ decision: z.literal('accept') }).describe("Agrees to the counterparty's rules."),
+    z.strictObject({ decision: z.literal('reject'), reason: z.string().min(1).max(2_000).optional() }),
+    z
+      .strictObject({ decision: z.literal('counter'), offer: jsonObject })
+      .describe('Other rules instead: an ODRL Offer without parties and target.'),
+  ])
+  .describe("A person's answer to what the counterparty asks for or offers.");
+export type OperatorDecision = z.infer<typeof operatorDecisionSchema>;
+
+export const signedAgreementSchema = z
+  .object({
+    id: iri,
+    role: z.enum(roles).describe('The role of this node.'),
+    assigner: iri,
+    assignee: iri,
+    target: iri.describe('Data set id.'),
+    agreement: jsonObject.describe(
+      'The ODRL Agreement exactly as exchanged: what both signatures cover, in RFC 8785 canonical form.',
+    ),
+    signatures: z
+      .object({ provider: z.string().optional(), consumer: z.string().optional() })
+      .describe('Compact JWS with detached payload, one by each side; absent where a side did not sign.'),
+    finalized: z.boolean().describe('Whether both sides have concluded it: only then are uses allowed.'),
+    negotiationId: iri,
+    counterPartyId: iri,
+    counterPartyAddress: z.string(),
+    createdAt: timestamp,
+  })
+  .describe('An agreement as stored by this node, with the signatures it holds.');
 export type SignedAgreement = z.infer<typeof signedAgreementSchema>;
 
-export const dataAddressSchema = z.object({
-  endpointType: z.string().min(1),
-  endpoint: z.string().optional(),
-  /** `authorization`, `authType` and whatever else the format needs. */
-  properties: z.record(z.string(), z.string()).default({}),
-});
+export const dataAddressSchema = z
+  .object({
+    endpointType: z.string().min(1),
+    endpoint: z.string().optional(),
+    properties: z
+      .record(z.string(), z.string())
+      .default({})
+      .describe('authorization, authType and whatever else the format needs.'),
+  })
+  .describe('Where data is fetched from or pushed to.');
 export type DataAddress = z.infer<typeof dataAddressSchema>;
 
 export const transferRequestSchema = z.strictObject({
   agreementId: iri,
-  format: z.string().min(1),
-  /** For push formats: where the data goes. */
-  dataAddress: dataAddressSchema.optional(),
+  format: z.string().min(1).max(500),
+  dataAddress: dataAddressSchema.optional().describe('For push formats: where the data goes.'),
 });
 
 export const transferSchema = z.object({
   id: iri,
-  role: z.enum(roles),
+  role: z.enum(roles).describe('The role of this node.'),
   state: z.enum(transferStates),
   consumerPid: iri,
   providerPid: iri.optional(),
@@ -124,57 +176,99 @@ export const transferSchema = z.object({
   agreementId: iri,
   datasetId: iri,
   format: z.string(),
-  /** Pull: received from the provider with the start. Push: given by the consumer with the request. */
-  dataAddress: dataAddressSchema.optional(),
-  /** While SUSPENDED: the side that suspended it, which alone may resume it. */
-  suspendedBy: z.enum(roles).optional(),
+  dataAddress: dataAddressSchema
+    .optional()
+    .describe(
+      'Pull: received from the provider with the start. Push: given by the consumer with the request. Only for tokens that may operate.',
+    ),
+  suspendedBy: z.enum(roles).optional().describe('While SUSPENDED: the side that suspended it and alone may resume it.'),
   reason: z.string().optional(),
   createdAt: timestamp,
   updatedAt: timestamp,
 });
 export type Transfer = z.infer<typeof transferSchema>;
 
-/** A long poll's answer: all transfers of a format that are not final, and a version to wait on. */
-export const flowTransfersSchema = z.object({ version: z.int(), transfers: z.array(transferSchema) });
+export const receivedDataAddressSchema = z
+  .object({
+    transferId: iri,
+    agreementId: iri,
+    datasetId: iri,
+    counterPartyId: iri,
+    format: z.string(),
+    state: z.enum(transferStates).describe('Of its transfer: the address is good while it is STARTED.'),
+    dataAddress: dataAddressSchema,
+    updatedAt: timestamp,
+  })
+  .describe('Endpoint and token of a pull transfer, received from its provider.');
+export type ReceivedDataAddress = z.infer<typeof receivedDataAddressSchema>;
+
+export const dataFlowSchema = z
+  .object({
+    format: z.string(),
+    runs: z
+      .enum(['inside', 'outside', 'nowhere'])
+      .describe(
+        'In the connector, in a program that has registered, or not at all: then transfers of the format wait in REQUESTED.',
+      ),
+    open: z.int().describe('Transfers of this format that this node provides and that are not final.'),
+    waiting: z.int().describe('Those of them that are still REQUESTED.'),
+  })
+  .describe('What moves the data of a format.');
+export type DataFlowView = z.infer<typeof dataFlowSchema>;
+
+export const flowTransfersSchema = z
+  .object({ version: z.int(), transfers: z.array(transferSchema) })
+  .describe("A long poll's answer: all transfers of a format that are not final, and a version to wait on.");
 export type FlowTransfers = z.infer<typeof flowTransfersSchema>;
 
-/** What somebody wants to do under an agreement. Time and assignee are added by the node, never taken from outside. */
-export const usageRequestSchema = z.strictObject({
-  /** `use`, or `https://w3id.org/foedus/policy#train`. */
-  action: z.string().min(1),
-  purpose: iri.optional(),
-  columns: z.array(z.string().min(1)).optional(),
-  training: z
-    .strictObject({
-      sessionId: z.string().min(1),
-      round: z.int().min(1),
-      /** SHA-256 of the session plan, hex. */
-      planHash: z.string().regex(/^[0-9a-f]{64}$/),
-      cohort: z.int().min(1),
-      /** Privacy loss this round adds, given all that the ledger holds already; null: no differential privacy. */
-      privacyLoss: z.strictObject({ epsilon: z.number().nonnegative(), delta: z.number().min(0).max(1) }).nullable(),
-      /** Metrics about own held-out rows that will be released. */
-      metrics: z.array(z.string()),
-    })
-    .optional(),
-});
+export const usageRequestSchema = z
+  .strictObject({
+    action: z.string().min(1).describe('use, or https://w3id.org/foedus/policy#train.'),
+    purpose: iri.optional(),
+    columns: z.array(z.string().min(1)).optional(),
+    training: z
+      .strictObject({
+        sessionId: z.string().min(1),
+        round: z.int().min(1),
+        planHash: z
+          .string()
+          .regex(/^[0-9a-f]{64}$/)
+          .describe('SHA-256 of the session plan, hex.'),
+        cohort: z.int().min(1),
+        privacyLoss: z
+          .strictObject({ epsilon: z.number().nonnegative(), delta: z.number().min(0).max(1) })
+          .nullable()
+          .describe(
+            'Privacy loss this round adds, given all that the ledger holds already; null: no differential privacy.',
+          ),
+        metrics: z.array(z.string()).describe('Metrics about own held-out rows that will be released.'),
+      })
+      .optional(),
+  })
+  .describe(
+    'What somebody wants to do under an agreement. Time and assignee are added by the node, never taken from outside.',
+  );
 export type UsageRequestBody = z.infer<typeof usageRequestSchema>;
+
+export const decisionRequestSchema = z.strictObject({ agreementId: iri, request: usageRequestSchema });
 
 export const reservationRequestSchema = z.strictObject({
   agreementId: iri,
-  /** Idempotency key: the same key returns the same reservation and never charges twice. */
-  key: z.string().min(1).max(500),
+  key: z
+    .string()
+    .min(1)
+    .max(500)
+    .describe('Idempotency key: the same key returns the same reservation and never charges twice.'),
   request: usageRequestSchema,
-  /** What a later reader needs to recompute the charge, for instance the mechanism's parameters. */
-  basis: jsonObject.optional(),
+  basis: jsonObject
+    .optional()
+    .describe("What a later reader needs to recompute the charge, for instance the mechanism's parameters."),
 });
 
 export const decisionSchema = z.object({
   permit: z.boolean(),
-  /** In plain words, one per rule that took part. */
-  reasons: z.array(z.string()),
-  /** SHA-256 of the canonical policy, hex. */
-  policyDigest: z.string(),
+  reasons: z.array(z.string()).describe('In plain words, one per rule that took part.'),
+  policyDigest: z.string().describe('SHA-256 of the canonical policy, hex.'),
 });
 export type DecisionView = z.infer<typeof decisionSchema>;
 
@@ -193,26 +287,100 @@ export type LedgerEntry = z.infer<typeof ledgerEntrySchema>;
 export const reservationSchema = z.object({ entry: ledgerEntrySchema, decision: decisionSchema });
 export type Reservation = z.infer<typeof reservationSchema>;
 
-/** Everything charged under one agreement (reserved counts as spent), with the policy's limits. */
-export const accountSchema = z.object({
-  agreementId: iri,
-  spent: z.object({ uses: z.number(), rounds: z.number(), epsilon: z.number() }),
-  limits: z.object({
-    uses: z.number().nullable(),
-    rounds: z.number().nullable(),
-    epsilon: z.number().nullable(),
-    /** The δ at which ε is counted; null without a privacy budget. */
-    delta: z.number().nullable(),
-  }),
-  entries: z.array(ledgerEntrySchema),
-});
+export const accountSchema = z
+  .object({
+    agreementId: iri,
+    spent: z.object({ uses: z.number(), rounds: z.number(), epsilon: z.number() }),
+    limits: z.object({
+      uses: z.number().nullable(),
+      rounds: z.number().nullable(),
+      epsilon: z.number().nullable(),
+      delta: z.number().nullable().describe('The δ at which ε is counted; null without a privacy budget.'),
+    }),
+    entries: z.array(ledgerEntrySchema),
+  })
+  .describe("Everything charged under one agreement (reserved counts as spent), with the policy's limits.");
 export type Account = z.infer<typeof accountSchema>;
 
 export const terminationSchema = z.strictObject({ code: z.string().optional(), reason: z.string().optional() });
 
-/** Every error of the operator's API. */
-export const problemSchema = z.object({
-  code: z.string(),
-  message: z.string(),
-  details: jsonObject.optional(),
+export const emptySchema = z.strictObject({});
+
+/** What a token allows; each includes those before it. */
+export const scopes = ['read', 'operate', 'administer'] as const;
+export type Scope = (typeof scopes)[number];
+
+export const accessTokenSchema = z
+  .object({
+    id: iri,
+    name: z.string(),
+    scope: z.enum(scopes),
+    createdAt: timestamp,
+    expiresAt: timestamp.optional(),
+    lastUsedAt: timestamp.optional().describe('To the hour.'),
+    revokedAt: timestamp.optional(),
+  })
+  .describe('A token of the operator’s API, without the secret.');
+export type AccessToken = z.infer<typeof accessTokenSchema>;
+
+export const tokenRequestSchema = z.strictObject({
+  name: z.string().min(1).max(200).describe('Who or what it is for.'),
+  scope: z
+    .enum(scopes)
+    .describe('read: looks at everything but secrets. operate: acts as well. administer: gives and takes tokens, too.'),
+  expiresAt: timestamp.optional(),
 });
+export type TokenRequest = z.infer<typeof tokenRequestSchema>;
+
+export const createdTokenSchema = accessTokenSchema
+  .extend({ token: z.string().describe('The secret: told once and never again.') })
+  .describe('A new token.');
+export type CreatedToken = z.infer<typeof createdTokenSchema>;
+
+export const callerSchema = z.object({ scope: z.enum(scopes) }).describe('What the token of this call allows.');
+
+export const healthSchema = z.object({ status: z.string() });
+
+export const problemSchema = z
+  .object({
+    code: z.string().describe('Stable: may be matched on.'),
+    message: z.string().describe('What was wrong, and what to do.'),
+    details: jsonObject.optional(),
+  })
+  .describe('Every error of the operator’s API.');
+
+/** The names of these shapes in documents about the API. */
+export const schemaNames = {
+  Asset: assetSchema,
+  PolicyDefinition: policyDefinitionSchema,
+  ContractDefinition: contractDefinitionSchema,
+  CatalogRequest: catalogRequestSchema,
+  JsonObject: jsonObject,
+  NegotiationRequest: negotiationRequestSchema,
+  OfferRequest: offerRequestSchema,
+  PendingDecision: pendingDecisionSchema,
+  Negotiation: negotiationSchema,
+  OperatorDecision: operatorDecisionSchema,
+  SignedAgreement: signedAgreementSchema,
+  DataAddress: dataAddressSchema,
+  TransferRequest: transferRequestSchema,
+  Transfer: transferSchema,
+  ReceivedDataAddress: receivedDataAddressSchema,
+  DataFlow: dataFlowSchema,
+  FlowTransfers: flowTransfersSchema,
+  UsageRequest: usageRequestSchema,
+  DecisionRequest: decisionRequestSchema,
+  ReservationRequest: reservationRequestSchema,
+  Decision: decisionSchema,
+  LedgerEntry: ledgerEntrySchema,
+  Reservation: reservationSchema,
+  Account: accountSchema,
+  Termination: terminationSchema,
+  Empty: emptySchema,
+  AccessToken: accessTokenSchema,
+  TokenRequest: tokenRequestSchema,
+  CreatedToken: createdTokenSchema,
+  Caller: callerSchema,
+  Health: healthSchema,
+  Problem: problemSchema,
+} as const satisfies Record<string, z.ZodType>;
