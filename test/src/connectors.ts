@@ -155,7 +155,7 @@ function recording(
 
 /** An offer to everybody for `purpose`, on a new asset: what most tests need. */
 export async function publish(
-  { operator }: Participant,
+  { operator }: Pick<Participant, 'operator'>,
   file: string,
   {
     assetId = 'flights',
