@@ -33,17 +33,20 @@ export function openDatabase(path: string, migrations: readonly Migration[]): Da
   if (path !== ':memory:') mkdirSync(dirname(path), { recursive: true });
   const sql = new DatabaseSync(path, { enableForeignKeyConstraints: true, timeout: 5_000 });
   sql.exec('PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL;');
+  const begin = sql.prepare('BEGIN IMMEDIATE');
+  const commit = sql.prepare('COMMIT');
   let depth = 0;
   const transaction = <T>(work: () => T): T => {
     if (depth > 0) return work();
-    sql.exec('BEGIN IMMEDIATE');
+    begin.run();
     depth = 1;
     try {
       const result = work();
-      sql.exec('COMMIT');
+      commit.run();
       return result;
     } catch (error) {
-      sql.exec('ROLLBACK');
+      // Some failures (a full disk, for one) roll it back themselves.
+      if (sql.isTransaction) sql.exec('ROLLBACK');
       throw error;
     } finally {
       depth = 0;
