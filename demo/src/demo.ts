@@ -3,7 +3,7 @@ import { rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { createNarrator, type Narrator } from './narrator.ts';
 import { startFleet, type Fleet } from './space/fleet.ts';
-import { airports, coordinator, home, inContainers, onThisMachine, openSpace, type Space } from './space/layout.ts';
+import { coordinator, home, inContainers, onUsualPorts, openSpace, type Space } from './space/layout.ts';
 import { prepareFlights } from './space/prepare.ts';
 import { compareModels } from './story/comparison.ts';
 import { openJournal, type Journal } from './story/journal.ts';
@@ -39,7 +39,7 @@ export async function runDemo(options: DemoOptions): Promise<void> {
   if (options.clean === true) await rm(options.directory, { recursive: true, force: true });
 
   narrator.chapter('1  A data space: an authority, three airports, a coordinator');
-  const space = await openSpace(options.directory, options.containers === true ? inContainers : onThisMachine);
+  const space = await openSpace(options.directory, options.containers === true ? inContainers : onUsualPorts);
   narrator.say(`Certificates and configuration: ${space.folder}`);
   narrator.progress('Giving each airport its own departures of 3,000,000 flights');
   const prepared = await prepareFlights(space);
@@ -90,10 +90,15 @@ async function stayOpen(space: Space, narrator: Narrator, signal?: AbortSignal):
   narrator.chapter('The data space stays open; Ctrl-C ends it');
   const { addresses, operatorToken } = home(space, coordinator.name);
   narrator.say(`Dashboard:      ${addresses.operatorUrl}/#token=${operatorToken}`);
-  for (const { name } of airports)
-    narrator.say(
-      `Operator's API: ${home(space, name).addresses.managementUrl} (${name}, token in members/${name}/management.token)`,
-    );
+  narrator.table(
+    ['member', "operator's API", 'connector, for others', 'configuration for the foedus command'],
+    [...space.homes.values()].map((own) => [
+      own.member.name,
+      own.addresses.managementUrl,
+      own.addresses.protocolUrl,
+      join(own.folder, 'connector.json'),
+    ]),
+  );
   await new Promise<void>((resolve) => {
     const end = (): void => resolve();
     if (signal?.aborted) end();

@@ -1,7 +1,7 @@
 export { runDemo, type DemoOptions } from './demo.ts';
 export { createNarrator, type Narrator } from './narrator.ts';
 export { airports, coordinator, members, type Member } from './space/members.ts';
-export { home, inContainers, onThisMachine, openSpace, type Home, type Space } from './space/layout.ts';
+export { home, inContainers, onFreePorts, onUsualPorts, openSpace, type Home, type Space } from './space/layout.ts';
 export { prepareFlights } from './space/prepare.ts';
 export { programsOf, startFleet, type Fleet } from './space/fleet.ts';
 export { coordinatorOf, operatorOf, type CoordinatorClient } from './story/operators.ts';

@@ -6,6 +6,7 @@ import {
   epsilonAfter,
   home,
   negotiate,
+  onFreePorts,
   openSpace,
   operatorOf,
   planDraft,
@@ -49,7 +50,7 @@ describe('a data space of eight processes', () => {
   beforeAll(async () => {
     folder = await mkdtemp(join(tmpdir(), 'foedus-e2e-'));
     narrator = createNarrator(createWriteStream(join(folder, 'story.log')) as unknown as NodeJS.WriteStream);
-    space = await openSpace(join(folder, 'space'));
+    space = await openSpace(join(folder, 'space'), onFreePorts);
     await prepareFlights(space);
     fleet = await startFleet(
       space,

@@ -69,6 +69,8 @@ export async function listen(
         resolve();
       });
       server.closeIdleConnections();
+      // A connection that was opened for later and never carried anything is not idle in Node's books.
+      for (const socket of sockets) if (socket.bytesRead === 0) socket.destroy();
     });
     return closed;
   };

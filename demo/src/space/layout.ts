@@ -1,7 +1,8 @@
 import { randomBytes } from 'node:crypto';
+import { once } from 'node:events';
 import { existsSync } from 'node:fs';
 import { mkdir, readFile, rename, rm, writeFile } from 'node:fs/promises';
-import { createServer } from 'node:net';
+import { createServer, type AddressInfo } from 'node:net';
 import { join, resolve } from 'node:path';
 import { createAuthority, issueParticipant } from '@foedus/certs';
 import { airports, coordinator, members, type Member } from './members.ts';
@@ -47,10 +48,21 @@ export const home = (space: Space, name: string): Home => {
   return found;
 };
 
-/** Every program on this machine, each on ports of loopback that were free when the space was laid out. */
-export const onThisMachine: Topology = async (all) => {
-  const ports = await freePorts(all.length * 4);
-  return Object.fromEntries(
+/**
+ * Every program on this machine, each on its own ports of loopback: the usual ones (members count from 7101, 7201 …,
+ * the coordinator from 7001) when all of them are free, otherwise any that are.
+ */
+export const onUsualPorts: Topology = async (all) => {
+  const first = (member: Member): number => (member.airport === undefined ? 7001 : 7101 + 100 * all.indexOf(member));
+  const usual = all.flatMap((member) => [0, 1, 2, 3].map((offset) => first(member) + offset));
+  return onPorts(all, await heldOpen(usual).catch(() => heldOpen(usual.map(() => 0))));
+};
+
+/** Every program on this machine, on ports that are free now. */
+export const onFreePorts: Topology = async (all) => onPorts(all, await heldOpen(all.flatMap(() => [0, 0, 0, 0])));
+
+const onPorts = (all: readonly Member[], ports: readonly number[]): Record<string, Addresses> =>
+  Object.fromEntries(
     all.map((member, index) => {
       const [protocol, management, third, fourth] = ports.slice(index * 4);
       return [
@@ -67,7 +79,6 @@ export const onThisMachine: Topology = async (all) => {
       ];
     }),
   );
-};
 
 /** One container a program, named `<member>-connector`, `<member>-client`, `coordinator`. */
 export const inContainers: Topology = async (all) =>
@@ -93,7 +104,7 @@ export const inContainers: Topology = async (all) =>
  * Opens the data space in `folder`, or lays it out: an authority, and for every member certificates, tokens and one
  * configuration file a program. What is there already is kept, so a second start finds the same space.
  */
-export async function openSpace(folder: string, topology: Topology = onThisMachine): Promise<Space> {
+export async function openSpace(folder: string, topology: Topology = onUsualPorts): Promise<Space> {
   const root = resolve(folder);
   const addressFile = join(root, 'authority', 'addresses.json');
   if (!existsSync(addressFile)) await layOut(root, addressFile, topology);
@@ -190,18 +201,20 @@ async function writeConfigurations(folder: string, member: Member, addresses: Ad
   });
 }
 
-/** Ports that are free now: all are held open until the last is known, so that none is given twice. */
-async function freePorts(count: number): Promise<number[]> {
-  const held = await Promise.all(
-    Array.from({ length: count }, async () => {
-      const server = createServer();
-      await new Promise<void>((done, fail) => server.once('error', fail).listen(0, '127.0.0.1', done));
-      return server;
-    }),
-  );
-  const ports = held.map((server) => (server.address() as { port: number }).port);
-  await Promise.all(held.map((server) => new Promise((done) => server.close(done))));
-  return ports;
+/**
+ * Opens all these ports of loopback (0: any) before it closes any, so that none is given twice.
+ *
+ * @returns their numbers
+ * @throws Error when one of them is taken
+ */
+async function heldOpen(ports: readonly number[]): Promise<number[]> {
+  const servers = ports.map(() => createServer());
+  try {
+    await Promise.all(servers.map((server, index) => once(server.listen(ports[index], '127.0.0.1'), 'listening')));
+    return servers.map((server) => (server.address() as AddressInfo).port);
+  } finally {
+    await Promise.all(servers.map((server) => new Promise((done) => server.close(done))));
+  }
 }
 
 export { airports, coordinator, members };
