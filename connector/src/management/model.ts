@@ -11,12 +11,7 @@ const timestamp = z.iso.datetime({ offset: true });
 export const jsonObject = z.record(z.string(), z.unknown());
 
 /** Formats with a meaning of their own; any other name may be used by a data flow that registers it. */
-export const transferFormats = [
-  'HttpData-PULL',
-  'HttpData-PUSH',
-  'AmazonS3-PUSH',
-  'FederatedTraining-PUSH',
-] as const;
+export const transferFormats = ['HttpData-PULL', 'HttpData-PUSH', 'AmazonS3-PUSH', 'FederatedTraining-PUSH'] as const;
 
 export const assetSchema = z
   .strictObject({
@@ -52,6 +47,9 @@ export const contractDefinitionSchema = z
       .min(1)
       .optional()
       .describe('Participant ids that see the offer; absent: every participant of the data space.'),
+    accessPolicy: iri
+      .optional()
+      .describe('A policy that must permit access when somebody asks for the catalog; nobody else sees the offer.'),
   })
   .describe('Offers a policy on assets to an audience.');
 export type ContractDefinition = z.infer<typeof contractDefinitionSchema>;
@@ -60,7 +58,22 @@ const counterPartyAddress = z
   .url({ protocol: /^https$/ })
   .describe('Root of the other connector, for instance https://pvd.example:7001.');
 
-export const catalogRequestSchema = z.strictObject({ counterPartyAddress });
+export const catalogRequestSchema = z.strictObject({
+  counterPartyAddress,
+  filter: z
+    .array(z.unknown())
+    .max(100)
+    .optional()
+    .describe(
+      'Criteria in the language of the other connector; what a Foedus connector understands: docs/catalog-filter.md.',
+    ),
+  limit: z
+    .int()
+    .min(1)
+    .max(100_000)
+    .optional()
+    .describe('Stop after the page with which so many data sets have come; absent: every page.'),
+});
 
 export const negotiationStates = negotiationMachine.states;
 export const transferStates = transferMachine.states;
@@ -181,7 +194,10 @@ export const transferSchema = z.object({
     .describe(
       'Pull: received from the provider with the start. Push: given by the consumer with the request. Only for tokens that may operate.',
     ),
-  suspendedBy: z.enum(roles).optional().describe('While SUSPENDED: the side that suspended it and alone may resume it.'),
+  suspendedBy: z
+    .enum(roles)
+    .optional()
+    .describe('While SUSPENDED: the side that suspended it and alone may resume it.'),
   reason: z.string().optional(),
   createdAt: timestamp,
   updatedAt: timestamp,
