@@ -1,4 +1,4 @@
-import { RecordBatchReader, type RecordBatch } from 'apache-arrow';
+import { DataType, RecordBatchReader, type RecordBatch } from 'apache-arrow';
 import { open, rename, rm } from 'node:fs/promises';
 import { FoedusError } from '@foedus/connector/errors';
 
@@ -67,9 +67,17 @@ function rowText(batch: RecordBatch, row: number): string[] {
   return batch.schema.fields.map((field, column) => {
     const value: unknown = batch.getChildAt(column)?.get(row);
     if (value === null || value === undefined) return '';
+    if (DataType.isDecimal(field.type)) return decimalText(`${value as { toString(): string }}`, field.type.scale);
     if (typeof value === 'object') return JSON.stringify(value);
     return /^(Timestamp|Date)/.test(String(field.type))
       ? new Date(Number(value)).toISOString().slice(0, 19).replace('T', ' ')
       : `${value as string | number | bigint | boolean}`;
   });
+}
+
+/** Arrow keeps decimals as whole numbers of their smallest unit. */
+function decimalText(unscaled: string, scale: number): string {
+  const sign = unscaled.startsWith('-') ? '-' : '';
+  const digits = unscaled.slice(sign.length).padStart(scale + 1, '0');
+  return scale === 0 ? unscaled : `${sign}${digits.slice(0, -scale)}.${digits.slice(-scale)}`;
 }
