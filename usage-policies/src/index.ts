@@ -3,6 +3,8 @@ export { FOEDUS } from './model.ts';
 export { compile, limitsOf, problemsOf, type CompiledPolicy } from './compile.ts';
 export { decide } from './decide.ts';
 export { policyDigest } from './digest.ts';
+export { explain } from './explain/explain.ts';
+export type { Language } from './explain/languages.ts';
 export type { PolicyLimits } from './json-limits.ts';
 export {
   rowsOffer,
