@@ -9,7 +9,6 @@ import { ensureToken, type ConnectorConfig } from './config/index.ts';
 import { createPullDataFlow } from './data-plane/index.ts';
 import { createEvents } from './events.ts';
 import {
-  bearerAuth,
   createPeerClient,
   loadIdentity,
   serveOperators,
@@ -17,13 +16,14 @@ import {
   type Identity,
   type PeerClient,
 } from './identity/index.ts';
-import { createUsageControl, usageRoutes } from './ledger/index.ts';
+import { createUsageControl } from './ledger/index.ts';
 import { FoedusError } from './errors.ts';
-import { eventRoutes } from './management/event-stream.ts';
-import { healthRoutes } from './management/health.ts';
+import { createAccess } from './management/access.ts';
+import { operatorApi } from './management/api.ts';
 import type { Negotiation, Transfer } from './management/model.ts';
 import { answerProblem } from './management/requests.ts';
-import { managementRoutes } from './management/routes.ts';
+import { mount } from './management/operation.ts';
+import { createTokenStore } from './management/token-store.ts';
 import { decideByPublications, type NegotiationDecisions } from './negotiation/decisions.ts';
 import { createNegotiations, type Negotiations } from './negotiation/negotiations.ts';
 import { negotiationRoutes } from './negotiation/routes.ts';
@@ -157,14 +157,29 @@ export async function startConnector(config: ConnectorConfig, options: Connector
       .route(VERSION_PATH, protocol)
       .route('/', pull.routes),
   );
-  const management = { publications, catalog, negotiations, negotiationStore, agreements, transfers, transferStore };
+  const tokens = createTokenStore(database, token, clock);
+  const access = createAccess(tokens);
+  const operations = operatorApi({
+    ...shared,
+    database,
+    stopping: stopping.signal,
+    publications,
+    catalog,
+    negotiations,
+    negotiationStore,
+    transfers,
+    transferStore,
+    usageControl,
+    tokens,
+  });
   operators.open(
     problemApp(logger)
-      .route('/', healthRoutes({ database, stopping: stopping.signal }))
-      .use(bearerAuth(token))
-      .route('/', eventRoutes(events, changes))
-      .route('/', usageRoutes(usageControl))
-      .route('/', managementRoutes({ ...management, changes, logger })),
+      .route('/', mount(operations, { access, logger }))
+      // Who is not let in does not learn what there is.
+      .all('*', (c) => {
+        access.admit(c, 'read');
+        throw new FoedusError('not-found', `There is nothing at ${c.req.path}. The API's description is at /docs.`);
+      }),
   );
 
   // What was open when the program ended

@@ -18,6 +18,14 @@ export type BusinessEvent =
   | { readonly type: 'undeliverable'; readonly processId: string; readonly message: string; readonly reason: string }
   | { readonly type: 'usage'; readonly usage: UsageEvent };
 
+export const eventTypes = [
+  'negotiation',
+  'agreement',
+  'transfer',
+  'undeliverable',
+  'usage',
+] as const satisfies readonly BusinessEvent['type'][];
+
 export interface StoredEvent {
   readonly sequence: number;
   readonly at: string;

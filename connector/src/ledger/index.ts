@@ -1,2 +1,2 @@
-export { usageRoutes } from './routes.ts';
+export { usageOperations } from './routes.ts';
 export { createUsageControl, type UsageControl } from './usage-control.ts';

@@ -1,11 +1,12 @@
-import { Hono } from 'hono';
+import { pino } from 'pino';
 import { describe, expect, test } from 'vitest';
 import { createOperatorClient } from '../operator-client/client.ts';
 import { serveOperators } from '../identity/index.ts';
 import type { SignedAgreement } from '../management/model.ts';
+import { mount } from '../management/operation.ts';
 import { openDatabase } from '../store/database.ts';
 import { migrations } from '../store/migrations/index.ts';
-import { usageRoutes } from './routes.ts';
+import { usageOperations } from './routes.ts';
 import { createUsageControl } from './usage-control.ts';
 
 const id = 'urn:agreement:1';
@@ -32,18 +33,20 @@ const agreement: SignedAgreement = {
 };
 
 const routes = () =>
-  usageRoutes(
-    createUsageControl({
-      database: openDatabase(':memory:', migrations),
-      agreements: { get: (wanted) => (wanted === id ? agreement : undefined) },
-      clock: () => new Date(),
-    }),
+  mount(
+    usageOperations(
+      createUsageControl({
+        database: openDatabase(':memory:', migrations),
+        agreements: { get: (wanted) => (wanted === id ? agreement : undefined) },
+        clock: () => new Date(),
+      }),
+    ),
+    { access: { admit: () => 'operate' }, logger: pino({ level: 'silent' }) },
   );
 
 describe('the usage API', () => {
   test('is what the operator client calls', async () => {
-    const app = new Hono().route('/', routes());
-    await using server = await serveOperators({ host: '127.0.0.1', port: 0, app });
+    await using server = await serveOperators({ host: '127.0.0.1', port: 0, app: routes() });
     const client = createOperatorClient({ url: server.url, token: 'unused' });
     const request = { action: 'use' };
     expect((await client.decide(id, request)).permit).toBe(true);

@@ -1,65 +1,84 @@
 import type { Decision } from '@foedus/usage-policies';
-import { Hono } from 'hono';
-import { bodyLimit } from 'hono/body-limit';
-import { z } from 'zod';
-import { FoedusError, problemOf } from '../errors.ts';
-import { reservationRequestSchema, usageRequestSchema, type DecisionView } from '../management/model.ts';
+import * as model from '../management/model.ts';
+import { json, operation, type Operation } from '../management/operation.ts';
+import type { JsonLimits } from '../protocol/json-body.ts';
 import type { UsageControl } from './usage-control.ts';
 
 /** No usage request comes near this; the basis of a charge is the largest part of it. */
-const LARGEST_BODY_BYTES = 256 * 1024;
+const bodyLimits: JsonLimits = { maxBytes: 256 * 1024, maxDepth: 32 };
 
-const decisionRequestSchema = z.strictObject({ agreementId: z.string().min(1).max(2048), request: usageRequestSchema });
-
-/**
- * The operator's API of usage control, below `/usage`: what a trainer calls before it releases anything.
- * Whoever mounts it checks the operator's token first.
- */
-export function usageRoutes(usageControl: UsageControl): Hono {
-  const app = new Hono();
-  app.onError((error, c) => {
-    if (!(error instanceof FoedusError)) throw error;
-    const { status, body } = problemOf(error);
-    return c.json(body, status);
-  });
-  app.use(
-    '/usage/*',
-    bodyLimit({
-      maxSize: LARGEST_BODY_BYTES,
-      onError: () => {
-        throw new FoedusError('too-large', `The request is larger than ${LARGEST_BODY_BYTES} bytes. Send less.`);
+/** The operator's API of usage control, below `/usage`: what a trainer calls before it releases anything. */
+export function usageOperations(usageControl: UsageControl): Operation[] {
+  const shared = { tag: 'Usage', scope: 'operate' } as const;
+  return [
+    operation({
+      ...shared,
+      method: 'post',
+      path: '/usage/decisions',
+      id: 'decideUsage',
+      summary: 'Says whether a use is permitted, without charging anything',
+      body: model.decisionRequestSchema,
+      bodyLimits,
+      answer: json(model.decisionSchema, 'The decision.'),
+      errors: ['not-found', 'not-permitted', 'unavailable'],
+      handle: ({ body }) => viewOf(usageControl.decide(body.agreementId, body.request)),
+    }),
+    operation({
+      ...shared,
+      method: 'post',
+      path: '/usage/reservations',
+      id: 'reserveUsage',
+      summary: 'Decides a use and reserves its charges in one step',
+      description: 'A key that was used before gives that reservation again, and charges nothing.',
+      body: model.reservationRequestSchema,
+      bodyLimits,
+      answer: json(model.reservationSchema, 'The reservation: release, then commit it.'),
+      errors: ['not-found', 'not-permitted', 'budget-exhausted', 'unavailable'],
+      handle: ({ body: { basis, ...use } }) => {
+        const { entry, decision } = usageControl.reserve({ ...use, ...(basis && { basis }) });
+        return { entry, decision: viewOf(decision) };
       },
     }),
-  );
-
-  app.post('/usage/decisions', async (c) => {
-    const { agreementId, request } = parse(decisionRequestSchema, await c.req.text());
-    return c.json(viewOf(usageControl.decide(agreementId, request)));
-  });
-  app.post('/usage/reservations', async (c) => {
-    const { basis, ...use } = parse(reservationRequestSchema, await c.req.text());
-    const { entry, decision } = usageControl.reserve({ ...use, ...(basis && { basis }) });
-    return c.json({ entry, decision: viewOf(decision) });
-  });
-  app.post('/usage/reservations/:id/commit', (c) => c.json(usageControl.commit(c.req.param('id'))));
-  app.post('/usage/reservations/:id/refund', (c) => c.json(usageControl.refund(c.req.param('id'))));
-  app.get('/usage/accounts/:agreementId', (c) => c.json(usageControl.account(c.req.param('agreementId'))));
-  return app;
+    operation({
+      ...shared,
+      method: 'post',
+      path: '/usage/reservations/:id/commit',
+      id: 'commitReservation',
+      summary: 'Makes a reservation final',
+      description: 'May be repeated.',
+      body: model.emptySchema,
+      bodyLimits,
+      answer: json(model.ledgerEntrySchema, 'The entry, committed.'),
+      errors: ['not-found', 'conflict', 'unavailable'],
+      handle: ({ params }) => usageControl.commit(params.id),
+    }),
+    operation({
+      ...shared,
+      method: 'post',
+      path: '/usage/reservations/:id/refund',
+      id: 'refundReservation',
+      summary: 'Gives a reservation back under which nothing was released',
+      body: model.emptySchema,
+      bodyLimits,
+      answer: json(model.ledgerEntrySchema, 'The entry, refunded.'),
+      errors: ['not-found', 'conflict', 'unavailable'],
+      handle: ({ params }) => usageControl.refund(params.id),
+    }),
+    operation({
+      ...shared,
+      scope: 'read',
+      method: 'get',
+      path: '/usage/accounts/:agreementId',
+      id: 'getAccount',
+      summary: 'Shows what is spent and left under an agreement, with every entry',
+      answer: json(model.accountSchema, 'The account.'),
+      errors: ['not-found', 'not-permitted'],
+      handle: ({ params }) => usageControl.account(params.agreementId),
+    }),
+  ];
 }
 
 /** What leaves the node of a decision: the plan stays inside. */
-function viewOf({ permit, reasons, policyDigest }: Decision): DecisionView {
+function viewOf({ permit, reasons, policyDigest }: Decision): model.DecisionView {
   return { permit, reasons: [...reasons], policyDigest };
-}
-
-function parse<T>(schema: z.ZodType<T>, text: string): T {
-  let value: unknown;
-  try {
-    value = JSON.parse(text);
-  } catch (cause) {
-    throw new FoedusError('bad-request', 'The body is not JSON. Send a JSON object.', { cause });
-  }
-  const result = schema.safeParse(value);
-  if (result.success) return result.data;
-  throw new FoedusError('bad-request', `The request does not fit: ${z.prettifyError(result.error)}`);
 }

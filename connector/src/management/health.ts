@@ -1,19 +1,41 @@
-import { Hono } from 'hono';
 import type { Database } from '../store/database.ts';
+import { FoedusError } from '../errors.ts';
+import { healthSchema } from './model.ts';
+import { json, operation, type Operation } from './operation.ts';
 
-/** `GET /health`: the process lives. `GET /ready`: it can take work, which needs its store. Both without a token. */
-export function healthRoutes({ database, stopping }: { database: Database; stopping: AbortSignal }): Hono {
+/** Whether the process lives, and whether it can take work, which needs its store. Both without a token. */
+export function healthOperations({ database, stopping }: { database: Database; stopping: AbortSignal }): Operation[] {
   const probe = database.sql.prepare('SELECT 1');
-  const app = new Hono();
-  app.get('/health', (c) => c.json({ status: 'ok' }));
-  app.get('/ready', (c) => {
-    try {
-      probe.get();
-      if (!stopping.aborted) return c.json({ status: 'ready' });
-    } catch {
-      // The answer below says it.
-    }
-    return c.json({ status: 'not ready' }, 503);
-  });
-  return app;
+  const shared = { method: 'get', tag: 'Health', scope: 'open' } as const;
+  return [
+    operation({
+      ...shared,
+      path: '/health',
+      id: 'getHealth',
+      summary: 'Whether the process lives',
+      answer: json(healthSchema, 'It lives.'),
+      errors: [],
+      handle: () => ({ status: 'ok' }),
+    }),
+    operation({
+      ...shared,
+      path: '/ready',
+      id: 'getReady',
+      summary: 'Whether it can take work',
+      answer: json(healthSchema, 'It can.'),
+      errors: ['unavailable'],
+      handle: () => {
+        try {
+          probe.get();
+          if (!stopping.aborted) return { status: 'ready' };
+        } catch {
+          // Said below.
+        }
+        throw new FoedusError(
+          'unavailable',
+          'This connector cannot take work: it stops, or its store does not answer.',
+        );
+      },
+    }),
+  ];
 }

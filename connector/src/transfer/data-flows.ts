@@ -1,4 +1,4 @@
-import type { Transfer } from '../management/model.ts';
+import type { DataFlowView, Transfer } from '../management/model.ts';
 import type { Changes } from '../protocol/changes.ts';
 import type { ProcessStore } from '../protocol/process-store.ts';
 import type { Database } from '../store/database.ts';
@@ -12,6 +12,8 @@ export interface DataFlows {
   /** A flow outside this process; remembered over restarts. It watches its transfers by `transfersOf`. */
   register(format: string): void;
   find(format: string): DataFlow | undefined;
+  /** Every format that has a flow, or transfers that wait for one. */
+  list(): DataFlowView[];
   /** To be called for every change of a transfer that this node provides. */
   touch(transaction: Transaction, format: string): void;
   /** All transfers of a format that this node provides and that are not final, with a version that only grows. */
@@ -40,7 +42,24 @@ export function createDataFlows(options: {
     `INSERT INTO data_flow (format, version, registered) VALUES (?, 1, 0) ON CONFLICT (format) DO UPDATE SET version = version + 1`,
   );
   const version = sql.prepare('SELECT version FROM data_flow WHERE format = ?');
+  const counts = sql.prepare(
+    `SELECT format, count(*) AS open, count(*) FILTER (WHERE state = 'REQUESTED') AS waiting FROM transfer
+     WHERE role = 'provider' AND state IN ('REQUESTED', 'STARTED', 'SUSPENDED') GROUP BY format`,
+  );
+  const outside = sql.prepare('SELECT format FROM data_flow WHERE registered = 1');
   return {
+    list: () => {
+      const open = new Map(
+        (counts.all() as { format: string; open: number; waiting: number }[]).map((row) => [row.format, row]),
+      );
+      const registered = new Set((outside.all() as { format: string }[]).map(({ format }) => format));
+      return [...new Set([...inside.keys(), ...registered, ...open.keys()])].sort().map((format) => ({
+        format,
+        runs: inside.has(format) ? 'inside' : registered.has(format) ? 'outside' : 'nowhere',
+        open: open.get(format)?.open ?? 0,
+        waiting: open.get(format)?.waiting ?? 0,
+      }));
+    },
     add: (flow) => {
       for (const format of flow.formats) inside.set(format, flow);
     },

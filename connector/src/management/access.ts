@@ -1,0 +1,54 @@
+import type { Context } from 'hono';
+import { FoedusError } from '../errors.ts';
+import { scopes, type Scope } from './model.ts';
+import type { TokenStore } from './token-store.ts';
+
+/** Who is let in to what. */
+export interface Access {
+  /**
+   * Checks the token of a request.
+   *
+   * @returns what the token allows: `scope` or more
+   * @throws FoedusError `not-authenticated`, or `not-permitted` for a token that allows less
+   */
+  admit(c: Context, scope: Scope, options?: { browsable?: boolean }): Scope;
+}
+
+export function createAccess(tokens: TokenStore): Access {
+  return {
+    admit: (c, scope, { browsable = false } = {}) => {
+      const header = c.req.header('authorization') ?? '';
+      const token = bearer(header) ?? (browsable ? basic(header) : undefined);
+      const known = token === undefined ? undefined : tokens.scopeOf(token);
+      if (known === undefined) {
+        c.header('WWW-Authenticate', 'Bearer');
+        if (browsable) {
+          c.header('WWW-Authenticate', 'Basic realm="Foedus: any name, and a token as password", charset="UTF-8"', {
+            append: true,
+          });
+        }
+        throw new FoedusError(
+          'not-authenticated',
+          'This call needs a token as "Authorization: Bearer …". The file that management.tokenFile names holds one; foedus token create makes others.',
+        );
+      }
+      if (scopes.indexOf(known) >= scopes.indexOf(scope)) return known;
+      throw new FoedusError(
+        'not-permitted',
+        `This call needs a token with the scope ${scope}; the given one has ${known}. foedus token create --scope ${scope} makes one.`,
+      );
+    },
+  };
+}
+
+function bearer(header: string): string | undefined {
+  return /^Bearer ([^\s]{1,1000})$/i.exec(header)?.[1];
+}
+
+/** The password of HTTP Basic (RFC 7617): what a browser sends when its user was asked. */
+function basic(header: string): string | undefined {
+  const encoded = /^Basic ([A-Za-z0-9+/=]{1,2000})$/i.exec(header)?.[1];
+  if (encoded === undefined) return undefined;
+  const pair = Buffer.from(encoded, 'base64').toString('utf8');
+  return pair.includes(':') ? pair.slice(pair.indexOf(':') + 1) : undefined;
+}

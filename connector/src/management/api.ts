@@ -1,0 +1,52 @@
+import type { Logger } from 'pino';
+import type { AgreementStore } from '../agreement/agreement-store.ts';
+import type { CatalogClient } from '../catalog/ask.ts';
+import type { Publications } from '../catalog/publications.ts';
+import type { Events } from '../events.ts';
+import { usageOperations, type UsageControl } from '../ledger/index.ts';
+import type { Negotiations } from '../negotiation/negotiations.ts';
+import type { Changes } from '../protocol/changes.ts';
+import type { ProcessStore } from '../protocol/process-store.ts';
+import type { Database } from '../store/database.ts';
+import type { Transfers } from '../transfer/transfers.ts';
+import { documentationOperations } from './documentation.ts';
+import { eventOperations } from './event-stream.ts';
+import { healthOperations } from './health.ts';
+import type { Negotiation, Transfer } from './model.ts';
+import { negotiationOperations } from './negotiations.ts';
+import type { Operation } from './operation.ts';
+import { publicationOperations } from './publications.ts';
+import type { TokenStore } from './token-store.ts';
+import { tokenOperations } from './tokens.ts';
+import { transferOperations } from './transfers.ts';
+
+export interface OperatorApiParts {
+  readonly database: Database;
+  readonly stopping: AbortSignal;
+  readonly publications: Publications;
+  readonly catalog: CatalogClient;
+  readonly negotiations: Negotiations;
+  readonly negotiationStore: ProcessStore<Negotiation>;
+  readonly agreements: AgreementStore;
+  readonly transfers: Transfers;
+  readonly transferStore: ProcessStore<Transfer>;
+  readonly usageControl: UsageControl;
+  readonly tokens: TokenStore;
+  readonly events: Events;
+  readonly changes: Changes;
+  readonly logger: Logger;
+}
+
+/** The operator's API: every call that there is, its own description included. */
+export function operatorApi(parts: OperatorApiParts): Operation[] {
+  const operations = [
+    ...publicationOperations(parts),
+    ...negotiationOperations(parts),
+    ...transferOperations(parts),
+    ...usageOperations(parts.usageControl),
+    ...eventOperations(parts.events, parts.changes),
+    ...tokenOperations(parts),
+    ...healthOperations(parts),
+  ];
+  return [...operations, ...documentationOperations(operations)];
+}
