@@ -22,6 +22,9 @@ export type OfferDecision =
   | Terminate
   | Wait;
 
+/** Whether this side takes a step that the protocol expects of it. */
+export type StepDecision = { readonly kind: 'proceed' } | Terminate | Wait;
+
 /**
  * Who decides, where the protocol leaves it to the participants. Asked again after a restart, so an answer must not
  * depend on having been asked before. Whoever needs time answers `wait`, and has the question put again when it is up.
@@ -29,6 +32,13 @@ export type OfferDecision =
 export interface NegotiationDecisions {
   onRequest(negotiation: Negotiation): RequestDecision | Promise<RequestDecision>;
   onOffer(negotiation: Negotiation): OfferDecision | Promise<OfferDecision>;
+  /**
+   * The last word before this side binds itself: a provider that signs what was ACCEPTED or finalizes what was
+   * VERIFIED, a consumer that signs what was AGREED.
+   *
+   * @default proceed
+   */
+  onStep?(negotiation: Negotiation): StepDecision | Promise<StepDecision>;
 }
 
 /** The default: a provider sticks to what it has published, a consumer to what it has asked for. */

@@ -8,7 +8,7 @@ import {
 } from '../../../test/src/connectors.ts';
 import { loadDspSchemas } from '../../../test/src/dsp-schemas.ts';
 import type { Negotiation } from '../management/model.ts';
-import type { RequestDecision } from './decisions.ts';
+import type { RequestDecision, StepDecision } from './decisions.ts';
 
 const schemas = loadDspSchemas();
 let space: DataSpace;
@@ -79,6 +79,27 @@ describe('where somebody else decides', () => {
     const ended = await consumer.operator.negotiationUntil(id, ['FINALIZED']);
     expect(ended.offer['@id']).toBe('counter');
     expect((await slow.operator.agreement(ended.agreementId!)).finalized).toBe(true);
+  });
+
+  it.each([
+    { kind: 'proceed', ends: 'FINALIZED' },
+    { kind: 'terminate', ends: 'TERMINATED' },
+  ] as const)('a consumer may hold back before it signs, and then $kind', async ({ kind, ends }) => {
+    const { datasetId, offerId } = await publish(provider, space.file);
+    let answer: StepDecision = { kind: 'wait' };
+    const careful = await space.join(`careful-${kind}`, {
+      decisions: { onRequest: () => ({ kind: 'wait' }), onOffer: () => ({ kind: 'wait' }), onStep: () => answer },
+    });
+    const wish = { counterPartyAddress: provider.connector.protocolUrl, datasetId, offerId };
+    const { id } = await careful.operator.negotiate(wish);
+    const { state, agreementId } = await careful.operator.negotiationUntil(id, ['AGREED']);
+    expect(state).toBe('AGREED');
+    answer = kind === 'proceed' ? { kind } : { kind, reason: 'our lawyer objects' };
+    careful.connector.negotiations.reconsider(id);
+    const ended = await careful.operator.negotiationUntil(id, [ends]);
+    await provider.operator.negotiationUntil(ended.providerPid!, [ends]);
+    const agreements = await careful.operator.agreements();
+    expect(agreements.map((agreement) => agreement.id)).toEqual(kind === 'proceed' ? [agreementId] : []);
   });
 
   it('a provider may offer what nobody has asked for, and a consumer may take it', async () => {

@@ -128,14 +128,23 @@ export function createNegotiationSteps(
     });
   };
 
+  const ifAllowed = async (
+    negotiation: Negotiation,
+    step: (negotiation: Negotiation) => Promise<void>,
+  ): Promise<void> => {
+    const decision = (await decisions.onStep?.(negotiation)) ?? { kind: 'proceed' };
+    if (decision.kind === 'proceed') await step(negotiation);
+    else if (decision.kind === 'terminate') terminate(negotiation, decision.reason);
+  };
+
   return async (id) => {
     const negotiation = store.get(id);
     if (!negotiation) return;
     const { role, state } = negotiation;
     if (role === 'provider' && state === 'REQUESTED') await answerRequest(negotiation);
-    else if (role === 'provider' && state === 'ACCEPTED') await agree(negotiation);
-    else if (role === 'provider' && state === 'VERIFIED') await finalize(negotiation);
+    else if (role === 'provider' && state === 'ACCEPTED') await ifAllowed(negotiation, agree);
+    else if (role === 'provider' && state === 'VERIFIED') await ifAllowed(negotiation, finalize);
     else if (role === 'consumer' && state === 'OFFERED') await answerOffer(negotiation);
-    else if (role === 'consumer' && state === 'AGREED') await verify(negotiation);
+    else if (role === 'consumer' && state === 'AGREED') await ifAllowed(negotiation, verify);
   };
 }
