@@ -192,7 +192,7 @@ function namedSchemas(): NamedSchemas {
     nameOf.set(schema, id);
   }
   const convert = (io: Direction): Record<string, Json> =>
-    z.toJSONSchema(names, { io, uri: (id) => components + id, override: tidy }).schemas as Record<string, Json>;
+    z.toJSONSchema(names, { io, uri: (id) => components + id, override: tidy }).schemas;
   const output = convert('output');
   const input = convert('input');
   const differs = new Set(

@@ -15,7 +15,22 @@ const LONG_POLL_SECONDS = 25;
 
 const FINAL = new Set<string>([...negotiationMachine.final, ...transferMachine.final]);
 
+/** The most that the connector gives at once. */
+const LARGEST_PAGE = 1000;
+
 type Schema<T> = z.ZodType<T>;
+
+/** Filters of a list by their names in the API's description, and `sort`, `limit` and `after`. */
+export type ListQuery = Readonly<Record<string, string | number | boolean | readonly string[] | undefined>> & {
+  readonly limit?: number | undefined;
+  readonly after?: string | undefined;
+};
+
+/** Part of a list. `next`: the `after` of the next part, if there is one. */
+export interface ListPage<T> {
+  readonly items: T[];
+  readonly next?: string;
+}
 
 /**
  * A typed client of a connector's operator API: what the command line, the demo, the training client and the
@@ -24,13 +39,7 @@ type Schema<T> = z.ZodType<T>;
  * Every method throws FoedusError with the server's `code` and `message`, or `unavailable` when nothing answered.
  */
 export function createOperatorClient({ url, token }: OperatorClientOptions) {
-  const call = async <T>(
-    method: string,
-    path: string,
-    schema: Schema<T>,
-    body?: unknown,
-    signal?: AbortSignal,
-  ): Promise<T> => {
+  const send = async (method: string, path: string, body?: unknown, signal?: AbortSignal): Promise<Response> => {
     // The trace goes on in the connector, and from there to the other participant.
     const trace: Record<string, string> = {};
     propagation.inject(context.active(), trace);
@@ -51,7 +60,35 @@ export function createOperatorClient({ url, token }: OperatorClientOptions) {
       throw new FoedusError('unavailable', `The connector at ${url} does not answer. Is it running?`, { cause });
     }
     if (!response.ok) throw await problem(response);
+    return response;
+  };
+  const call = async <T>(
+    method: string,
+    path: string,
+    schema: Schema<T>,
+    body?: unknown,
+    signal?: AbortSignal,
+  ): Promise<T> => {
+    const response = await send(method, path, body, signal);
     return schema.parse(response.status === 204 ? undefined : await response.json());
+  };
+
+  /** One page of a list. */
+  const page = async <T>(path: string, schema: Schema<T>, query: ListQuery = {}): Promise<ListPage<T>> => {
+    const response = await send('GET', path + queryString(query));
+    const items = z.array(schema).parse(await response.json());
+    const next = /[?&]after=([^&>]+)[^>]*>; rel="next"/.exec(response.headers.get('link') ?? '')?.[1];
+    return next === undefined ? { items } : { items, next: decodeURIComponent(next) };
+  };
+  /** A whole list, page by page; with a `limit`, only its beginning. */
+  const all = async <T>(path: string, schema: Schema<T>, query: ListQuery = {}): Promise<T[]> => {
+    const items: T[] = [];
+    for (let after = query.after; ;) {
+      const part = await page(path, schema, { limit: LARGEST_PAGE, ...query, after });
+      items.push(...part.items);
+      if (part.next === undefined || query.limit !== undefined) return items;
+      after = part.next;
+    }
   };
   const id = encodeURIComponent;
   const nothing = z.unknown().transform(() => undefined);
@@ -79,18 +116,21 @@ export function createOperatorClient({ url, token }: OperatorClientOptions) {
 
   return {
     putAsset: (asset: model.Asset) => call('PUT', `/assets/${id(asset.id)}`, model.assetSchema, asset),
-    assets: () => call('GET', '/assets', z.array(model.assetSchema)),
+    assets: (query?: ListQuery) => all('/assets', model.assetSchema, query),
     asset: (assetId: string) => call('GET', `/assets/${id(assetId)}`, model.assetSchema),
     deleteAsset: (assetId: string) => call('DELETE', `/assets/${id(assetId)}`, nothing),
 
     putPolicy: (policy: model.PolicyDefinition) =>
       call('PUT', `/policies/${id(policy.id)}`, model.policyDefinitionSchema, policy),
-    policies: () => call('GET', '/policies', z.array(model.policyDefinitionSchema)),
+    policies: (query?: ListQuery) => all('/policies', model.policyDefinitionSchema, query),
+    policy: (policyId: string) => call('GET', `/policies/${id(policyId)}`, model.policyDefinitionSchema),
     deletePolicy: (policyId: string) => call('DELETE', `/policies/${id(policyId)}`, nothing),
 
     putContractDefinition: (definition: model.ContractDefinition) =>
       call('PUT', `/contract-definitions/${id(definition.id)}`, model.contractDefinitionSchema, definition),
-    contractDefinitions: () => call('GET', '/contract-definitions', z.array(model.contractDefinitionSchema)),
+    contractDefinitions: (query?: ListQuery) => all('/contract-definitions', model.contractDefinitionSchema, query),
+    contractDefinition: (definitionId: string) =>
+      call('GET', `/contract-definitions/${id(definitionId)}`, model.contractDefinitionSchema),
     deleteContractDefinition: (definitionId: string) =>
       call('DELETE', `/contract-definitions/${id(definitionId)}`, nothing),
 
@@ -100,7 +140,9 @@ export function createOperatorClient({ url, token }: OperatorClientOptions) {
 
     negotiate: (request: z.input<typeof model.negotiationRequestSchema>) =>
       call('POST', '/negotiations', model.negotiationSchema, request),
-    negotiations: () => call('GET', '/negotiations', z.array(model.negotiationSchema)),
+    /** Newest first, as all lists that follow. */
+    negotiations: (query?: ListQuery) => all('/negotiations', model.negotiationSchema, query),
+    negotiationPage: (query?: ListQuery) => page('/negotiations', model.negotiationSchema, query),
     negotiation: (negotiationId: string) => call('GET', `/negotiations/${id(negotiationId)}`, model.negotiationSchema),
     /** Waits until the negotiation has reached one of `states`. */
     negotiationUntil: (negotiationId: string, states: readonly model.Negotiation['state'][], signal?: AbortSignal) =>
@@ -108,12 +150,14 @@ export function createOperatorClient({ url, token }: OperatorClientOptions) {
     terminateNegotiation: (negotiationId: string, body: z.input<typeof model.terminationSchema> = {}) =>
       call('POST', `/negotiations/${id(negotiationId)}/termination`, model.negotiationSchema, body),
 
-    agreements: () => call('GET', '/agreements', z.array(model.signedAgreementSchema)),
+    agreements: (query?: ListQuery) => all('/agreements', model.signedAgreementSchema, query),
+    agreementPage: (query?: ListQuery) => page('/agreements', model.signedAgreementSchema, query),
     agreement: (agreementId: string) => call('GET', `/agreements/${id(agreementId)}`, model.signedAgreementSchema),
 
     requestTransfer: (request: z.input<typeof model.transferRequestSchema>) =>
       call('POST', '/transfers', model.transferSchema, request),
-    transfers: () => call('GET', '/transfers', z.array(model.transferSchema)),
+    transfers: (query?: ListQuery) => all('/transfers', model.transferSchema, query),
+    transferPage: (query?: ListQuery) => page('/transfers', model.transferSchema, query),
     transfer: (transferId: string) => call('GET', `/transfers/${id(transferId)}`, model.transferSchema),
     transferUntil: (transferId: string, states: readonly model.Transfer['state'][], signal?: AbortSignal) =>
       waitFor(`/transfers/${id(transferId)}`, model.transferSchema, states, signal),
@@ -125,6 +169,12 @@ export function createOperatorClient({ url, token }: OperatorClientOptions) {
     terminateTransfer: (transferId: string, body: z.input<typeof model.terminationSchema> = {}) =>
       call('POST', `/transfers/${id(transferId)}/termination`, model.transferSchema, body),
 
+    /** Endpoints and tokens that providers gave for pull transfers. */
+    dataAddresses: (query?: ListQuery) => all('/data-addresses', model.receivedDataAddressSchema, query),
+    dataAddress: (transferId: string) =>
+      call('GET', `/transfers/${id(transferId)}/data-address`, model.dataAddressSchema),
+
+    dataFlows: () => call('GET', '/data-flows', z.array(model.dataFlowSchema)),
     /** Registers this caller as the data flow behind `format`: transfers of that format may start from now on. */
     registerDataFlow: (format: string) => call('PUT', `/data-flows/${id(format)}`, nothing, {}),
     /** All transfers of `format` that are not final, as soon as their version is beyond `after`, or after the long poll. */
@@ -149,10 +199,25 @@ export function createOperatorClient({ url, token }: OperatorClientOptions) {
       call('POST', `/usage/reservations/${id(reservationId)}/refund`, model.ledgerEntrySchema, {}),
     /** What has been spent and is left under an agreement, with the ledger's entries. */
     account: (agreementId: string) => call('GET', `/usage/accounts/${id(agreementId)}`, model.accountSchema),
+
+    /** What this client's token allows. */
+    caller: () => call('GET', '/caller', model.callerSchema),
+    createToken: (request: z.input<typeof model.tokenRequestSchema>) =>
+      call('POST', '/tokens', model.createdTokenSchema, request),
+    tokens: () => call('GET', '/tokens', z.array(model.accessTokenSchema)),
+    revokeToken: (tokenId: string) => call('DELETE', `/tokens/${id(tokenId)}`, nothing),
   };
 }
 
 export type OperatorClient = ReturnType<typeof createOperatorClient>;
+
+function queryString(query: ListQuery): string {
+  const parameters = new URLSearchParams();
+  for (const [name, value] of Object.entries(query)) {
+    if (value !== undefined) parameters.set(name, String(value));
+  }
+  return parameters.size === 0 ? '' : `?${parameters.toString()}`;
+}
 
 async function problem(response: Response): Promise<FoedusError> {
   const text = await response.text();

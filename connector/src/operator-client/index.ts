@@ -1,2 +1,8 @@
-export { createOperatorClient, type OperatorClient, type OperatorClientOptions } from './client.ts';
+export {
+  createOperatorClient,
+  type ListPage,
+  type ListQuery,
+  type OperatorClient,
+  type OperatorClientOptions,
+} from './client.ts';
 export type * from '../management/model.ts';

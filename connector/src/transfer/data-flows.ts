@@ -52,10 +52,10 @@ export function createDataFlows(options: {
       const open = new Map(
         (counts.all() as { format: string; open: number; waiting: number }[]).map((row) => [row.format, row]),
       );
-      const registered = new Set((outside.all() as { format: string }[]).map(({ format }) => format));
-      return [...new Set([...inside.keys(), ...registered, ...open.keys()])].sort().map((format) => ({
+      const elsewhere = new Set((outside.all() as { format: string }[]).map(({ format }) => format));
+      return [...new Set([...inside.keys(), ...elsewhere, ...open.keys()])].sort().map((format) => ({
         format,
-        runs: inside.has(format) ? 'inside' : registered.has(format) ? 'outside' : 'nowhere',
+        runs: inside.has(format) ? 'inside' : elsewhere.has(format) ? 'outside' : 'nowhere',
         open: open.get(format)?.open ?? 0,
         waiting: open.get(format)?.waiting ?? 0,
       }));
