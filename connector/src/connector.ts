@@ -7,6 +7,7 @@ import { createPublications } from './catalog/publications.ts';
 import { catalogRoutes } from './catalog/routes.ts';
 import { ensureToken, type ConnectorConfig } from './config/index.ts';
 import { createPullDataFlow } from './data-plane/index.ts';
+import { loadOrCreateSecret } from './data-plane/node-secret.ts';
 import { createEvents } from './events.ts';
 import {
   createPeerClient,
@@ -78,7 +79,7 @@ export async function startConnector(config: ConnectorConfig, options: Connector
   const stopping = new AbortController();
   const changes = createChanges(stopping.signal);
   const events = createEvents({ database, transact, changes, logger, clock });
-  const publications = createPublications(database, transact);
+  const publications = createPublications(database, transact, clock);
   const agreements = createAgreementStore(database);
   const negotiationStore = createProcessStore<Negotiation>(database, 'negotiation');
   const transferStore = createProcessStore<Transfer>(database, 'transfer');
@@ -147,8 +148,10 @@ export async function startConnector(config: ConnectorConfig, options: Connector
   transfers.flows.add(pull.flow);
 
   // Routes
+  const { pageSize } = config.catalog;
+  const secret = loadOrCreateSecret(join(config.dataDir, 'catalog.secret'));
   const protocol = new Hono()
-    .route('/', catalogRoutes({ publications, participantId, baseUrl, logger }))
+    .route('/', catalogRoutes({ offers: publications.offers, participantId, baseUrl, pageSize, secret, logger }))
     .route('/', negotiationRoutes({ ...shared, conversation: negotiations.conversation, publications }))
     .route('/', transferRoutes({ ...shared, transfers, assets: publications.assets }));
   peers.open(

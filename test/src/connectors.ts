@@ -44,6 +44,7 @@ export interface DataSpace extends AsyncDisposable {
 export interface JoinOptions extends Partial<Omit<ConnectorOptions, 'peerClient'>> {
   readonly delivery?: Record<string, number>;
   readonly negotiation?: { allowUnsigned: boolean };
+  readonly catalog?: { pageSize: number };
   /** @default free ones */
   readonly ports?: { protocol: number; management: number };
   /** Stands between the connector and the network: may fail, delay or change what is sent. */
@@ -64,7 +65,7 @@ export async function createDataSpace(): Promise<DataSpace> {
     options: JoinOptions,
     ports = options.ports ?? { protocol: 0, management: 0 },
   ): Promise<Participant> => {
-    const { delivery, negotiation, network = (fetch) => fetch, ports: _ports, ...rest } = options;
+    const { delivery, negotiation, catalog, network = (fetch) => fetch, ports: _ports, ...rest } = options;
     const directory = join(folder, name);
     const participantId = `did:web:${name}.example`;
     const config = connectorConfigSchema.parse({
@@ -76,6 +77,7 @@ export async function createDataSpace(): Promise<DataSpace> {
       management: { host: '127.0.0.1', port: ports.management, tokenFile: join(directory, 'token') },
       ...(delivery === undefined ? {} : { delivery }),
       ...(negotiation === undefined ? {} : { negotiation }),
+      ...(catalog === undefined ? {} : { catalog }),
     });
     const connector = await startConnector(config, {
       logger: pino({ level: process.env['TEST_LOG'] ?? 'silent' }),

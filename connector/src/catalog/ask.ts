@@ -1,20 +1,24 @@
 import { z } from 'zod';
 import { FoedusError } from '../errors.ts';
 import type { PeerClient } from '../identity/index.ts';
-import { CATALOG_LIMITS, readJson } from '../protocol/json-body.ts';
+import { CATALOG_LIMITS, readJson, type JsonLimits } from '../protocol/json-body.ts';
 import { faults, writeMessage } from '../protocol/messages.ts';
 import { catalogOfferSchema, identifier } from '../protocol/policy-schema.ts';
-import { compactTerms, CONTEXT, isObject } from '../protocol/terms.ts';
+import { compactTerm, compactTerms, CONTEXT, isObject } from '../protocol/terms.ts';
 import { discover } from '../protocol/version.ts';
+import { linkTo } from './link-header.ts';
 
 const contextual = z
   .union([z.string(), z.array(z.unknown())])
   .refine((context) => [context].flat().includes(CONTEXT), `must contain "${CONTEXT}"`);
+/** A data set in a catalog: what its offers say is looked at when one of them is asked for. */
+const datasetEntry = z.looseObject({ '@id': identifier });
 const catalogSchema = z.looseObject({
   '@context': contextual,
   '@id': identifier,
   '@type': z.literal('Catalog'),
   participantId: identifier,
+  dataset: z.union([z.array(datasetEntry), datasetEntry.transform((dataset) => [dataset])]).default([]),
 });
 const datasetSchema = z.looseObject({
   '@context': contextual,
@@ -22,14 +26,31 @@ const datasetSchema = z.looseObject({
   hasPolicy: z.array(catalogOfferSchema).min(1),
 });
 
+/** What is asked for, and how much of it at most. */
+export interface CatalogQuestion {
+  /** What it means is up to the other connector. */
+  readonly filter?: readonly unknown[] | undefined;
+  /** Further pages are asked for until there are so many data sets. @default 0: the first page alone */
+  readonly limit?: number | undefined;
+}
+
+/** What another connector offers. */
+export interface FoundCatalog {
+  readonly base: string;
+  readonly participantId: string;
+  /** As it came; of several pages, the first one with the data sets of all. */
+  readonly catalog: Record<string, unknown>;
+  /** Whether there was more than what was asked for. */
+  readonly more: boolean;
+}
+
 /** Asks other connectors what they offer. */
 export interface CatalogClient {
   /**
    * @param root the other connector's address, for instance `https://pvd.example:7001`
-   * @returns its Catalog as it came
    * @throws FoedusError `unavailable`, `wrong-peer`, or `bad-request` for an answer that is no catalog
    */
-  catalog(root: string): Promise<{ base: string; participantId: string; catalog: Record<string, unknown> }>;
+  catalog(root: string, question?: CatalogQuestion): Promise<FoundCatalog>;
   /**
    * One offer for one data set, from the connector that proves by its certificate to be the participant it claims to be.
    *
@@ -42,18 +63,70 @@ export interface CatalogClient {
   ): Promise<{ base: string; participantId: string; offer: Record<string, unknown> }>;
 }
 
+/** A catalog that never ends is cut off at so many pages, bytes and milliseconds. */
+const MOST_PAGES = 1_000;
+const MOST_BYTES = 64 << 20;
+const LONGEST = 120_000;
+
 export function createCatalogClient(client: PeerClient): CatalogClient {
-  const catalog: CatalogClient['catalog'] = async (root) => {
+  const catalog: CatalogClient['catalog'] = async (root, { filter, limit = 0 } = {}) => {
     const base = await discover(client, root);
-    const response = await client.fetch(`${base}/catalog/request`, {
-      method: 'POST',
-      headers: { 'content-type': 'application/json' },
-      body: JSON.stringify(writeMessage('CatalogRequestMessage', {})),
-    });
-    const body = await answerOf(response, 'catalog');
-    const parsed = catalogSchema.safeParse(compactTerms(body));
-    if (!parsed.success) throw notValid('catalog', root, parsed.error);
-    return { base, participantId: parsed.data.participantId, catalog: body as Record<string, unknown> };
+    const signal = AbortSignal.timeout(LONGEST);
+    const request = JSON.stringify(writeMessage('CatalogRequestMessage', filter === undefined ? {} : { filter }));
+    let bytes = 0;
+    const ask = async (url: string, expect?: string) => {
+      const response = await client.fetch(url, {
+        method: 'POST',
+        headers: { 'content-type': 'application/json' },
+        body: request,
+        signal,
+        ...(expect === undefined ? {} : { expect }),
+      });
+      const left = Math.min(CATALOG_LIMITS.maxBytes, MOST_BYTES - bytes);
+      const body = await answerOf(response, 'catalog', {
+        ...CATALOG_LIMITS,
+        maxBytes: left,
+        read: (n) => (bytes += n),
+      });
+      const parsed = catalogSchema.safeParse(compactTerms(body));
+      if (!parsed.success) throw notValid('catalog', root, parsed.error);
+      const { participantId, dataset: datasets } = parsed.data;
+      if (expect !== undefined && participantId !== expect) {
+        throw new FoedusError('bad-request', `${root} sent a page of another participant's catalog, ${participantId}.`);
+      }
+      const next = linkTo(response.headers.get('link') ?? '', 'next');
+      return {
+        body: body as Record<string, unknown>,
+        participantId,
+        datasets,
+        next: next === undefined ? undefined : pageAddress(next, url),
+      };
+    };
+
+    const first = await ask(`${base}/catalog/request`);
+    const { participantId } = first;
+    const datasets = [...first.datasets];
+    const seen = new Set<string>();
+    let { next } = first;
+    while (next !== undefined && datasets.length < limit) {
+      if (seen.has(next) || seen.size >= MOST_PAGES) {
+        throw new FoedusError(
+          'bad-request',
+          `The pages of ${root}'s catalog have no end. Ask with a filter or a limit.`,
+        );
+      }
+      seen.add(next);
+      const page = await ask(next, participantId);
+      datasets.push(...page.datasets);
+      ({ next } = page);
+    }
+    const more = next !== undefined || (limit > 0 && datasets.length > limit);
+    if (seen.size === 0 && !(limit > 0 && datasets.length > limit)) {
+      return { base, participantId, catalog: first.body, more };
+    }
+    const others = Object.entries(first.body).filter(([key]) => compactTerm(key) !== 'dataset');
+    const whole = { ...Object.fromEntries(others), dataset: limit > 0 ? datasets.slice(0, limit) : datasets };
+    return { base, participantId, catalog: whole, more };
   };
   return {
     catalog,
@@ -82,8 +155,18 @@ export function createCatalogClient(client: PeerClient): CatalogClient {
   };
 }
 
-async function answerOf(response: Response, what: string): Promise<unknown> {
-  const body = await readJson(response, CATALOG_LIMITS).catch((error: unknown) => {
+/** @throws FoedusError `bad-request` for an address that is not of the connector that named it */
+function pageAddress(address: string, from: string): string {
+  const url = URL.parse(address, from);
+  if (url && url.origin === new URL(from).origin && url.username === '' && url.password === '') return url.href;
+  throw new FoedusError(
+    'bad-request',
+    `The catalog goes on outside of the connector's own address: ${address.slice(0, 200)}`,
+  );
+}
+
+async function answerOf(response: Response, what: string, limits: JsonLimits = CATALOG_LIMITS): Promise<unknown> {
+  const body = await readJson(response, limits).catch((error: unknown) => {
     if (response.ok) throw error;
     return undefined;
   });

@@ -8,6 +8,8 @@ import { policyTemplateSchema } from '../protocol/policy-schema.ts';
 import { compactTerms } from '../protocol/terms.ts';
 import type { Database } from '../store/database.ts';
 import type { Transact } from '../store/transact.ts';
+import { checkAccessPolicy } from './access.ts';
+import { createOffers, type Offers } from './offers.ts';
 
 interface Collection<T> {
   get(id: string): T | undefined;
@@ -23,10 +25,13 @@ export interface Publications {
   readonly assets: Collection<Asset>;
   readonly policies: Collection<PolicyDefinition>;
   readonly contractDefinitions: Collection<ContractDefinition>;
+  /** What others see of it. */
+  readonly offers: Offers;
 }
 
 /** Every reference is checked when it is written, so that a catalog never names what is not there. */
-export function createPublications({ sql }: Database, transact: Transact): Publications {
+export function createPublications(database: Database, transact: Transact, clock: () => Date): Publications {
+  const { sql } = database;
   const table = <T>(name: string) => {
     const byId = sql.prepare(`SELECT body FROM ${name} WHERE id = ?`);
     const all = sql.prepare(`SELECT body FROM ${name} ORDER BY id`);
@@ -57,13 +62,19 @@ export function createPublications({ sql }: Database, transact: Transact): Publi
   const putAsset = upsert('asset');
   const putPolicy = upsert('policy');
   const putDefinition = sql.prepare(
-    `INSERT INTO contract_definition (id, policy_id, body) VALUES (?, ?, ?)
-     ON CONFLICT (id) DO UPDATE SET policy_id = excluded.policy_id, body = excluded.body`,
+    `INSERT INTO contract_definition (id, policy_id, access_policy_id, open, body) VALUES (?, ?, ?, ?, ?)
+     ON CONFLICT (id) DO UPDATE SET policy_id = excluded.policy_id, access_policy_id = excluded.access_policy_id,
+       open = excluded.open, body = excluded.body`,
   );
+  const clearAudience = sql.prepare('DELETE FROM contract_definition_audience WHERE definition_id = ?');
+  const addAudience = sql.prepare('INSERT OR IGNORE INTO contract_definition_audience VALUES (?, ?)');
   const clearAssets = sql.prepare('DELETE FROM contract_definition_asset WHERE definition_id = ?');
   const addAsset = sql.prepare('INSERT OR IGNORE INTO contract_definition_asset VALUES (?, ?)');
   const definitionOfAsset = sql.prepare('SELECT definition_id AS id FROM contract_definition_asset WHERE asset_id = ?');
-  const definitionOfPolicy = sql.prepare('SELECT id FROM contract_definition WHERE policy_id = ?');
+  const definitionOfPolicy = sql.prepare(
+    'SELECT id FROM contract_definition WHERE policy_id = ?1 OR access_policy_id = ?1',
+  );
+  const definitionOfAccessPolicy = sql.prepare('SELECT id FROM contract_definition WHERE access_policy_id = ?');
   const openTransfer = sql.prepare(
     `SELECT id FROM transfer WHERE dataset_id = ? AND role = 'provider' AND state NOT IN ('COMPLETED', 'TERMINATED')`,
   );
@@ -91,8 +102,11 @@ export function createPublications({ sql }: Database, transact: Transact): Publi
       ...policies,
       put: (definition) => {
         checkPolicy(definition);
-        transact(() => putPolicy.run(definition.id, JSON.stringify(definition)));
-        return definition;
+        return transact(() => {
+          if (definitionOfAccessPolicy.get(definition.id)) checkAccessPolicy(definition);
+          putPolicy.run(definition.id, JSON.stringify(definition));
+          return definition;
+        });
       },
       remove: (id) =>
         policies.remove(id, () => {
@@ -106,15 +120,24 @@ export function createPublications({ sql }: Database, transact: Transact): Publi
       ...definitions,
       put: (definition) =>
         transact(() => {
-          if (!policies.get(definition.policy)) throw missing('policy', definition.policy);
+          const { id, policy, accessPolicy, audience } = definition;
+          if (!policies.get(policy)) throw missing('policy', policy);
+          if (accessPolicy !== undefined) {
+            const access = policies.get(accessPolicy);
+            if (!access) throw missing('policy', accessPolicy);
+            checkAccessPolicy(access);
+          }
           for (const asset of definition.assets) if (!assets.get(asset)) throw missing('asset', asset);
-          putDefinition.run(definition.id, definition.policy, JSON.stringify(definition));
-          clearAssets.run(definition.id);
-          for (const asset of definition.assets) addAsset.run(definition.id, asset);
+          putDefinition.run(id, policy, accessPolicy ?? null, audience ? 0 : 1, JSON.stringify(definition));
+          clearAssets.run(id);
+          for (const asset of definition.assets) addAsset.run(id, asset);
+          clearAudience.run(id);
+          for (const participant of audience ?? []) addAudience.run(id, participant);
           return definition;
         }),
       remove: (id) => definitions.remove(id, () => undefined),
     },
+    offers: createOffers(database, clock),
   };
 }
 

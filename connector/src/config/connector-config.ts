@@ -31,6 +31,15 @@ export const connectorConfigSchema = z.strictObject({
       giveUpAfterSeconds: seconds(600).default(600),
     })
     .prefault({}),
+  catalog: z
+    .strictObject({
+      /** Data sets on one page of the catalog; the next page is one request away. */
+      pageSize: setting(
+        z.int('must be a whole number').min(1, 'must be 1 to 1000').max(1_000, 'must be 1 to 1000'),
+        100,
+      ).default(100),
+    })
+    .prefault({}),
   negotiation: z
     .strictObject({
       /** Whether agreements are made with connectors that cannot sign; such an agreement says that it is unsigned. */

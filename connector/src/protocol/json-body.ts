@@ -4,6 +4,8 @@ import { FoedusError } from '../errors.ts';
 export interface JsonLimits {
   readonly maxBytes: number;
   readonly maxDepth: number;
+  /** Told how many bytes it was, once everything is read. */
+  readonly read?: (bytes: number) => void;
 }
 
 export const MESSAGE_LIMITS: JsonLimits = { maxBytes: 1 << 20, maxDepth: 32 };
@@ -29,6 +31,7 @@ export async function readJson(
     }
     chunks.push(chunk);
   }
+  limits.read?.(size);
   return parseJson(Buffer.concat(chunks), limits);
 }
 
