@@ -59,9 +59,12 @@ export async function runProgram(name: ProgramName, configFile: string, env = pr
   logger.info('ended');
 }
 
-function endSignal(): Promise<NodeJS.Signals> {
+/** Also ends what was started with a channel to its starter (child_process.fork) when the starter is gone. */
+function endSignal(): Promise<NodeJS.Signals | 'disconnect'> {
   return new Promise((resolve) => {
     let asked = false;
+    process.once('disconnect', () => resolve('disconnect'));
+    process.channel?.unref();
     for (const signal of ['SIGINT', 'SIGTERM'] as const) {
       process.on(signal, () => {
         if (asked) process.exit(1);

@@ -35,7 +35,8 @@ export function startProgram(description: ProgramDescription, environment: Recor
   const logFile = join(description.logs, `${description.name.replaceAll(' ', '-')}.log`);
   const log = openSync(logFile, 'a');
   const child = spawn(process.execPath, [foedus, ...description.arguments], {
-    stdio: ['ignore', log, log],
+    // The channel carries nothing: when the demo is gone, however it ended, the program ends too.
+    stdio: ['ignore', log, log, 'ipc'],
     env: { ...process.env, ...environment },
   });
   closeSync(log);

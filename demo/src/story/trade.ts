@@ -63,6 +63,7 @@ export async function tradeRows(space: Space, journal: Journal, narrator: Narrat
   narrator.table(received.columns, received.firstRows);
 
   narrator.chapter('3  What the contract does not grant');
+  const toldBefore = journal.has('refusals');
   const refusals = await journal.step('refusals', async () => {
     const transfer = await startPull(operator, agreements.march.id);
     const column = await expectRefusal(
@@ -85,6 +86,7 @@ export async function tradeRows(space: Space, journal: Journal, narrator: Narrat
     for (const { id } of [transfer, ended]) await operator.completeTransfer(id);
     return [column, purpose, expired];
   });
+  if (toldBefore) for (const { asked, reason } of refusals) narrator.refused(`${asked}: ${reason}`);
   return { received, refusals };
 }
 
