@@ -4,7 +4,7 @@ import type { PeerClient } from '../identity/index.ts';
 import { CATALOG_LIMITS, readJson, type JsonLimits } from '../protocol/json-body.ts';
 import { faults, writeMessage } from '../protocol/messages.ts';
 import { catalogOfferSchema, identifier } from '../protocol/policy-schema.ts';
-import { compactTerm, compactTerms, CONTEXT, isObject } from '../protocol/terms.ts';
+import { compactTerm, compactTerms, CONTEXT, isObject, rawValue } from '../protocol/terms.ts';
 import { discover } from '../protocol/version.ts';
 import { linkTo } from './link-header.ts';
 
@@ -26,11 +26,11 @@ const datasetSchema = z.looseObject({
   hasPolicy: z.array(catalogOfferSchema).min(1),
 });
 
-/** What is asked for, and how much of it at most. */
+/** What is asked for. */
 export interface CatalogQuestion {
   /** What it means is up to the other connector. */
   readonly filter?: readonly unknown[] | undefined;
-  /** Further pages are asked for until there are so many data sets. @default 0: the first page alone */
+  /** Stop after the page with which so many data sets have come; 0: after the first. @default every page */
   readonly limit?: number | undefined;
 }
 
@@ -40,8 +40,6 @@ export interface FoundCatalog {
   readonly participantId: string;
   /** As it came; of several pages, the first one with the data sets of all. */
   readonly catalog: Record<string, unknown>;
-  /** Whether there was more than what was asked for. */
-  readonly more: boolean;
 }
 
 /** Asks other connectors what they offer. */
@@ -69,9 +67,22 @@ const MOST_BYTES = 64 << 20;
 const LONGEST = 120_000;
 
 export function createCatalogClient(client: PeerClient): CatalogClient {
-  const catalog: CatalogClient['catalog'] = async (root, { filter, limit = 0 } = {}) => {
-    const base = await discover(client, root);
+  const catalog: CatalogClient['catalog'] = async (root, question = {}) => {
     const signal = AbortSignal.timeout(LONGEST);
+    try {
+      return await allPages(root, question, signal);
+    } catch (error) {
+      if (!signal.aborted) throw error;
+      const why = `${root} did not send its catalog within ${LONGEST / 1000} s. Ask with a filter or a limit.`;
+      throw new FoedusError('unavailable', why, { cause: error });
+    }
+  };
+  const allPages = async (
+    root: string,
+    { filter, limit = Number.POSITIVE_INFINITY }: CatalogQuestion,
+    signal: AbortSignal,
+  ): Promise<FoundCatalog> => {
+    const base = await discover(client, root, signal);
     const request = JSON.stringify(writeMessage('CatalogRequestMessage', filter === undefined ? {} : { filter }));
     let bytes = 0;
     const ask = async (url: string, expect?: string) => {
@@ -90,7 +101,7 @@ export function createCatalogClient(client: PeerClient): CatalogClient {
       });
       const parsed = catalogSchema.safeParse(compactTerms(body));
       if (!parsed.success) throw notValid('catalog', root, parsed.error);
-      const { participantId, dataset: datasets } = parsed.data;
+      const { participantId } = parsed.data;
       if (expect !== undefined && participantId !== expect) {
         throw new FoedusError('bad-request', `${root} sent a page of another participant's catalog, ${participantId}.`);
       }
@@ -98,7 +109,7 @@ export function createCatalogClient(client: PeerClient): CatalogClient {
       return {
         body: body as Record<string, unknown>,
         participantId,
-        datasets,
+        datasets: [rawValue(body, 'dataset') ?? []].flat(),
         next: next === undefined ? undefined : pageAddress(next, url),
       };
     };
@@ -120,19 +131,15 @@ export function createCatalogClient(client: PeerClient): CatalogClient {
       datasets.push(...page.datasets);
       ({ next } = page);
     }
-    const more = next !== undefined || (limit > 0 && datasets.length > limit);
-    if (seen.size === 0 && !(limit > 0 && datasets.length > limit)) {
-      return { base, participantId, catalog: first.body, more };
-    }
+    if (seen.size === 0) return { base, participantId, catalog: first.body };
     const others = Object.entries(first.body).filter(([key]) => compactTerm(key) !== 'dataset');
-    const whole = { ...Object.fromEntries(others), dataset: limit > 0 ? datasets.slice(0, limit) : datasets };
-    return { base, participantId, catalog: whole, more };
+    return { base, participantId, catalog: { ...Object.fromEntries(others), dataset: datasets } };
   };
   return {
     catalog,
     offer: async (root, datasetId, offerId) => {
       // Who it is, it says in its catalog; that it is so, its certificate proves when the data set is asked for.
-      const { base, participantId } = await catalog(root);
+      const { base, participantId } = await catalog(root, { limit: 0 });
       const response = await client.fetch(`${base}/catalog/datasets/${encodeURIComponent(datasetId)}`, {
         expect: participantId,
       });
@@ -167,8 +174,11 @@ function pageAddress(address: string, from: string): string {
 
 async function answerOf(response: Response, what: string, limits: JsonLimits = CATALOG_LIMITS): Promise<unknown> {
   const body = await readJson(response, limits).catch((error: unknown) => {
-    if (response.ok) throw error;
-    return undefined;
+    if (!response.ok) return undefined;
+    if (!(error instanceof FoedusError)) throw error;
+    throw new FoedusError('bad-request', `The other connector's ${what} cannot be read: ${error.message}`, {
+      cause: error,
+    });
   });
   if (response.ok) return body;
   const reason =

@@ -1,5 +1,5 @@
 import { FoedusError } from '../errors.ts';
-import { compactTerm, compactTerms, isObject } from '../protocol/terms.ts';
+import { compactTerm, isObject } from '../protocol/terms.ts';
 
 /**
  * The filter of a catalog request: docs/catalog-filter.md. Read here, executed by filter-sql.ts.
@@ -79,7 +79,8 @@ function readItem(
     return;
   }
   refuseOthers(terms, QUERY_TERMS, path, faults);
-  const { value: expressions = [], path: at } = entry(terms, 'filterExpression', path);
+  const { value, path: at } = entry(terms, 'filterExpression', path);
+  const expressions = several(value ?? []);
   const list = Array.isArray(expressions);
   for (const [index, expression] of (list ? expressions : [expressions]).entries()) {
     if (faults.length >= LIMITS.faults) return;
@@ -93,11 +94,12 @@ function readItem(
   read.offset = readWhole(terms, 'offset', path, 0, LIMITS.offset, faults) ?? read.offset;
   read.limit = readWhole(terms, 'limit', path, 1, Number.MAX_SAFE_INTEGER, faults) ?? read.limit;
   const sortField = entry(terms, 'sortField', path);
-  if (sortField.value !== undefined && NAMES.get(nameOf(sortField.value)) !== 'id') {
+  if (sortField.value !== undefined && NAMES.get(nameOf(single(sortField.value))) !== 'id') {
     faults.push(`${sortField.path}: a catalog is in the order of id, and of nothing else`);
   }
   const sortOrder = entry(terms, 'sortOrder', path);
-  if (sortOrder.value !== undefined && sortOrder.value !== 'ASC') faults.push(`${sortOrder.path}: must be "ASC"`);
+  if (sortOrder.value !== undefined && single(sortOrder.value) !== 'ASC')
+    faults.push(`${sortOrder.path}: must be "ASC"`);
 }
 
 type Terms = ReadonlyMap<string, { readonly key: string; readonly value: unknown }>;
@@ -107,7 +109,7 @@ function termsOf(object: Record<string, unknown>): Terms {
   return new Map(
     Object.entries(object)
       .filter(([key, value]) => !key.startsWith('@') && value !== null)
-      .map(([key, value]) => [shortName(key), { key, value: plain(value) }]),
+      .map(([key, value]) => [shortName(key), { key, value }]),
   );
 }
 
@@ -115,10 +117,11 @@ function readCriterion(terms: Terms, path: string, faults: string[]): Criterion 
   const before = faults.length;
   refuseOthers(terms, ['operandLeft', 'operator', 'operandRight'], path, faults);
   const left = entry(terms, 'operandLeft', path);
-  const field = NAMES.get(nameOf(left.value));
+  const field = NAMES.get(nameOf(single(left.value)));
   if (field === undefined) faults.push(`${left.path}: must be one of ${fields.join(', ')}`);
   const asked = entry(terms, 'operator', path);
-  const operator = operators.find((candidate) => candidate === String(asked.value).toLowerCase());
+  const spelled = single(asked.value);
+  const operator = operators.find((candidate) => typeof spelled === 'string' && candidate === spelled.toLowerCase());
   if (operator === undefined) faults.push(`${asked.path}: must be one of ${operators.join(' ')}`);
   const right = entry(terms, 'operandRight', path);
   const text = (value: unknown, at: string): void => {
@@ -126,12 +129,13 @@ function readCriterion(terms: Terms, path: string, faults: string[]): Criterion 
       faults.push(`${at}: must be a text of at most ${LIMITS.text} characters, none of them NUL`);
     }
   };
-  if (operator !== 'in') text(right.value, right.path);
-  else if (!Array.isArray(right.value) || right.value.length > LIMITS.values) {
+  const value = operator === 'in' ? several(right.value) : single(right.value);
+  if (operator !== 'in') text(value, right.path);
+  else if (!Array.isArray(value) || value.length > LIMITS.values) {
     faults.push(`${right.path}: must be a list of at most ${LIMITS.values} texts`);
-  } else for (const [index, value] of right.value.entries()) text(value, `${right.path}[${index}]`);
+  } else for (const [index, item] of value.entries()) text(item, `${right.path}[${index}]`);
   if (faults.length > before) return undefined;
-  return { field, operator, value: right.value } as Criterion;
+  return { field, operator, value } as Criterion;
 }
 
 /** What it says about `term`, and where: under the name that the sender has used, if it did. */
@@ -148,7 +152,8 @@ function readWhole(
   most: number,
   faults: string[],
 ): number | undefined {
-  const { value, path: at } = entry(terms, term, path);
+  const { value: written, path: at } = entry(terms, term, path);
+  const value = single(written);
   if (value === undefined) return undefined;
   if (Number.isSafeInteger(value) && Number(value) >= least && Number(value) <= most) return Number(value);
   faults.push(`${at}: must be a whole number from ${least} to ${most}`);
@@ -174,11 +179,17 @@ function shortName(term: string): string {
   return prefix === undefined ? compactTerm(term) : term.slice(prefix.length);
 }
 
-/** A value without what JSON-LD may wrap it in. */
-function plain(value: unknown): unknown {
-  if (Array.isArray(value)) return value.map(plain);
+/** One value without what JSON-LD may wrap it in. */
+function single(value: unknown): unknown {
+  if (Array.isArray(value) && value.length === 1 && isObject(value[0])) return single(value[0]);
   if (!isObject(value)) return value;
   if ('@value' in value) return value['@value'];
-  if (Array.isArray(value['@list'])) return value['@list'].map(plain);
-  return '@id' in value && Object.keys(value).length === 1 ? value['@id'] : compactTerms(value);
+  return '@id' in value && Object.keys(value).length === 1 ? value['@id'] : value;
+}
+
+/** A list without what JSON-LD may wrap it in; anything else unchanged. */
+function several(value: unknown): unknown {
+  const [only, ...others] = Array.isArray(value) ? value : [value];
+  if (others.length === 0 && isObject(only) && Array.isArray(only['@list'])) return only['@list'].map(single);
+  return Array.isArray(value) ? value.map(single) : value;
 }
