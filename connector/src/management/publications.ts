@@ -210,7 +210,8 @@ export function publicationOperations(options: {
       body: model.catalogRequestSchema,
       answer: json(model.jsonObject, "The counterparty's DSP Catalog, as it came."),
       errors: ['unavailable', 'wrong-peer', 'refused-redirect'],
-      handle: async ({ body }) => (await catalog.catalog(body.counterPartyAddress)).catalog,
+      handle: async ({ body: { counterPartyAddress, ...question } }) =>
+        (await catalog.catalog(counterPartyAddress, question)).catalog,
     }),
   ];
 }

@@ -134,9 +134,11 @@ export function createOperatorClient({ url, token }: OperatorClientOptions) {
     deleteContractDefinition: (definitionId: string) =>
       call('DELETE', `/contract-definitions/${id(definitionId)}`, nothing),
 
-    /** @returns the counterparty's DSP Catalog, as it came (validated) */
-    requestCatalog: (counterPartyAddress: string) =>
-      call('POST', '/catalog-requests', z.record(z.string(), z.unknown()), { counterPartyAddress }),
+    /** @returns the counterparty's DSP Catalog, as it came (validated); all pages of it in one */
+    requestCatalog: (
+      counterPartyAddress: string,
+      question: Pick<z.input<typeof model.catalogRequestSchema>, 'filter' | 'limit'> = {},
+    ) => call('POST', '/catalog-requests', z.record(z.string(), z.unknown()), { counterPartyAddress, ...question }),
 
     negotiate: (request: z.input<typeof model.negotiationRequestSchema>) =>
       call('POST', '/negotiations', model.negotiationSchema, request),
