@@ -175,7 +175,7 @@ function pageAddress(address: string, from: string): string {
 async function answerOf(response: Response, what: string, limits: JsonLimits = CATALOG_LIMITS): Promise<unknown> {
   const body = await readJson(response, limits).catch((error: unknown) => {
     if (!response.ok) return undefined;
-    if (!(error instanceof FoedusError)) throw error;
+    if (!(error instanceof FoedusError) || error.code === 'unavailable') throw error;
     throw new FoedusError('bad-request', `The other connector's ${what} cannot be read: ${error.message}`, {
       cause: error,
     });

@@ -12,24 +12,37 @@ export const MESSAGE_LIMITS: JsonLimits = { maxBytes: 1 << 20, maxDepth: 32 };
 /** A catalog may be long; it is asked for by us. */
 export const CATALOG_LIMITS: JsonLimits = { maxBytes: 16 << 20, maxDepth: 32 };
 
+/** Of what is too large, so many times the limit is still taken in, and dropped, so that its sender gets the answer. */
+const PATIENCE = 4;
+
 /**
  * Reads a request or a response as JSON, whatever its content type says.
  *
- * @throws FoedusError `too-large`, or `bad-request` for anything that is not UTF-8 JSON within the limits
+ * @throws FoedusError `too-large`; `bad-request` for anything that is not UTF-8 JSON within the limits, and for a
+ *   request that broke off; `unavailable` for a response that did
  */
 export async function readJson(
-  source: { readonly body: ReadableStream<Uint8Array> | null },
+  source: { readonly body: ReadableStream<Uint8Array> | null; readonly status?: number },
   limits: JsonLimits = MESSAGE_LIMITS,
 ): Promise<unknown> {
+  const { maxBytes } = limits;
   const chunks: Uint8Array[] = [];
   let size = 0;
-  // Leaving the loop by an error cancels the stream: nothing more is read from a sender of too much.
-  for await (const chunk of source.body ?? []) {
-    size += chunk.byteLength;
-    if (size > limits.maxBytes) {
-      throw new FoedusError('too-large', `The message is larger than ${limits.maxBytes} bytes. Send a smaller one.`);
+  try {
+    for await (const chunk of source.body ?? []) {
+      size += chunk.byteLength;
+      if (size <= maxBytes) chunks.push(chunk);
+      else chunks.length = 0;
+      // Leaving the loop cancels the stream: nothing more is read from somebody who does not stop.
+      if (size > maxBytes * PATIENCE) break;
     }
-    chunks.push(chunk);
+  } catch (cause) {
+    const response = source.status !== undefined;
+    const what = response ? 'The answer broke off. Try again.' : 'The body did not arrive whole. Send it again.';
+    throw new FoedusError(response ? 'unavailable' : 'bad-request', what, { cause });
+  }
+  if (size > maxBytes) {
+    throw new FoedusError('too-large', `The message is larger than ${maxBytes} bytes. Send a smaller one.`);
   }
   limits.read?.(size);
   return parseJson(Buffer.concat(chunks), limits);
