@@ -21,12 +21,11 @@ export function createAccess(tokens: TokenStore): Access {
       const token = bearer(header) ?? (browsable ? basic(header) : undefined);
       const known = token === undefined ? undefined : tokens.scopeOf(token);
       if (known === undefined) {
-        c.header('WWW-Authenticate', 'Bearer');
-        if (browsable) {
-          c.header('WWW-Authenticate', 'Basic realm="Foedus: any name, and a token as password", charset="UTF-8"', {
-            append: true,
-          });
-        }
+        // One challenge only: browsers do not find Basic behind another one.
+        const challenge = browsable
+          ? 'Basic realm="Foedus: any name, and a token as password", charset="UTF-8"'
+          : 'Bearer';
+        c.header('WWW-Authenticate', challenge);
         throw new FoedusError(
           'not-authenticated',
           'This call needs a token as "Authorization: Bearer …". The file that management.tokenFile names holds one; foedus token create makes others.',

@@ -191,8 +191,12 @@ function namedSchemas(): NamedSchemas {
     names.add(schema, { id });
     nameOf.set(schema, id);
   }
-  const convert = (io: Direction): Record<string, Json> =>
-    z.toJSONSchema(names, { io, uri: (id) => components + id, override: tidy }).schemas;
+  const convert = (io: Direction): Record<string, Json> => {
+    const { schemas } = z.toJSONSchema(names, { io, uri: (id) => components + id, override: tidy });
+    // Inside an OpenAPI document these would say that each schema is a document of its own.
+    const inside = ({ $schema: _schema, $id: _id, ...schema }: Json): Json => schema;
+    return Object.fromEntries(Object.entries(schemas).map(([name, schema]) => [name, inside(schema as Json)]));
+  };
   const output = convert('output');
   const input = convert('input');
   const differs = new Set(
@@ -251,8 +255,6 @@ function tidy({
   zodSchema: z.core.$ZodType;
   jsonSchema: z.core.JSONSchema.BaseSchema;
 }): void {
-  delete jsonSchema.$schema;
-  delete jsonSchema.$id;
   if (jsonSchema.format === 'date-time') delete jsonSchema.pattern;
   if (jsonSchema.type === 'integer') {
     if (jsonSchema.minimum === Number.MIN_SAFE_INTEGER) delete jsonSchema.minimum;
