@@ -29,13 +29,13 @@ import { decideByPublications, type NegotiationDecisions } from './negotiation/d
 import { createNegotiations, type Negotiations } from './negotiation/negotiations.ts';
 import { negotiationRoutes } from './negotiation/routes.ts';
 import { createChanges } from './protocol/changes.ts';
-import { createDispatcher } from './protocol/dispatcher.ts';
-import { createInbox, createOutbox } from './protocol/outbox.ts';
+import { createExchange } from './protocol/exchange.ts';
 import { createProcessStore } from './protocol/process-store.ts';
+import { negotiationMachine, transferMachine } from './protocol/state-machine.ts';
 import { VERSION_PATH } from './protocol/terms.ts';
 import { versionDocument, WELL_KNOWN } from './protocol/version.ts';
 import { migrations } from './store/migrations/index.ts';
-import { createTransact, openDatabase } from './store/index.ts';
+import { createGroupCommit, createTransact, openDatabase } from './store/index.ts';
 import { transferRoutes } from './transfer/routes.ts';
 import { createTransfers } from './transfer/transfers.ts';
 
@@ -76,6 +76,9 @@ export async function startConnector(config: ConnectorConfig, options: Connector
   // Store
   const database = started.use(openDatabase(join(config.dataDir, 'connector.sqlite'), migrations));
   const transact = createTransact(database);
+  const group = started.use(
+    createGroupCommit(transact, (error) => logger.error({ err: error }, 'something could not be stored')),
+  );
   const stopping = new AbortController();
   const changes = createChanges(stopping.signal);
   const events = createEvents({ database, transact, changes, logger, clock });
@@ -94,18 +97,11 @@ export async function startConnector(config: ConnectorConfig, options: Connector
 
   // Messages
   const client = started.use((options.peerClient ?? createPeerClient)(identity));
-  const outbox = createOutbox(database, clock, (processId) => dispatcher.wake(processId));
-  const shared = {
-    transact,
-    inbox: createInbox(database),
-    outbox,
-    events,
-    changes,
-    logger,
-    clock,
-    agreements,
-    baseUrl,
-  };
+  const { delivery } = config;
+  const exchange = started.use(createExchange({ database, group, client, events, logger, clock, delivery }));
+  const { inbox, outbox, heard, moved } = exchange;
+  const storage = { transact, group, inbox, outbox, agreements };
+  const shared = { ...storage, heard, moved, events, changes, logger, clock, baseUrl };
   const catalog = createCatalogClient(client);
   const decisions = options.decisions ?? decideByPublications(publications);
   const { allowUnsigned } = config.negotiation;
@@ -113,23 +109,6 @@ export async function startConnector(config: ConnectorConfig, options: Connector
     createNegotiations({ ...shared, identity, store: negotiationStore, decisions, catalog, allowUnsigned }),
   );
   const transfers = started.use(createTransfers({ ...shared, database, store: transferStore }));
-  const conversation = { negotiation: negotiations.conversation, transfer: transfers.conversation };
-  const dispatcher = started.use(
-    createDispatcher({
-      outbox,
-      client,
-      events,
-      logger,
-      clock,
-      giveUpAfterMs: config.delivery.giveUpAfterSeconds * 1000,
-      attemptTimeoutMs: config.delivery.attemptTimeoutSeconds * 1000,
-      longestPauseMs: config.delivery.longestPauseSeconds * 1000,
-      process: ({ kind, processId }) => (kind === 'negotiation' ? negotiationStore : transferStore).get(processId),
-      delivered: (entry, answer) => conversation[entry.kind].delivered(entry, answer),
-      undeliverable: (entry, reason) => conversation[entry.kind].undeliverable(entry, reason),
-    }),
-  );
-
   // Usage control and data plane
   const usageControl = createUsageControl({ database, agreements, clock, events: (event) => events.usage(event) });
   const pull = started.use(
@@ -165,6 +144,7 @@ export async function startConnector(config: ConnectorConfig, options: Connector
   const operations = operatorApi({
     ...shared,
     database,
+    exchange,
     stopping: stopping.signal,
     publications,
     catalog,
@@ -189,7 +169,10 @@ export async function startConnector(config: ConnectorConfig, options: Connector
   started.defer(() => stopping.abort());
   negotiations.recover();
   transfers.recover();
-  dispatcher.recover();
+  exchange.start({
+    negotiation: { machine: negotiationMachine, store: negotiationStore, conversation: negotiations.conversation },
+    transfer: { machine: transferMachine, store: transferStore, conversation: transfers.conversation },
+  });
   logger.info({ participantId, protocol: publicUrl, management: operatorServer.url }, 'connector started');
 
   const running = started.move();

@@ -41,6 +41,8 @@ export interface Events {
   usage(event: UsageEvent): void;
   delivered(message: string, recipient: string): void;
   retried(message: string, recipient: string, attempt: number, reason: string): void;
+  /** A counterparty is out of reach, or back. */
+  reachable(participantId: string, reachable: boolean, reason: string): void;
   /** At most 100 events after `sequence`, oldest first. */
   since(sequence: number): StoredEvent[];
   /** The newest event's number; 0 before the first. */
@@ -67,6 +69,7 @@ export function createEvents(options: {
   const negotiations = meter.createCounter('foedus.negotiations', { description: 'Negotiations by final state' });
   const transfers = meter.createCounter('foedus.transfers', { description: 'State changes of transfers' });
   const messages = meter.createCounter('foedus.messages', { description: 'Outgoing messages by outcome' });
+  const peers = meter.createUpDownCounter('foedus.peers.unreachable', { description: 'Counterparties out of reach' });
   const decisions = meter.createCounter('foedus.decisions', { description: 'Usage decisions and charges' });
 
   const tell = (event: BusinessEvent): void => {
@@ -117,6 +120,11 @@ export function createEvents(options: {
     retried: (message, recipient, attempt, reason) => {
       logger.warn({ message, recipient, attempt, reason }, 'message not delivered yet');
       messages.add(1, { message, outcome: 'retried' });
+    },
+    reachable: (participantId, reachable, reason) => {
+      peers.add(reachable ? -1 : 1);
+      if (reachable) logger.info({ participant: participantId }, 'a counterparty can be reached again');
+      else logger.warn({ participant: participantId, reason }, 'a counterparty is out of reach: messages to it wait');
     },
     since: (sequence) => after.all(sequence) as unknown as StoredEvent[],
     latest: () => (newest.get() as { sequence: number }).sequence,

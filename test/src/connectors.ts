@@ -26,7 +26,7 @@ export interface Participant {
   /** Speaks to other connectors in this participant's name, without its connector's knowledge. */
   readonly peer: PeerClient;
   /** Stops the connector, and starts it again on the same folder and ports. */
-  restart(): Promise<Participant>;
+  restart(changed?: JoinOptions): Promise<Participant>;
 }
 
 /** Real connectors with real certificates, on free ports, in one temporary folder. Everything goes when it is disposed. */
@@ -95,12 +95,16 @@ export async function createDataSpace(): Promise<DataSpace> {
       identity,
       peer,
       operator: createOperatorClient({ url: connector.managementUrl, token }),
-      restart: async () => {
+      restart: async (changed = {}) => {
         await connector[Symbol.asyncDispose]();
-        return await start(name, options, {
-          protocol: Number(new URL(connector.protocolUrl).port),
-          management: Number(new URL(connector.managementUrl).port),
-        });
+        return await start(
+          name,
+          { ...options, ...changed },
+          {
+            protocol: Number(new URL(connector.protocolUrl).port),
+            management: Number(new URL(connector.managementUrl).port),
+          },
+        );
       },
     };
   };

@@ -29,6 +29,8 @@ export const connectorConfigSchema = z.strictObject({
       longestPauseSeconds: seconds(30).default(30),
       /** A message that could not be delivered for so long is given up, and what it belongs to is terminated. */
       giveUpAfterSeconds: seconds(600).default(600),
+      /** A process that has not moved for so long is asked about at its counterparty: what it said may be lost. */
+      askAfterSeconds: seconds(900).default(900),
     })
     .prefault({}),
   catalog: z

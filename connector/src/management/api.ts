@@ -6,6 +6,7 @@ import type { Events } from '../events.ts';
 import { usageOperations, type UsageControl } from '../ledger/index.ts';
 import type { Negotiations } from '../negotiation/negotiations.ts';
 import type { Changes } from '../protocol/changes.ts';
+import type { Exchange } from '../protocol/exchange.ts';
 import type { ProcessStore } from '../protocol/process-store.ts';
 import type { Database } from '../store/database.ts';
 import type { Transfers } from '../transfer/transfers.ts';
@@ -22,6 +23,7 @@ import { transferOperations } from './transfers.ts';
 
 export interface OperatorApiParts {
   readonly database: Database;
+  readonly exchange: Exchange;
   readonly stopping: AbortSignal;
   readonly publications: Publications;
   readonly catalog: CatalogClient;

@@ -103,7 +103,10 @@ describe('the operator’s API', () => {
       expect((await fetch(managementUrl + path)).status).toBe(401);
     }
     expect(await (await fetch(`${managementUrl}/health`)).json()).toEqual({ status: 'ok' });
-    expect(await (await fetch(`${managementUrl}/ready`)).json()).toEqual({ status: 'ready' });
+    expect(await (await fetch(`${managementUrl}/ready`)).json()).toEqual({
+      status: 'ready',
+      delivery: { unreachablePeers: 0, processesWaiting: 0 },
+    });
   });
 
   it.each([

@@ -356,6 +356,12 @@ export type CreatedToken = z.infer<typeof createdTokenSchema>;
 export const callerSchema = z.object({ scope: z.enum(scopes) }).describe('What the token of this call allows.');
 
 export const healthSchema = z.object({ status: z.string() });
+export const readinessSchema = healthSchema.extend({
+  delivery: z.object({
+    unreachablePeers: z.int().describe('Counterparties that nothing is sent to for now, because they do not answer.'),
+    processesWaiting: z.int().describe('Negotiations and transfers with something to say to them.'),
+  }),
+});
 
 export const problemSchema = z
   .object({
@@ -398,5 +404,6 @@ export const schemaNames = {
   CreatedToken: createdTokenSchema,
   Caller: callerSchema,
   Health: healthSchema,
+  Readiness: readinessSchema,
   Problem: problemSchema,
 } as const satisfies Record<string, z.ZodType>;

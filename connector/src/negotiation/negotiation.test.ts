@@ -109,7 +109,7 @@ describe('where somebody else decides', () => {
     });
     const offer = { '@id': 'urn:present', permission: policyTemplate.permission };
     const to = { participantId: open.participantId, address: `${open.connector.protocolUrl}/2025-1` };
-    const { id } = provider.connector.negotiations.offer(to, datasetId, offer);
+    const { id } = await provider.connector.negotiations.offer(to, datasetId, offer);
     const ended = await provider.operator.negotiationUntil(id, ['FINALIZED']);
     expect(ended).toMatchObject({ initiatedBy: 'provider', consumerPid: expect.stringContaining('urn:uuid:') });
     expect(await open.operator.agreement(ended.agreementId!)).toMatchObject({ role: 'consumer', target: datasetId });

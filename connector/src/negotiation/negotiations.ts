@@ -8,17 +8,19 @@ import type { Identity } from '../identity/index.ts';
 import type { Negotiation } from '../management/model.ts';
 import type { Changes } from '../protocol/changes.ts';
 import { createConversation, existing, type Conversation } from '../protocol/conversation.ts';
-import type { Inbox, Outbox } from '../protocol/outbox.ts';
-import type { ProcessStore } from '../protocol/process-store.ts';
+import type { Inbox, Outbox, ProcessKind } from '../protocol/outbox.ts';
+import type { Process, ProcessStore } from '../protocol/process-store.ts';
 import {
-  isFinal,
   negotiationMachine,
+  openStates,
   type NegotiationMessageName,
   type NegotiationState,
 } from '../protocol/state-machine.ts';
 import { createStepper } from '../protocol/stepper.ts';
+import type { GroupCommit } from '../store/group-commit.ts';
 import type { Transact } from '../store/transact.ts';
 import type { NegotiationDecisions } from './decisions.ts';
+import { acceptedOffer, finalizeAgreement } from './effects.ts';
 import { createNegotiationSteps } from './steps.ts';
 
 export interface NegotiationOptions {
@@ -27,6 +29,7 @@ export interface NegotiationOptions {
   readonly agreements: AgreementStore;
   readonly decisions: NegotiationDecisions;
   readonly catalog: CatalogClient;
+  readonly group: GroupCommit;
   readonly transact: Transact;
   readonly inbox: Inbox;
   readonly outbox: Outbox;
@@ -35,6 +38,9 @@ export interface NegotiationOptions {
   readonly logger: Logger;
   readonly clock: () => Date;
   readonly allowUnsigned: boolean;
+  /** See `ConversationOptions`. */
+  readonly heard: (participantId: string) => void;
+  readonly moved: (kind: ProcessKind, process: Process) => void;
   /** Base of the protocol's paths as others reach it. */
   readonly baseUrl: () => string;
 }
@@ -58,7 +64,7 @@ export interface Negotiations extends AsyncDisposable {
     consumer: { participantId: string; address: string },
     datasetId: string,
     offer: Record<string, unknown>,
-  ): Negotiation;
+  ): Promise<Negotiation>;
   /** @throws FoedusError `not-found`, `illegal-transition` */
   terminate(id: string, why: { code?: string | undefined; reason?: string | undefined }): Negotiation;
   /** Asks the decisions again about a negotiation that waits for one. */
@@ -84,6 +90,10 @@ export function createNegotiations(options: NegotiationOptions): Negotiations {
         changes.notify(negotiationTopic(negotiation.id));
         stepper.wake(negotiation.id);
       });
+    },
+    inferred: (transaction, negotiation, name) => {
+      if (name === 'ContractNegotiationEventMessage:FINALIZED') finalizeAgreement(transaction, negotiation, options);
+      return name === 'ContractNegotiationEventMessage:ACCEPTED' ? acceptedOffer(negotiation) : {};
     },
   });
   const stepper = createStepper(createNegotiationSteps({ ...options, conversation }), options.logger);
@@ -139,8 +149,7 @@ export function createNegotiations(options: NegotiationOptions): Negotiations {
       transact((transaction) => conversation.terminate(transaction, existing(store.get(id), 'negotiation', id), why)),
     reconsider: (id) => stepper.wake(id),
     recover: () => {
-      const open = negotiationMachine.states.filter((state) => !isFinal(negotiationMachine, state));
-      for (const { id } of store.inStates(open)) stepper.wake(id);
+      for (const { id } of store.inStates(openStates(negotiationMachine))) stepper.wake(id);
     },
     [Symbol.asyncDispose]: () => stepper[Symbol.asyncDispose](),
   };

@@ -11,6 +11,7 @@ import { badMessage } from '../protocol/receive.ts';
 import { peerAddress } from '../protocol/version.ts';
 import { findOffer } from '../catalog/offers.ts';
 import type { Publications } from '../catalog/publications.ts';
+import { acceptedOffer, finalizeAgreement } from './effects.ts';
 import type { NegotiationConversation } from './negotiations.ts';
 
 /** The negotiation paths of DSP 2025-1, of both roles: the record that an id belongs to says which one is meant. */
@@ -130,11 +131,8 @@ export function negotiationRoutes(options: {
       const { eventType, ...pids } = readMessage('ContractNegotiationEventMessage', incoming.body);
       const name = `ContractNegotiationEventMessage:${eventType}` as const;
       return conversation.hear(incoming, id, name, pids, (transaction, negotiation) => {
-        if (eventType === 'ACCEPTED') return { offer: negotiation.counterOffer ?? negotiation.offer };
-        const agreement = agreements.get(negotiation.agreementId ?? '');
-        if (!agreement) throw new Error(`negotiation ${id} has lost its agreement`);
-        agreements.save({ ...agreement, finalized: true });
-        events.record(transaction, { type: 'agreement', agreementId: agreement.id, step: 'finalized' });
+        if (eventType === 'ACCEPTED') return acceptedOffer(negotiation);
+        finalizeAgreement(transaction, negotiation, { agreements, events });
         return {};
       });
     }),

@@ -15,16 +15,15 @@ import type { NegotiationConversation, NegotiationOptions } from './negotiations
 export function createNegotiationSteps(
   options: NegotiationOptions & { readonly conversation: NegotiationConversation },
 ): (id: string) => Promise<void> {
-  const { identity, store, agreements, decisions, conversation, transact, events, clock, allowUnsigned } = options;
+  const { identity, store, agreements, decisions, conversation, group, events, clock, allowUnsigned } = options;
 
   /** Runs `work` if the negotiation is still as it was seen. */
-  const still = (seen: Negotiation, work: (transaction: Transaction, now: Negotiation) => void): void => {
-    transact((transaction) => {
+  const still = (seen: Negotiation, work: (transaction: Transaction, now: Negotiation) => void): Promise<void> =>
+    group.run((transaction) => {
       const now = store.get(seen.id);
       if (now?.state === seen.state && now.updatedAt === seen.updatedAt) work(transaction, now);
     });
-  };
-  const terminate = (seen: Negotiation, reason: string): void =>
+  const terminate = (seen: Negotiation, reason: string): Promise<void> =>
     still(seen, (transaction, now) => {
       conversation.terminate(transaction, now, { code: 'not-acceptable', reason });
       // What was never agreed leaves no agreement behind.
@@ -36,7 +35,7 @@ export function createNegotiationSteps(
     const id = `urn:uuid:${randomUUID()}`;
     const agreement = agreementFrom({ ...negotiation, offer }, { id, assigner: participantId, at: clock() });
     const signature = await identity.sign(agreement);
-    still(negotiation, (transaction, now) => {
+    await still(negotiation, (transaction, now) => {
       agreements.insert({
         id,
         role: 'provider',
@@ -60,10 +59,10 @@ export function createNegotiationSteps(
   const answerRequest = async (negotiation: Negotiation): Promise<void> => {
     const decision = await decisions.onRequest(negotiation);
     if (decision.kind === 'agree') await agree(negotiation, decision.offer);
-    else if (decision.kind === 'terminate') terminate(negotiation, decision.reason);
+    else if (decision.kind === 'terminate') await terminate(negotiation, decision.reason);
     else if (decision.kind === 'offer') {
       const offer = { ...decision.offer, '@type': 'Offer', target: negotiation.datasetId };
-      still(negotiation, (transaction, now) => {
+      await still(negotiation, (transaction, now) => {
         conversation.say(transaction, now, 'ContractOfferMessage', { offer }, { counterOffer: offer });
       });
     }
@@ -71,16 +70,16 @@ export function createNegotiationSteps(
 
   const answerOffer = async (negotiation: Negotiation): Promise<void> => {
     const decision = await decisions.onOffer(negotiation);
-    if (decision.kind === 'terminate') terminate(negotiation, decision.reason);
+    if (decision.kind === 'terminate') await terminate(negotiation, decision.reason);
     else if (decision.kind === 'accept') {
-      still(negotiation, (transaction, now) => {
+      await still(negotiation, (transaction, now) => {
         const { counterOffer = now.offer } = now;
         const fields = { eventType: 'ACCEPTED' };
         conversation.say(transaction, now, 'ContractNegotiationEventMessage:ACCEPTED', fields, { offer: counterOffer });
       });
     } else if (decision.kind === 'request') {
       const offer = { ...decision.offer, '@type': 'Offer', target: negotiation.datasetId };
-      still(negotiation, (transaction, now) => {
+      await still(negotiation, (transaction, now) => {
         conversation.say(transaction, now, 'ContractRequestMessage', { offer }, { offer });
       });
     }
@@ -100,11 +99,11 @@ export function createNegotiationSteps(
       objection(agreement, negotiation, identity.participantId) ??
       (await signatureObjection(identity, agreement, provider, negotiation.counterPartyId, allowUnsigned));
     if (fault !== undefined) {
-      terminate(negotiation, fault);
+      await terminate(negotiation, fault);
       return;
     }
     const consumer = await identity.sign(agreement.agreement);
-    still(negotiation, (transaction, now) => {
+    await still(negotiation, (transaction, now) => {
       agreements.save({ ...agreement, signatures: { ...agreement.signatures, consumer } });
       events.record(transaction, { type: 'agreement', agreementId: agreement.id, step: 'signed' });
       conversation.say(transaction, now, 'ContractAgreementVerificationMessage', { [SIGNATURE]: consumer });
@@ -117,10 +116,10 @@ export function createNegotiationSteps(
     const { consumer } = agreement.signatures;
     const fault = await signatureObjection(identity, agreement, consumer, negotiation.counterPartyId, allowUnsigned);
     if (fault !== undefined) {
-      terminate(negotiation, fault);
+      await terminate(negotiation, fault);
       return;
     }
-    still(negotiation, (transaction, now) => {
+    await still(negotiation, (transaction, now) => {
       agreements.save({ ...agreement, finalized: true });
       events.record(transaction, { type: 'agreement', agreementId: agreement.id, step: 'finalized' });
       const fields = { eventType: 'FINALIZED' };
@@ -134,7 +133,7 @@ export function createNegotiationSteps(
   ): Promise<void> => {
     const decision = (await decisions.onStep?.(negotiation)) ?? { kind: 'proceed' };
     if (decision.kind === 'proceed') await step(negotiation);
-    else if (decision.kind === 'terminate') terminate(negotiation, decision.reason);
+    else if (decision.kind === 'terminate') await terminate(negotiation, decision.reason);
   };
 
   return async (id) => {

@@ -1,11 +1,12 @@
 import { FoedusError } from '../errors.ts';
 import type { Events } from '../events.ts';
-import type { Transact, Transaction } from '../store/transact.ts';
+import type { GroupCommit } from '../store/group-commit.ts';
+import type { Transaction } from '../store/transact.ts';
 import { readReason, writeDocument, writeMessage, writeReason, type MessageType } from './messages.ts';
 import type { Inbox, MessageName, Outbox, OutboxEntry, ProcessKind } from './outbox.ts';
 import { peerPidOf, type Process, type ProcessStore } from './process-store.ts';
 import { illegal, receive, receiveFirst, unknownProcess, type Incoming } from './receive.ts';
-import { INITIAL, isFinal, transition, type Role, type StateMachine } from './state-machine.ts';
+import { INITIAL, isFinal, otherRole, transition, type Role, type StateMachine } from './state-machine.ts';
 import { compactTerms, isObject } from './terms.ts';
 
 /** The fields that a conversation itself writes. */
@@ -23,13 +24,19 @@ export interface ConversationOptions<P extends Conversing<State>, State extends 
   readonly machine: StateMachine<State, Name>;
   readonly termination: Name;
   readonly store: ProcessStore<P>;
-  readonly transact: Transact;
+  readonly group: GroupCommit;
   readonly inbox: Inbox;
   readonly outbox: Outbox;
   readonly events: Events;
   readonly clock: () => Date;
   /** Called inside the transaction for every new state. */
   readonly changed: (transaction: Transaction, process: P, before: State | undefined, by: 'us' | 'them') => void;
+  /** Called for every message that came from a counterparty. */
+  readonly heard: (participantId: string) => void;
+  /** Called when a new state is durable. */
+  readonly moved: (kind: ProcessKind, process: Process) => void;
+  /** What else a message without content changes, when it was inferred from the counterparty's state. */
+  readonly inferred: (transaction: Transaction, process: P, name: Name) => Partial<P>;
 }
 
 /**
@@ -38,7 +45,7 @@ export interface ConversationOptions<P extends Conversing<State>, State extends 
  */
 export interface Conversation<P, State extends string, Name extends string> {
   /** Starts a conversation: stores `process` and sends its first message. */
-  begin(process: P, name: Name, fields: Record<string, unknown>): P;
+  begin(process: P, name: Name, fields: Record<string, unknown>): Promise<P>;
   /**
    * Says something: moves the process along its state machine and sends the message.
    *
@@ -54,24 +61,41 @@ export interface Conversation<P, State extends string, Name extends string> {
     name: Name,
     pids: Pids,
     effect?: (transaction: Transaction, process: P, next: State) => Partial<P>,
-  ): Answer;
+  ): Promise<Answer>;
   /** Handles a first message. `create` returns the process to store. @throws FoedusError see `receiveFirst` */
-  hearFirst(incoming: Incoming, name: Name, sender: Role, peerPid: string, create: (state: State) => P): Answer;
+  hearFirst(
+    incoming: Incoming,
+    name: Name,
+    sender: Role,
+    peerPid: string,
+    create: (state: State) => P,
+  ): Promise<Answer>;
   /** @throws FoedusError `not-found`, also for a caller who is not the counterparty */
   stateFor(caller: string, id: string): Answer;
   /** For the dispatcher: the counterparty has the message. */
-  delivered(entry: OutboxEntry, answer: unknown): void;
+  delivered(entry: OutboxEntry, answer: unknown): Promise<void>;
   /** For the dispatcher: it will never have it. */
-  undeliverable(entry: OutboxEntry, reason: string): void;
+  undeliverable(entry: OutboxEntry, reason: string): Promise<void>;
+  /**
+   * The counterparty is in a state that only its message `name` leads to, and the message never came: applies it.
+   * Nothing happens where the process is not in the state any more that it was seen in.
+   */
+  infer(id: string, seen: string, name: Name): Promise<void>;
+  /** The counterparty knows nothing of the process: ends it, without a message. */
+  abandon(id: string, reason: string): Promise<void>;
 }
 
 export function createConversation<P extends Conversing<State>, State extends string, Name extends MessageName>(
   options: ConversationOptions<P, State, Name>,
 ): Conversation<P, State, Name> {
-  const { kind, machine, termination, store, transact, inbox, outbox, events, clock, changed } = options;
+  const { kind, machine, termination, store, group, inbox, outbox, events, clock, heard, inferred } = options;
   const { states } = machine;
   const terminated = states.find((state) => state === 'TERMINATED')!;
 
+  const changed: typeof options.changed = (transaction, process, before, by) => {
+    options.changed(transaction, process, before, by);
+    transaction.after(() => options.moved(kind, process));
+  };
   const acknowledge = ({ consumerPid, providerPid, state }: P): Answer =>
     writeDocument(kind === 'negotiation' ? 'ContractNegotiation' : 'TransferProcess', {
       consumerPid: consumerPid ?? '',
@@ -83,6 +107,12 @@ export function createConversation<P extends Conversing<State>, State extends st
     store.save(moved);
     changed(transaction, moved, process.state, by);
     return moved;
+  };
+  /** Moves the process as a message of the counterparty wants it. */
+  const take = (transaction: Transaction, process: P, next: State, patch: Partial<P>): P => {
+    // Whatever was still to be said is of no use to a counterparty that has ended the process.
+    if (isFinal(machine, next)) outbox.clear(process.id);
+    return move(transaction, process, next, 'them', patch);
   };
   const send = (
     transaction: Transaction,
@@ -114,7 +144,7 @@ export function createConversation<P extends Conversing<State>, State extends st
 
   return {
     begin: (process, name, fields) =>
-      transact((transaction) => {
+      group.run((transaction) => {
         if (transition(machine, INITIAL, name, process.role) !== process.state) {
           throw illegal(name, INITIAL, process.role);
         }
@@ -126,9 +156,9 @@ export function createConversation<P extends Conversing<State>, State extends st
     say,
     terminate,
 
-    hear: (incoming, id, name, pids, effect = () => ({})) =>
-      receive(
-        { transact, inbox },
+    hear: async (incoming, id, name, pids, effect = () => ({})) => {
+      const answer = await receive(
+        { group, inbox },
         {
           ...incoming,
           machine,
@@ -138,25 +168,26 @@ export function createConversation<P extends Conversing<State>, State extends st
           acknowledge,
           take: (transaction, process, next) => {
             const patch = effect(transaction, process, next);
-            if (name !== termination) return move(transaction, process, next, 'them', patch);
-            // Whatever was still to be said is of no use to a counterparty that has left.
-            outbox.clear(process.id);
+            if (name !== termination) return take(transaction, process, next, patch);
             const reason = readReason(compactTerms(incoming.body) as { reason?: unknown[] });
             const why = (reason === undefined ? {} : { reason }) as Partial<P>;
-            return move(transaction, process, next, 'them', { ...patch, ...why });
+            return take(transaction, process, next, { ...patch, ...why });
           },
         },
-      ),
+      );
+      heard(incoming.caller);
+      return answer;
+    },
 
-    hearFirst: (incoming, name, sender, peerPid, create) =>
-      receiveFirst(
-        { transact, inbox },
+    hearFirst: async (incoming, name, sender, peerPid, create) => {
+      const answer = await receiveFirst(
+        { group, inbox },
         {
           ...incoming,
           machine,
           name,
           sender,
-          existing: () => store.byPeer(sender === 'consumer' ? 'provider' : 'consumer', incoming.caller, peerPid),
+          existing: () => store.byPeer(otherRole(sender), incoming.caller, peerPid),
           acknowledge,
           create: (transaction, state) => {
             const process = create(state);
@@ -165,7 +196,10 @@ export function createConversation<P extends Conversing<State>, State extends st
             return process;
           },
         },
-      ),
+      );
+      heard(incoming.caller);
+      return answer;
+    },
 
     stateFor: (caller, id) => {
       const process = store.get(id);
@@ -173,21 +207,27 @@ export function createConversation<P extends Conversing<State>, State extends st
       return acknowledge(process);
     },
 
-    delivered: (entry, answer) =>
-      transact(() => {
+    delivered: async (entry, answer) => {
+      const process = store.get(entry.processId);
+      if (!process || !entry.initial || peerPidOf(process) !== undefined) {
+        outbox.removeSoon(entry);
+        return;
+      }
+      await group.run(() => {
         outbox.remove(entry);
-        const process = store.get(entry.processId);
-        if (!process || !entry.initial || peerPidOf(process) !== undefined) return;
-        const term = process.role === 'consumer' ? 'providerPid' : 'consumerPid';
+        const now = store.get(entry.processId);
+        if (!now || peerPidOf(now) !== undefined) return;
+        const term = now.role === 'consumer' ? 'providerPid' : 'consumerPid';
         const document = compactTerms(answer);
         const pid = isObject(document) ? document[term] : undefined;
         // Without it, the first message that comes back will tell.
         if (typeof pid !== 'string' || pid === '' || pid.length > 2048) return;
-        store.save({ ...process, [term]: pid });
-      }),
+        store.save({ ...now, [term]: pid });
+      });
+    },
 
     undeliverable: (entry, reason) =>
-      transact((transaction) => {
+      group.run((transaction) => {
         events.record(transaction, { type: 'undeliverable', processId: entry.processId, message: entry.name, reason });
         outbox.clear(entry.processId);
         const process = store.get(entry.processId);
@@ -195,6 +235,26 @@ export function createConversation<P extends Conversing<State>, State extends st
         const patch = { reason } as Partial<P>;
         if (peerPidOf(process) === undefined) move(transaction, process, terminated, 'us', patch);
         else say(transaction, process, termination, { ...writeReason({ code: 'undeliverable', reason }) }, patch);
+      }),
+
+    infer: (id, seen, name) =>
+      group.run((transaction) => {
+        const process = store.get(id);
+        if (process?.state !== seen) return;
+        const next = transition(machine, process.state, name, otherRole(process.role));
+        if (next === undefined) throw illegal(name, process.state, otherRole(process.role));
+        const patch = inferred(transaction, process, name);
+        const reason = 'The counterparty has ended it; its message with the reason did not arrive.';
+        const why = (name === termination ? { reason } : {}) as Partial<P>;
+        take(transaction, process, next, { ...patch, ...why });
+      }),
+
+    abandon: (id, reason) =>
+      group.run((transaction) => {
+        const process = store.get(id);
+        if (!process || isFinal(machine, process.state)) return;
+        outbox.clear(id);
+        move(transaction, process, terminated, 'us', { reason } as Partial<P>);
       }),
   };
 }

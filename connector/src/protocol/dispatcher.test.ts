@@ -3,11 +3,19 @@ import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { FoedusError } from '../errors.ts';
 import type { PeerRequest } from '../identity/index.ts';
 import { createEvents } from '../events.ts';
-import { createTransact, openDatabase, type Database, type Transact } from '../store/index.ts';
+import {
+  createGroupCommit,
+  createTransact,
+  openDatabase,
+  type Database,
+  type GroupCommit,
+  type Transact,
+} from '../store/index.ts';
 import { migrations } from '../store/migrations/index.ts';
 import { createChanges } from './changes.ts';
 import { createDispatcher, type Dispatcher } from './dispatcher.ts';
 import { createOutbox, type Outbox } from './outbox.ts';
+import { createPeerGate, type PeerGate } from './peer-gate.ts';
 import type { Process } from './process-store.ts';
 
 const logger = pino({ level: 'silent' });
@@ -21,11 +29,15 @@ interface Call {
 
 let database: Database;
 let transact: Transact;
+let group: GroupCommit;
+let gate: PeerGate;
 let outbox: Outbox;
 let dispatcher: Dispatcher;
 let processes: Map<string, Process>;
 let calls: Call[];
 let log: string[];
+/** When the counterparties were found out of reach, and back. */
+let circuit: string[];
 /** What the network does with a call. */
 let network: (call: Call) => Response | Promise<Response>;
 let settled: (line: string) => void;
@@ -52,9 +64,15 @@ const add = (processId: string, text: string, initial = false): void =>
       message: { text },
     }),
   );
-const start = (giveUpAfterMs = 60_000): Dispatcher =>
-  createDispatcher({
+const start = (giveUpAfterMs = 60_000): Dispatcher => {
+  gate = createPeerGate({
+    lanes: 4,
+    pause: () => 2,
+    changed: (peer, state, reason) => void circuit.push(`${peer} ${state}: ${reason}`),
+  });
+  return createDispatcher({
     outbox,
+    gate,
     events: createEvents({
       database,
       transact,
@@ -77,15 +95,20 @@ const start = (giveUpAfterMs = 60_000): Dispatcher =>
       [Symbol.asyncDispose]: async () => undefined,
     },
     process: ({ processId }) => processes.get(processId),
-    delivered: (entry, answer) => {
-      outbox.remove(entry);
+    delivered: async (entry, answer) => {
+      outbox.removeSoon(entry);
       settled(`delivered ${String(entry.message['text'])} ${JSON.stringify(answer)}`);
     },
-    undeliverable: (entry, reason) => {
+    refused: async (entry, reason) => {
+      outbox.clear(entry.processId);
+      settled(`refused ${String(entry.message['text'])}: ${reason}`);
+    },
+    undeliverable: async (entry, reason) => {
       outbox.clear(entry.processId);
       settled(`undeliverable ${String(entry.message['text'])}: ${reason}`);
     },
   });
+};
 /** Waits until `count` messages are settled. */
 const lines = async (count: number): Promise<string[]> => {
   while (log.length < count) {
@@ -102,16 +125,19 @@ const lines = async (count: number): Promise<string[]> => {
 beforeEach(() => {
   database = openDatabase(':memory:', migrations);
   transact = createTransact(database);
-  outbox = createOutbox(database, clock, (id) => dispatcher.wake(id));
+  group = createGroupCommit(transact, () => undefined);
+  outbox = createOutbox(database, group, clock, (id) => dispatcher.wake(id));
   processes = new Map();
   calls = [];
   log = [];
+  circuit = [];
   settled = (line) => void log.push(line);
   network = () => new Response('{"ok":1}', { status: 200 });
   dispatcher = start();
 });
 afterEach(async () => {
   await dispatcher[Symbol.asyncDispose]();
+  await group[Symbol.asyncDispose]();
   database.close();
 });
 
@@ -154,7 +180,7 @@ describe('the dispatcher', () => {
     expect(calls.filter(({ body }) => body['text'] === '1').length).toBe(4);
   });
 
-  it.each([404, 408, 429, 500, 503])('tries again after %i', async (status) => {
+  it.each([404, 408, 425, 429, 500, 503])('tries again after %i', async (status) => {
     process('p1');
     let first = true;
     network = () => {
@@ -184,7 +210,7 @@ describe('the dispatcher', () => {
     process('p1');
     network = () => new Response('{"@type":"ContractNegotiationError","reason":["no such offer"]}', { status: 400 });
     add('p1', 'a');
-    expect((await lines(1))[0]).toMatch(/undeliverable a: .* 400: no such offer$/);
+    expect((await lines(1))[0]).toMatch(/refused a: .* 400: no such offer$/);
     expect(calls.length).toBe(1);
   });
 
@@ -194,7 +220,7 @@ describe('the dispatcher', () => {
       throw new FoedusError('wrong-peer', 'The server is X, not Y.');
     };
     add('p1', 'a');
-    expect(await lines(1)).toEqual(['undeliverable a: The server is X, not Y.']);
+    expect(await lines(1)).toEqual(['refused a: The server is X, not Y.']);
   });
 
   it('gives up after the configured time with the last reason', async () => {
@@ -259,6 +285,83 @@ describe('the dispatcher', () => {
     dispatcher = start();
     dispatcher.recover();
     expect(await lines(1)).toEqual(['delivered a undefined']);
+    expect(outbox.head('p1')).toBeUndefined();
+  });
+
+  it('leaves a counterparty alone that is out of reach, but for one message at a time, and loses nothing', async () => {
+    let running = 0;
+    let most = 0;
+    let up = false;
+    network = async () => {
+      most = Math.max(most, (running += 1));
+      await new Promise((resolve) => setImmediate(resolve));
+      running -= 1;
+      if (!up) throw new FoedusError('unavailable', 'no network');
+      return new Response('');
+    };
+    const names = Array.from({ length: 30 }, (_, index) => `p${index}`);
+    for (const name of names) {
+      process(name);
+      add(name, name);
+    }
+    while (circuit.length === 0) await new Promise((resolve) => setImmediate(resolve));
+    expect(circuit).toEqual(['did:web:them open: no network']);
+    expect(gate.unreachable()).toMatchObject([{ participantId: 'did:web:them', reason: 'no network' }]);
+    // What was under way when the circuit opened has ended; from now on there are only probes.
+    const ended = (): boolean => running === 0;
+    while (!ended()) await new Promise((resolve) => setImmediate(resolve));
+    most = 0;
+    const before = calls.length;
+    while (calls.length < before + 5) await new Promise((resolve) => setImmediate(resolve));
+    expect(most).toBe(1);
+    // They take turns, so that a message that a counterparty always fails at does not stand for all.
+    expect(new Set(calls.slice(before).map(({ body }) => body['text'])).size).toBe(5);
+    up = true;
+    expect((await lines(30)).toSorted()).toEqual(names.map((name) => `delivered ${name} undefined`).toSorted());
+    expect(circuit.at(-1)).toBe('did:web:them closed: it answers again');
+    expect(gate.unreachable()).toEqual([]);
+  });
+
+  it('gives up every message to a counterparty that stays out of reach', async () => {
+    await dispatcher[Symbol.asyncDispose]();
+    dispatcher = start(30);
+    network = () => {
+      throw new FoedusError('unavailable', 'no network');
+    };
+    for (let index = 0; index < 20; index += 1) {
+      process(`p${index}`);
+      add(`p${index}`, String(index));
+    }
+    for (const line of await lines(20)) {
+      expect(line).toMatch(/^undeliverable \d+: The counterparty could not be reached for 0 s: no network$/);
+    }
+    expect(outbox.waiting()).toEqual([]);
+  });
+
+  it('asks again at once when a counterparty that was out of reach has called', async () => {
+    await dispatcher[Symbol.asyncDispose]();
+    dispatcher = start();
+    gate.close();
+    gate = createPeerGate({ lanes: 4, pause: () => 1e9, changed: () => undefined });
+    for (let failures = 0; failures < 5; failures += 1) {
+      await gate.enter('did:web:them', 1);
+      gate.leave('did:web:them', { reason: 'no network', retryAfter: 0 });
+    }
+    const waiting = gate.enter('did:web:them', 1e9);
+    gate.heard('did:web:them');
+    expect(await waiting).toEqual({ pass: true });
+    gate.leave('did:web:them', 'answered');
+    expect(gate.isOpen('did:web:them')).toBe(false);
+  });
+
+  it('sends a message once more after a crash that came before its delivery was on the disk', async () => {
+    process('p1');
+    add('p1', 'a');
+    await lines(1);
+    expect(outbox.head('p1')).toBeUndefined();
+    // The disk still has it: what another start of the program would find.
+    expect(createOutbox(database, group, clock, () => undefined).head('p1')?.message).toEqual({ text: 'a' });
+    await group[Symbol.asyncDispose]();
     expect(outbox.waiting()).toEqual([]);
   });
 

@@ -13,13 +13,13 @@ export function messageHandlers(type: ErrorType, logger: Logger) {
   return {
     /** @param id `:id` of the path; empty where there is none */
     post:
-      (status: 200 | 201, work: (incoming: Incoming, id: string) => Answer): Handler =>
+      (status: 200 | 201, work: (incoming: Incoming, id: string) => Answer | Promise<Answer>): Handler =>
       async (c) => {
         let body: unknown;
         try {
           const caller = callerOf(c);
           body = await readJson(c.req.raw);
-          return c.json(work({ caller, body }, c.req.param('id') ?? ''), status);
+          return c.json(await work({ caller, body }, c.req.param('id') ?? ''), status);
         } catch (error) {
           return answerError(c, error, type, pidsOf(body), logger);
         }

@@ -1,5 +1,6 @@
 import { context, propagation } from '@opentelemetry/api';
 import type { Database } from '../store/database.ts';
+import type { GroupCommit } from '../store/group-commit.ts';
 import type { Transaction } from '../store/transact.ts';
 import type { NegotiationMessageName, TransferMessageName } from './state-machine.ts';
 
@@ -25,7 +26,14 @@ export interface Outbox {
   add(transaction: Transaction, entry: Omit<OutboxEntry, 'sequence' | 'trace'>): void;
   /** The oldest message of a process: no other of the same process may be sent before it. */
   head(processId: string): OutboxEntry | undefined;
+  /** Whether `entry` is (still) the oldest message of its process. */
+  isNext(entry: OutboxEntry): boolean;
   remove(entry: OutboxEntry): void;
+  /**
+   * Forgets a message that has arrived, at once in memory and a little later on the disk: a crash in between only makes
+   * it be sent once more, and the receiver knows it by its hash.
+   */
+  removeSoon(entry: OutboxEntry): void;
   /** Drops whatever a process still wanted to say. */
   clear(processId: string): void;
   /** Ids of all processes with messages, the longest waiting first. */
@@ -33,14 +41,24 @@ export interface Outbox {
 }
 
 /** @param wake called with the process id once a message is durable */
-export function createOutbox({ sql }: Database, clock: () => Date, wake: (processId: string) => void): Outbox {
+export function createOutbox(
+  { sql }: Database,
+  group: GroupCommit,
+  clock: () => Date,
+  wake: (processId: string) => void,
+): Outbox {
   const insert = sql.prepare(
     'INSERT INTO outbox (process_id, kind, name, initial, message, trace, created_at) VALUES (?, ?, ?, ?, ?, ?, ?)',
   );
-  const first = sql.prepare('SELECT * FROM outbox WHERE process_id = ? ORDER BY sequence LIMIT 1');
+  const first = sql.prepare('SELECT * FROM outbox WHERE process_id = ? AND sequence > ? ORDER BY sequence LIMIT 1');
+  const next = sql.prepare(
+    'SELECT sequence FROM outbox WHERE process_id = ? AND sequence > ? ORDER BY sequence LIMIT 1',
+  );
   const remove = sql.prepare('DELETE FROM outbox WHERE sequence = ?');
   const clear = sql.prepare('DELETE FROM outbox WHERE process_id = ?');
   const waiting = sql.prepare('SELECT process_id FROM outbox GROUP BY process_id ORDER BY min(sequence)');
+  /** The last message of a process that has arrived but is still on the disk. */
+  const arrived = new Map<string, number>();
   return {
     add: (transaction, { processId, kind, name, initial, message }) => {
       const trace: Record<string, string> = {};
@@ -57,7 +75,7 @@ export function createOutbox({ sql }: Database, clock: () => Date, wake: (proces
       transaction.after(() => wake(processId));
     },
     head: (processId) => {
-      const row = first.get(processId) as Record<string, unknown> | undefined;
+      const row = first.get(processId, arrived.get(processId) ?? 0) as Record<string, unknown> | undefined;
       if (!row) return undefined;
       return {
         sequence: row['sequence'] as number,
@@ -69,7 +87,18 @@ export function createOutbox({ sql }: Database, clock: () => Date, wake: (proces
         trace: JSON.parse(row['trace'] as string) as Record<string, string>,
       };
     },
+    isNext: ({ processId, sequence }) => {
+      const row = next.get(processId, arrived.get(processId) ?? 0) as { sequence: number } | undefined;
+      return row?.sequence === sequence;
+    },
     remove: (entry) => void remove.run(entry.sequence),
+    removeSoon: ({ processId, sequence }) => {
+      arrived.set(processId, sequence);
+      group.soon((transaction) => {
+        remove.run(sequence);
+        transaction.after(() => arrived.get(processId) === sequence && arrived.delete(processId));
+      });
+    },
     clear: (processId) => void clear.run(processId),
     waiting: () => (waiting.all() as { process_id: string }[]).map((row) => row.process_id),
   };

@@ -1,6 +1,7 @@
 import { FoedusError } from '../errors.ts';
 import { digest } from '../identity/index.ts';
-import type { Transact, Transaction } from '../store/transact.ts';
+import type { GroupCommit } from '../store/group-commit.ts';
+import type { Transaction } from '../store/transact.ts';
 import type { Inbox } from './outbox.ts';
 import { peerPidOf, type Process } from './process-store.ts';
 import { INITIAL, otherRole, transition, type Role, type StateMachine } from './state-machine.ts';
@@ -25,8 +26,8 @@ type Answer = Record<string, unknown>;
  * @throws FoedusError `not-found` for unknown and for foreign processes alike, `bad-request` for process ids that do
  *   not belong together, `illegal-transition`
  */
-export function receive<P extends Process, State extends string, Name extends string>(
-  { transact, inbox }: { transact: Transact; inbox: Inbox },
+export async function receive<P extends Process, State extends string, Name extends string>(
+  { group, inbox }: { group: GroupCommit; inbox: Inbox },
   message: Incoming & {
     machine: StateMachine<State, Name>;
     name: Name;
@@ -35,9 +36,9 @@ export function receive<P extends Process, State extends string, Name extends st
     take: (transaction: Transaction, process: P, next: State) => P;
     acknowledge: (process: P) => Answer;
   },
-): Answer {
+): Promise<Answer> {
   const hash = digest(message.body);
-  return transact((transaction) => {
+  return await group.run((transaction) => {
     const process = message.process();
     if (!process || process.counterPartyId !== message.caller) throw unknownProcess();
     const known = withPeerPid(process, message.pids);
@@ -60,8 +61,8 @@ export function receive<P extends Process, State extends string, Name extends st
  * @param existing the process that the sender already has under this process id
  * @param create stores the new process and returns it
  */
-export function receiveFirst<P extends Process, State extends string, Name extends string>(
-  { transact, inbox }: { transact: Transact; inbox: Inbox },
+export async function receiveFirst<P extends Process, State extends string, Name extends string>(
+  { group, inbox }: { group: GroupCommit; inbox: Inbox },
   message: Incoming & {
     machine: StateMachine<State, Name>;
     name: Name;
@@ -70,9 +71,9 @@ export function receiveFirst<P extends Process, State extends string, Name exten
     create: (transaction: Transaction, state: State) => P;
     acknowledge: (process: P) => Answer;
   },
-): Answer {
+): Promise<Answer> {
   const hash = digest(message.body);
-  return transact((transaction) => {
+  return await group.run((transaction) => {
     const existing = message.existing();
     const earlier = existing && inbox.answerTo(existing.id, hash);
     if (earlier) return earlier;

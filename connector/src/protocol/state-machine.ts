@@ -122,6 +122,14 @@ export function isFinal(machine: { readonly final: readonly string[] }, state: s
   return machine.final.includes(state);
 }
 
+/** @returns the states that a message can still change */
+export function openStates<State extends string>(machine: {
+  readonly states: readonly State[];
+  readonly final: readonly State[];
+}): State[] {
+  return machine.states.filter((state) => !isFinal(machine, state));
+}
+
 export function otherRole(role: Role): Role {
   return role === 'consumer' ? 'provider' : 'consumer';
 }

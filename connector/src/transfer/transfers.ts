@@ -7,11 +7,18 @@ import type { DataAddress, Transfer } from '../management/model.ts';
 import type { Changes } from '../protocol/changes.ts';
 import { createConversation, existing, type Conversation } from '../protocol/conversation.ts';
 import { writeDataAddress, writeReason } from '../protocol/messages.ts';
-import type { Inbox, Outbox } from '../protocol/outbox.ts';
-import type { ProcessStore } from '../protocol/process-store.ts';
-import { isFinal, transferMachine, type TransferMessageName, type TransferState } from '../protocol/state-machine.ts';
+import type { Inbox, Outbox, ProcessKind } from '../protocol/outbox.ts';
+import type { Process, ProcessStore } from '../protocol/process-store.ts';
+import {
+  openStates,
+  otherRole,
+  transferMachine,
+  type TransferMessageName,
+  type TransferState,
+} from '../protocol/state-machine.ts';
 import { createStepper } from '../protocol/stepper.ts';
 import type { Database } from '../store/database.ts';
+import type { GroupCommit } from '../store/group-commit.ts';
 import type { Transact } from '../store/transact.ts';
 import { createDataFlows, type DataFlows } from './data-flows.ts';
 
@@ -19,6 +26,7 @@ export interface TransferOptions {
   readonly database: Database;
   readonly store: ProcessStore<Transfer>;
   readonly agreements: AgreementStore;
+  readonly group: GroupCommit;
   readonly transact: Transact;
   readonly inbox: Inbox;
   readonly outbox: Outbox;
@@ -28,6 +36,9 @@ export interface TransferOptions {
   readonly clock: () => Date;
   /** Base of the protocol's paths as others reach it. */
   readonly baseUrl: () => string;
+  /** See `ConversationOptions`. */
+  readonly heard: (participantId: string) => void;
+  readonly moved: (kind: ProcessKind, process: Process) => void;
 }
 
 export type TransferConversation = Conversation<Transfer, TransferState, TransferMessageName>;
@@ -36,7 +47,7 @@ type Why = { readonly code?: string | undefined; readonly reason?: string | unde
 /** The transfers of this node, in both roles. Every operation throws FoedusError `not-found`, `illegal-transition`. */
 export interface Transfers extends AsyncDisposable {
   /** Asks for data under an agreement. @throws FoedusError also `conflict` while the agreement is not in force */
-  request(wish: { agreementId: string; format: string; dataAddress?: DataAddress | undefined }): Transfer;
+  request(wish: { agreementId: string; format: string; dataAddress?: DataAddress | undefined }): Promise<Transfer>;
   /** Resumes a transfer that this side has suspended. @throws FoedusError also `conflict` */
   start(id: string): Promise<Transfer>;
   suspend(id: string, why: Why): Transfer;
@@ -55,7 +66,6 @@ export const transferTopic = (id: string): string => `transfer:${id}`;
 
 export function createTransfers(options: TransferOptions): Transfers {
   const { store, agreements, transact, events, changes, clock, baseUrl, logger } = options;
-  const open = transferMachine.states.filter((state) => !isFinal(transferMachine, state));
   const flows = createDataFlows({
     ...options,
     registered: (format) => {
@@ -76,6 +86,8 @@ export function createTransfers(options: TransferOptions): Transfers {
         stepper.wake(transfer.id);
       });
     },
+    inferred: (_transaction, { role }, name) =>
+      name === 'TransferSuspensionMessage' ? { suspendedBy: otherRole(role) } : {},
   });
 
   /** Provider: starts what is requested, once there is something that moves the data. */
@@ -114,7 +126,7 @@ export function createTransfers(options: TransferOptions): Transfers {
   return {
     flows,
     conversation,
-    request: ({ agreementId, format, dataAddress }) => {
+    request: async ({ agreementId, format, dataAddress }) => {
       const agreement = existing(agreements.get(agreementId), 'agreement', agreementId);
       if (agreement.role !== 'consumer' || !agreement.finalized) {
         throw new FoedusError(
@@ -140,7 +152,7 @@ export function createTransfers(options: TransferOptions): Transfers {
         createdAt: now,
         updatedAt: now,
       };
-      return conversation.begin(transfer, 'TransferRequestMessage', {
+      return await conversation.begin(transfer, 'TransferRequestMessage', {
         consumerPid: id,
         agreementId,
         format,
@@ -186,7 +198,7 @@ export function createTransfers(options: TransferOptions): Transfers {
         .catch((error: unknown) => logger.error({ err: error, transfer: transfer.id }, 'a data flow did not resume'));
     },
     recover: () => {
-      for (const { id } of store.inStates(open)) stepper.wake(id);
+      for (const { id } of store.inStates(openStates(transferMachine))) stepper.wake(id);
     },
     [Symbol.asyncDispose]: () => stepper[Symbol.asyncDispose](),
   };
