@@ -104,17 +104,24 @@ describe('a provider', () => {
     expectError(await peer.post(url, other), 400);
   });
 
-  it.each([
-    ['changed rules', { offer: { ...offer, permission: [{ action: 'use' }] } }, /not those of the offer/],
-    ['an offer that is not there', { offer: { ...offer, '@id': 'nothing' } }, /There is no offer nothing/],
-    ['an offer for others', { offer: { ...offer, '@id': 'private-contract:private', target: 'private' } }, /no offer/],
-    ['an offer of another data set', { offer: { ...offer, target: 'private' } }, /no offer/],
-  ])('terminates a request with %s, and says why', async (_what, fields, reason) => {
-    const answer = await peer.post(`${base}/negotiations/request`, request(fields));
-    expect(answer.status).toBe(201);
+  it('terminates a request with changed rules, and says why', async () => {
+    const changed = { ...offer, permission: [{ action: 'use' }] };
+    expect((await peer.post(`${base}/negotiations/request`, request({ offer: changed }))).status).toBe(201);
     const { body } = await peer.next('ContractNegotiationTerminationMessage');
-    expect(String(body['reason'])).toMatch(reason);
+    expect(String(body['reason'])).toMatch(/not those of the offer/);
     expect(schemas?.faultsOf(body) ?? []).toEqual([]);
+  });
+
+  it.each([
+    ['an offer that is not there', { '@id': 'nothing', target: 'flights' }],
+    ['an offer for others', { '@id': 'private-contract:private', target: 'private' }],
+    ['an offer of another data set', { '@id': 'flights-contract:flights', target: 'private' }],
+  ])('refuses a request for %s, and begins no negotiation', async (_what, fields) => {
+    const asked = request({ offer: { ...offer, ...fields } });
+    const reasons = expectError(await peer.post(`${base}/negotiations/request`, asked), 400);
+    expect(reasons).toEqual([`$.offer['@id']: there is no such offer for you here for the data set ${fields.target}`]);
+    const pids = (await provider.operator.negotiations()).map(({ consumerPid }) => consumerPid);
+    expect(pids).not.toContain(asked['consumerPid']);
   });
 
   it('terminates when the consumer signed something else, or nothing', async () => {

@@ -53,10 +53,11 @@ export function negotiationRoutes(options: {
     post(201, (incoming) => {
       const { consumerPid, offer, callbackAddress } = readMessage('ContractRequestMessage', incoming.body);
       return conversation.hearFirst(incoming, 'ContractRequestMessage', 'consumer', consumerPid, (state) => {
-        // The target is the offer's own where the message leaves it out.
-        const datasetId = offer.target ?? findOffer(publications, incoming.caller, offer['@id'])?.asset.id;
-        if (datasetId === undefined)
-          throw badMessage('$.offer.target: is missing, and there is no offer with this @id');
+        const published = findOffer(publications, incoming.caller, offer['@id']);
+        const datasetId = published?.asset.id;
+        if (datasetId === undefined || (offer.target ?? datasetId) !== datasetId) {
+          throw badMessage(`$.offer['@id']: there is no such offer for you here${about(offer.target)}`);
+        }
         const id = `urn:uuid:${randomUUID()}`;
         const pids = { id, consumerPid, providerPid: id, counterPartyId: incoming.caller };
         return first({ ...pids, role: 'provider', state, offer, datasetId, callbackAddress });
@@ -198,6 +199,10 @@ export function negotiationRoutes(options: {
     }),
   );
   return app;
+}
+
+function about(target: string | undefined): string {
+  return target === undefined ? '' : ` for the data set ${target.slice(0, 200)}`;
 }
 
 function checkTarget(target: string | undefined, datasetId: string): void {

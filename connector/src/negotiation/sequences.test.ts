@@ -1,7 +1,13 @@
 import { randomUUID } from 'node:crypto';
 import * as fc from 'fast-check';
 import { afterAll, beforeAll, expect, it } from 'vitest';
-import { createDataSpace, policyTemplate, type DataSpace, type Participant } from '../../../test/src/connectors.ts';
+import {
+  createDataSpace,
+  policyTemplate,
+  publish,
+  type DataSpace,
+  type Participant,
+} from '../../../test/src/connectors.ts';
 import { createScriptedPeer, message, type ScriptedPeer } from '../../../test/src/scripted-peer.ts';
 import {
   negotiationMachine,
@@ -11,7 +17,12 @@ import {
 } from '../protocol/state-machine.ts';
 import { SIGNATURE } from '../protocol/terms.ts';
 
-const offer = { '@type': 'Offer', '@id': 'o', target: 'd', permission: policyTemplate.permission };
+const offer = {
+  '@type': 'Offer',
+  '@id': 'flights-contract:flights',
+  target: 'flights',
+  permission: policyTemplate.permission,
+};
 let space: DataSpace;
 let provider: Participant;
 let peer: ScriptedPeer;
@@ -22,6 +33,7 @@ beforeAll(async () => {
   provider = await space.join('provider', {
     decisions: { onRequest: () => ({ kind: 'offer', offer }), onOffer: () => ({ kind: 'wait' }) },
   });
+  await publish(provider, space.file);
   peer = await createScriptedPeer(await space.enrol('peer'));
 });
 afterAll(async () => {
@@ -63,7 +75,7 @@ it('a provider follows the state machine through any sequence of a consumer’s 
       let agreement: Record<string, unknown> = {
         '@id': 'a',
         '@type': 'Agreement',
-        target: 'd',
+        target: 'flights',
         assigner: 'x',
         assignee: 'y',
       };

@@ -121,5 +121,6 @@ export const formatOf = ({ script }: Case): string =>
 
 /** An offer's id is what tells the kit, as provider, which data set is meant. */
 export const kitOfferId = (datasetId: string): string => `offer${datasetId}`;
-/** The form of offer ids that the kit expects of a provider. */
-export const ownOfferId = (datasetId: string): string => `CD123:${datasetId}:456`;
+/** The contract definition that publishes every data set of the connector's, and so the ids of its offers. */
+export const DEFINITION = 'conformance';
+export const ownOfferId = (datasetId: string): string => `${DEFINITION}:${datasetId}`;

@@ -9,7 +9,7 @@ import { join } from 'node:path';
 import { createDataSpace } from '../../src/connectors.ts';
 import { loadDspSchemas } from '../../src/dsp-schemas.ts';
 import { agreeAsConsumer, agreeAsProvider, createSignatory, rules } from './agreements.ts';
-import { cases, catalogCases, enabledCases, formatOf, kitOfferId, ownOfferId } from './cases.ts';
+import { cases, catalogCases, DEFINITION, enabledCases, formatOf, kitOfferId, ownOfferId } from './cases.ts';
 import { createEdge, type Edge, type Exchange } from './edge.ts';
 import { fetchKit, runKit } from './kit.ts';
 import { createParticipant } from './participant.ts';
@@ -112,26 +112,27 @@ async function prepare(): Promise<Record<string, string>> {
   const set = (id: string, name: string, value: string): void => {
     settingsOf[`${id.replace(/[:-]/g, '_')}_${name}`] = value;
   };
-  const asset = { title: 'Conformance', source: { type: 'parquet' as const, path: space.file } };
-  const published = Object.values(catalogCases).slice(0, 2);
-  for (const id of published) await operator.putAsset({ ...asset, id, formats: ['HttpData-PULL'] });
+  const provided = cases.filter(({ group }) => group === 'CN' || group === 'TP');
+  const formats = new Map(provided.map((one) => [one.datasetId, formatOf(one)]));
+  for (const datasetId of Object.values(catalogCases).slice(0, 2)) formats.set(datasetId, 'HttpData-PULL');
+  for (const [id, format] of formats) {
+    const source = { type: 'parquet' as const, path: space.file };
+    await operator.putAsset({ id, title: 'Conformance', source, formats: [format] });
+  }
   await operator.putPolicy({ id: 'use', policy: { '@type': 'Offer', ...rules } });
-  await operator.putContractDefinition({ id: 'conformance', policy: 'use', assets: published });
+  await operator.putContractDefinition({ id: DEFINITION, policy: 'use', assets: [...formats.keys()] });
   for (const [id, datasetId] of Object.entries(catalogCases)) set(id, 'DATASETID', datasetId);
 
   const say = (path: string, message: unknown) => edge.say(path, message);
   for (const one of cases) {
     const { id, group, datasetId } = one;
     if (group === 'CN' || group === 'CN_C') set(id, 'DATASETID', datasetId);
+    else set(id, 'FORMAT', formatOf(one));
     if (group === 'CN') set(id, 'OFFERID', ownOfferId(datasetId));
-    if (group === 'TP') {
-      await operator.putAsset({ ...asset, id: datasetId, formats: [formatOf(one)] });
-      set(id, 'AGREEMENTID', await agreeAsConsumer(operator, say, edge.base, datasetId));
-      set(id, 'FORMAT', formatOf(one));
-    } else if (group === 'TP_C') {
+    if (group === 'TP') set(id, 'AGREEMENTID', await agreeAsConsumer(operator, say, edge.base, datasetId));
+    if (group === 'TP_C') {
       const offerId = kitOfferId(datasetId);
       set(id, 'AGREEMENTID', await agreeAsProvider(operator, edge.participantUrl, datasetId, offerId));
-      set(id, 'FORMAT', formatOf(one));
     }
   }
   return settingsOf;
