@@ -29,6 +29,8 @@ export interface ConversationOptions<P extends Conversing<State>, State extends 
   readonly outbox: Outbox;
   readonly events: Events;
   readonly clock: () => Date;
+  /** What holds only as long as a state does: written over the process whenever it moves. */
+  readonly forget?: Partial<P>;
   /** Called inside the transaction for every new state. */
   readonly changed: (transaction: Transaction, process: P, before: State | undefined, by: 'us' | 'them') => void;
   /** Called for every message that came from a counterparty. */
@@ -88,7 +90,7 @@ export interface Conversation<P, State extends string, Name extends string> {
 export function createConversation<P extends Conversing<State>, State extends string, Name extends MessageName>(
   options: ConversationOptions<P, State, Name>,
 ): Conversation<P, State, Name> {
-  const { kind, machine, termination, store, group, inbox, outbox, events, clock, heard, inferred } = options;
+  const { kind, machine, termination, forget, store, group, inbox, outbox, events, clock, heard, inferred } = options;
   const { states } = machine;
   const terminated = states.find((state) => state === 'TERMINATED')!;
 
@@ -103,7 +105,7 @@ export function createConversation<P extends Conversing<State>, State extends st
       state,
     });
   const move = (transaction: Transaction, process: P, state: State, by: 'us' | 'them', patch: Partial<P>): P => {
-    const moved = { ...process, ...patch, state, updatedAt: clock().toISOString() };
+    const moved = { ...process, ...forget, ...patch, state, updatedAt: clock().toISOString() };
     store.save(moved);
     changed(transaction, moved, process.state, by);
     return moved;
@@ -158,7 +160,7 @@ export function createConversation<P extends Conversing<State>, State extends st
 
     hear: async (incoming, id, name, pids, effect = () => ({})) => {
       const answer = await receive(
-        { group, inbox },
+        { group, inbox, outbox },
         {
           ...incoming,
           machine,
@@ -181,7 +183,7 @@ export function createConversation<P extends Conversing<State>, State extends st
 
     hearFirst: async (incoming, name, sender, peerPid, create) => {
       const answer = await receiveFirst(
-        { group, inbox },
+        { group, inbox, outbox },
         {
           ...incoming,
           machine,

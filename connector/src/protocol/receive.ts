@@ -2,9 +2,10 @@ import { FoedusError } from '../errors.ts';
 import { digest } from '../identity/index.ts';
 import type { GroupCommit } from '../store/group-commit.ts';
 import type { Transaction } from '../store/transact.ts';
-import type { Inbox } from './outbox.ts';
+import type { Inbox, MessageName, Outbox } from './outbox.ts';
 import { peerPidOf, type Process } from './process-store.ts';
-import { INITIAL, otherRole, transition, type Role, type StateMachine } from './state-machine.ts';
+import { INITIAL, isFinal, otherRole, transition, type Role, type StateMachine } from './state-machine.ts';
+import { isObject } from './terms.ts';
 
 /** A message about an existing process, read and validated; `body` is it as it came. */
 export interface Incoming {
@@ -15,19 +16,30 @@ export interface Incoming {
 
 type Answer = Record<string, unknown>;
 
+interface Mailboxes {
+  readonly group: GroupCommit;
+  readonly inbox: Inbox;
+  readonly outbox: Pick<Outbox, 'head' | 'clear'>;
+}
+
 /**
  * Handles one incoming message of a conversation that exists: foreign or unknown, repeated, illegal, or taken.
  * All in one transaction; nothing is changed unless `take` runs to its end.
+ *
+ * Where both sides have said something at the same time, each for itself legally, the message that ends the process
+ * goes before one that does not, and else the provider's before the consumer's. Who yields forgets what it wanted to
+ * say; until then the other is told to come again. So both end up in the same state, unless both have ended the
+ * process: a final state is never left.
  *
  * @param process our record by the id in the path, if there is one
  * @param pids the process ids that the message carries
  * @param take stores the process in its new state and returns it
  * @param acknowledge the answer for a process
  * @throws FoedusError `not-found` for unknown and for foreign processes alike, `bad-request` for process ids that do
- *   not belong together, `illegal-transition`
+ *   not belong together, `illegal-transition`, `unavailable` while our own message goes first
  */
-export async function receive<P extends Process, State extends string, Name extends string>(
-  { group, inbox }: { group: GroupCommit; inbox: Inbox },
+export async function receive<P extends Process, State extends string, Name extends MessageName>(
+  { group, inbox, outbox }: Mailboxes,
   message: Incoming & {
     machine: StateMachine<State, Name>;
     name: Name;
@@ -43,26 +55,55 @@ export async function receive<P extends Process, State extends string, Name exte
     if (!process || process.counterPartyId !== message.caller) throw unknownProcess();
     const known = withPeerPid(process, message.pids);
     const sender = otherRole(process.role);
-    const next = transition(message.machine, process.state as State, message.name, sender);
+    const direct = transition(message.machine, process.state as State, message.name, sender);
+    const ours = outbox.head(process.id)?.name as Name | undefined;
+    const crossed = direct === undefined && ours !== undefined ? crossing(message, process, ours) : undefined;
+    const next = direct ?? crossed;
     const earlier = inbox.answerTo(process.id, hash);
     // A message with an @id is one message however often it comes. Without one, equal bytes may be a new message (a
     // second suspension); no message is legal directly after itself, so legality tells which.
     if (earlier && (next === undefined || hasId(message.body))) return earlier;
     if (next === undefined) throw illegal(message.name, process.state, sender);
+    if (crossed !== undefined) {
+      if (!goesFirst(message.machine, { state: crossed, sender }, process.state)) throw ourTurn();
+      outbox.clear(process.id);
+    }
     const answer = message.acknowledge(message.take(transaction, known, next));
     inbox.put(process.id, hash, answer);
     return answer;
   });
 }
 
+/** Where a message leads that was said before ours was known, if it was legal then. */
+function crossing<State extends string, Name extends string>(
+  { machine, name }: { machine: StateMachine<State, Name>; name: Name },
+  { role, state }: Process,
+  ours: Name,
+): State | undefined {
+  const both = machine.states.filter((before) => transition(machine, before, ours, role) !== undefined);
+  const next = both.map((before) => transition(machine, before, name, otherRole(role))).find(Boolean);
+  return next !== undefined && isFinal(machine, state) && isFinal(machine, next) ? undefined : next;
+}
+
+/** Whether what they said goes before what we said, which has led us to `ours`. */
+function goesFirst(
+  machine: { readonly final: readonly string[] },
+  theirs: { state: string; sender: Role },
+  ours: string,
+): boolean {
+  if (isFinal(machine, theirs.state) !== isFinal(machine, ours)) return isFinal(machine, theirs.state);
+  return theirs.sender === 'provider';
+}
+
 /**
- * Handles the first message of a conversation, idempotent by the sender's process id.
+ * Handles the first message of a conversation, idempotent by the sender's process id: the same content is the same
+ * message, whatever `@id` it has.
  *
  * @param existing the process that the sender already has under this process id
  * @param create stores the new process and returns it
  */
-export async function receiveFirst<P extends Process, State extends string, Name extends string>(
-  { group, inbox }: { group: GroupCommit; inbox: Inbox },
+export async function receiveFirst<P extends Process, State extends string, Name extends MessageName>(
+  { group, inbox }: Mailboxes,
   message: Incoming & {
     machine: StateMachine<State, Name>;
     name: Name;
@@ -72,7 +113,8 @@ export async function receiveFirst<P extends Process, State extends string, Name
     acknowledge: (process: P) => Answer;
   },
 ): Promise<Answer> {
-  const hash = digest(message.body);
+  const { '@id': _id, ...content } = isObject(message.body) ? message.body : {};
+  const hash = digest(content);
   return await group.run((transaction) => {
     const existing = message.existing();
     const earlier = existing && inbox.answerTo(existing.id, hash);
@@ -96,6 +138,10 @@ export function illegal(message: string, state: string, sender: Role): FoedusErr
   return new FoedusError('illegal-transition', `The ${sender} may not send ${message} in the state ${state}.`, {
     details: { state },
   });
+}
+
+function ourTurn(): FoedusError {
+  return new FoedusError('unavailable', 'A message of ours about this process is on its way to you. Take it first.');
 }
 
 /** Learns the counterparty's process id from its first message about the process; afterwards it must stay the same. */

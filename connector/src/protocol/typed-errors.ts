@@ -20,8 +20,8 @@ export function answerError(
   logger: Logger,
 ): Response {
   const status = statusOf(error);
-  const known = error instanceof FoedusError && status < 500;
-  if (status >= 500) logger.error({ err: error, path: context.req.path }, 'a message could not be handled');
+  const known = error instanceof FoedusError && (status < 500 || error.code === 'unavailable');
+  if (!known) logger.error({ err: error, path: context.req.path }, 'a message could not be handled');
   const text = (pid: unknown): string => (typeof pid === 'string' ? pid : '');
   const body = writeDocument(type, {
     ...(type === 'CatalogError' ? {} : { consumerPid: text(pids.consumerPid), providerPid: text(pids.providerPid) }),

@@ -175,7 +175,10 @@ describe('against a consumer that says whatever a test makes it say', () => {
     const one = await peer.post(`${base}/transfers/request`, first);
     expect(await peer.post(`${base}/transfers/request`, first)).toEqual(one);
     await peer.next('TransferStartMessage');
-    expectError(await peer.post(`${base}/transfers/request`, request({ consumerPid: first['consumerPid'] })), 400);
+    const again = { ...first, '@id': 'urn:uuid:again' };
+    expect(await peer.post(`${base}/transfers/request`, again)).toEqual(one);
+    const other = { ...first, callbackAddress: `${peer.address}/elsewhere` };
+    expectError(await peer.post(`${base}/transfers/request`, other), 400);
     const mine = (await provider.operator.transfers()).filter((t) => t.consumerPid === first['consumerPid']);
     expect(mine.length).toBe(1);
   });
