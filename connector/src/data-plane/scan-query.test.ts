@@ -1,5 +1,5 @@
 import { createHash, createHmac, hkdfSync } from 'node:crypto';
-import type { Mask, RowFilter } from '@foedus/usage-policies';
+import type { Mask, Plan, RowFilter } from '@foedus/usage-policies';
 import { tableFromIPC } from 'apache-arrow';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { maskingKeyFor } from './masking-key.ts';
@@ -109,6 +109,20 @@ describe('a plan for another file', () => {
     ]) {
       await expect(scans.bytesOf(path, part)).rejects.toThrow(/no column "[bA]" any more/);
     }
+  });
+});
+
+describe('a plan that asks for more than this scan does', () => {
+  test('denies, and names what it cannot carry out', async () => {
+    const path = await scans.parquet('SELECT 1 AS a');
+    await expect(scans.bytesOf(path, { smallestGroup: 5 } as Partial<Plan>)).rejects.toThrow(/asks for smallestGroup/);
+    const mask = { method: 'blur' } as unknown as Mask;
+    await expect(scans.bytesOf(path, { masks: { a: mask } })).rejects.toThrow(/mask of the column "a" is not known/);
+  });
+
+  test('carries out one whose further parts say nothing', async () => {
+    const path = await scans.parquet('SELECT 1 AS a');
+    await expect(scans.columnOf(path, 'a', { smallestGroup: null } as Partial<Plan>)).resolves.toEqual([1]);
   });
 });
 

@@ -41,6 +41,7 @@ const OPERATORS = { eq: '=', neq: '<>', lt: '<', lteq: '<=', gt: '>', gteq: '>='
  * @throws FoedusError `not-permitted`, naming the column
  */
 export function scanQuery(file: string, columns: readonly ParquetColumn[], plan: Plan, key: MaskingKey): Scan {
+  refuseUnknownParts(plan);
   const byName = new Map(columns.map((column) => [column.name, column]));
   const parameters: { value: DuckDBValue; type: DuckDBType }[] = [{ value: parquetSource(file), type: VARCHAR_TYPE }];
   const bind = (value: DuckDBValue, type: DuckDBType): string => `$${parameters.push({ value, type })}`;
@@ -69,6 +70,20 @@ export function scanQuery(file: string, columns: readonly ParquetColumn[], plan:
     types: parameters.map(({ type }) => type),
     columns: selected.map(({ name, type }) => ({ name, type })),
   };
+}
+
+/** The parts of a plan that this query carries out. */
+const CARRIED_OUT: ReadonlySet<string> = new Set(['columns', 'masks', 'rowFilter'] satisfies (keyof Plan)[]);
+
+/** A plan may say more than this scan does, for instance a smallest group: rows cut by half of it must not leave. */
+function refuseUnknownParts(plan: Plan): void {
+  const unknown = Object.entries(plan).flatMap(([part, value]) =>
+    CARRIED_OUT.has(part) || value === null || value === undefined ? [] : [part],
+  );
+  if (unknown.length === 0) return;
+  throw denied(
+    `The agreement asks for ${unknown.join(', ')}, which this node cannot carry out yet. Agree on terms without it.`,
+  );
 }
 
 type Bind = (value: DuckDBValue, type: DuckDBType) => string;
