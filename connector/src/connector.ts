@@ -33,7 +33,7 @@ import { createExchange } from './protocol/exchange.ts';
 import { createProcessStore } from './protocol/process-store.ts';
 import { negotiationMachine, transferMachine } from './protocol/state-machine.ts';
 import { VERSION_PATH } from './protocol/terms.ts';
-import { versionDocument, WELL_KNOWN } from './protocol/version.ts';
+import { discover, versionDocument, WELL_KNOWN } from './protocol/version.ts';
 import { migrations } from './store/migrations/index.ts';
 import { createGroupCommit, createTransact, openDatabase } from './store/index.ts';
 import { transferRoutes } from './transfer/routes.ts';
@@ -41,7 +41,7 @@ import { createTransfers } from './transfer/transfers.ts';
 
 export interface ConnectorOptions {
   readonly logger: Logger;
-  /** Who decides about requests and offers. @default a provider agrees to what it has published, and to nothing else */
+  /** Who decides about requests and offers. @default what equals a published offer is agreed to, else a person is asked */
   readonly decisions?: NegotiationDecisions;
   /** @default the system's */
   readonly clock?: () => Date;
@@ -106,7 +106,16 @@ export async function startConnector(config: ConnectorConfig, options: Connector
   const decisions = options.decisions ?? decideByPublications(publications);
   const { allowUnsigned } = config.negotiation;
   const negotiations = started.use(
-    createNegotiations({ ...shared, identity, store: negotiationStore, decisions, catalog, allowUnsigned }),
+    createNegotiations({
+      ...shared,
+      identity,
+      store: negotiationStore,
+      decisions,
+      catalog,
+      publications,
+      discover: (root) => discover(client, root),
+      allowUnsigned,
+    }),
   );
   const transfers = started.use(createTransfers({ ...shared, database, store: transferStore }));
   // Usage control and data plane

@@ -75,8 +75,10 @@ export function createEvents(options: {
   const tell = (event: BusinessEvent): void => {
     switch (event.type) {
       case 'negotiation': {
-        const { id, role, state, counterPartyId, datasetId, reason } = event.negotiation;
-        logger.info({ negotiation: id, role, state, counterPartyId, datasetId, reason }, `negotiation ${state}`);
+        const { id, role, state, counterPartyId, datasetId, reason, pendingDecision } = event.negotiation;
+        const what = pendingDecision === undefined ? state : 'waits for a decision';
+        const why = pendingDecision?.why ?? reason;
+        logger.info({ negotiation: id, role, state, counterPartyId, datasetId, reason: why }, `negotiation ${what}`);
         if (state === 'FINALIZED' || state === 'TERMINATED') negotiations.add(1, { role, state });
         break;
       }

@@ -155,7 +155,7 @@ function checkSource({ source }: Asset): void {
 }
 
 /** A policy is published only if this node can read and enforce every word of it. */
-function checkPolicy({ id, policy }: PolicyDefinition): void {
+export function checkPolicy({ id, policy }: PolicyDefinition): void {
   const shape = policyTemplateSchema.safeParse(compactTerms(policy));
   if (!shape.success) {
     throw new FoedusError('bad-request', `The policy ${id} is no offer: ${faults(shape.error).join('; ')}`);

@@ -60,6 +60,18 @@ export function negotiationOperations(options: {
     }),
     operation({
       ...shared,
+      method: 'post',
+      path: '/negotiations/offers',
+      id: 'offer',
+      summary: 'Offers a data set to a consumer that has not asked for it',
+      scope: 'operate',
+      body: model.offerRequestSchema,
+      answer: created(model.negotiationSchema, '/negotiations', 'The negotiation, OFFERED.'),
+      errors: ['not-found', 'unavailable', 'wrong-peer', 'refused-redirect'],
+      handle: ({ body }) => negotiations.offerTo(body),
+    }),
+    operation({
+      ...shared,
       method: 'get',
       path: '/negotiations',
       id: 'listNegotiations',
@@ -108,6 +120,20 @@ export function negotiationOperations(options: {
             isFinal(negotiationMachine, state) ||
             (orPendingDecision && pendingDecision !== undefined),
         }),
+    }),
+    operation({
+      ...shared,
+      method: 'post',
+      path: '/negotiations/:id/decision',
+      id: 'decideNegotiation',
+      summary: 'Accepts, rejects or counters what the counterparty asks for or offers',
+      description:
+        'For a provider in REQUESTED and a consumer in OFFERED. A provider agrees only to rules that this node can enforce.',
+      scope: 'operate',
+      body: model.operatorDecisionSchema,
+      answer: json(model.negotiationSchema, 'The negotiation afterwards.'),
+      errors: ['not-found', 'conflict'],
+      handle: ({ params, body }) => negotiations.decide(params.id, body),
     }),
     operation({
       ...shared,

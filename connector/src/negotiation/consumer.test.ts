@@ -133,7 +133,7 @@ describe('a consumer', () => {
     expect(Object.keys(stored.signatures)).toEqual(['consumer']);
   });
 
-  it('accepts a counter-offer with the rules it asked for, and no other', async () => {
+  it('accepts a counter-offer with the rules it asked for, and asks a person about any other', async () => {
     const negotiation = await asked();
     await say(negotiation, 'offers', 'ContractOfferMessage', { offer: { ...offer, '@id': 'o2' } });
     expect((await provider.next('ContractNegotiationEventMessage')).body).toMatchObject({ eventType: 'ACCEPTED' });
@@ -144,18 +144,25 @@ describe('a consumer', () => {
     });
     await provider.next('ContractRequestMessage');
     await say(second, 'offers', 'ContractOfferMessage', { offer: { ...offer, permission: [{ action: 'use' }] } });
-    const { body } = await provider.next('ContractNegotiationTerminationMessage');
-    expect(String(body['reason'])).toMatch(/offers other rules/);
+    const asking = await consumer.operator.negotiationOrQuestion(second.id, ['TERMINATED']);
+    expect(asking.pendingDecision).toMatchObject({ about: 'offer', why: expect.stringContaining('other rules') });
+    await consumer.operator.decideNegotiation(second.id, { decision: 'accept' });
+    const { body } = await provider.next('ContractNegotiationEventMessage', second.id);
+    expect(body).toMatchObject({ eventType: 'ACCEPTED' });
   });
 
-  it('declines an offer that nobody asked for', async () => {
+  it('asks a person about an offer that nobody asked for', async () => {
     await asked();
     const pid = `urn:uuid:${randomUUID()}`;
     const unasked = message('ContractOfferMessage', { providerPid: pid, offer, callbackAddress: provider.address });
     const answer = await provider.post(`${consumer.connector.protocolUrl}/2025-1/negotiations/offers`, unasked);
     expect(answer).toMatchObject({ status: 201, body: { '@type': 'ContractNegotiation', providerPid: pid } });
+    const id = String(answer.body['consumerPid']);
+    const asking = await consumer.operator.negotiationOrQuestion(id, ['TERMINATED']);
+    expect(asking).toMatchObject({ state: 'OFFERED', pendingDecision: { about: 'offer' } });
+    await consumer.operator.decideNegotiation(id, { decision: 'reject' });
     const { body } = await provider.next('ContractNegotiationTerminationMessage');
-    expect(body).toMatchObject({ providerPid: pid, reason: ['Nobody here has asked for this offer.'] });
+    expect(body).toMatchObject({ providerPid: pid, reason: ['A person has looked at it and declines.'] });
   });
 
   it('counters an offer where its decisions say so', async () => {

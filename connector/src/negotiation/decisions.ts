@@ -6,6 +6,8 @@ import type { Negotiation } from '../management/model.ts';
 type Terminate = { readonly kind: 'terminate'; readonly reason: string };
 /** Nothing now: `reconsider` asks again. */
 type Wait = { readonly kind: 'wait' };
+/** Nothing now: a person decides through the operator's API, and is told why. */
+type Ask = { readonly kind: 'ask'; readonly why: string };
 
 /** What a provider does about a request. */
 export type RequestDecision =
@@ -13,6 +15,7 @@ export type RequestDecision =
   | { readonly kind: 'agree'; readonly offer?: Record<string, unknown> }
   | { readonly kind: 'offer'; readonly offer: Record<string, unknown> }
   | Terminate
+  | Ask
   | Wait;
 
 /** What a consumer does about an offer. */
@@ -20,6 +23,7 @@ export type OfferDecision =
   | { readonly kind: 'accept' }
   | { readonly kind: 'request'; readonly offer: Record<string, unknown> }
   | Terminate
+  | Ask
   | Wait;
 
 /** Whether this side takes a step that the protocol expects of it. */
@@ -41,29 +45,35 @@ export interface NegotiationDecisions {
   onStep?(negotiation: Negotiation): StepDecision | Promise<StepDecision>;
 }
 
-/** The default: a provider sticks to what it has published, a consumer to what it has asked for. */
+/**
+ * The default. A provider agrees to what it has published, or has offered in this negotiation; a consumer accepts what
+ * it has asked for. About everything else a person is asked. Only what is not on offer to the caller at all is declined
+ * without one, so that nobody learns by asking what others are offered.
+ */
 export function decideByPublications(publications: Publications): NegotiationDecisions {
   return {
-    onRequest: ({ counterPartyId, offer, datasetId }) => {
+    onRequest: ({ counterPartyId, offer, counterOffer, datasetId }) => {
       const id = String(offer['@id']);
       const published = findOffer(publications, counterPartyId, id);
-      if (published?.asset.id !== datasetId) {
-        return { kind: 'terminate', reason: `There is no offer ${id} for the data set ${datasetId}.` };
+      if (published?.asset.id === datasetId && sameRules(published.offer, offer)) {
+        return { kind: 'agree', offer: published.offer };
       }
-      if (!sameRules(published.offer, offer)) {
-        return {
-          kind: 'terminate',
-          reason: `The rules that were asked for are not those of the offer ${id}. Ask for it as it stands in the catalog.`,
-        };
+      if (counterOffer) {
+        if (sameRules(counterOffer, offer)) return { kind: 'agree', offer: counterOffer };
+        return { kind: 'ask', why: `${counterPartyId} asks for other rules than those that it was offered.` };
       }
-      return { kind: 'agree', offer: published.offer };
+      if (published?.asset.id === datasetId) {
+        return { kind: 'ask', why: `${counterPartyId} asks for other rules than those of the offer ${id}.` };
+      }
+      return { kind: 'terminate', reason: `There is no offer ${id} for the data set ${datasetId}.` };
     },
     onOffer: ({ initiatedBy, offer, counterOffer, counterPartyId }) => {
+      // Until this side has asked for something, `offer` is what was offered to it.
       if (initiatedBy === 'provider') {
-        return { kind: 'terminate', reason: 'Nobody here has asked for this offer.' };
+        return { kind: 'ask', why: `${counterPartyId} offers something that nobody here has asked for.` };
       }
       if (counterOffer && sameRules(offer, counterOffer)) return { kind: 'accept' };
-      return { kind: 'terminate', reason: `${counterPartyId} offers other rules than those that were asked for.` };
+      return { kind: 'ask', why: `${counterPartyId} offers other rules than those that were asked for.` };
     },
   };
 }

@@ -5,7 +5,8 @@ import type { CatalogClient } from '../catalog/ask.ts';
 import { FoedusError } from '../errors.ts';
 import type { Events } from '../events.ts';
 import type { Identity } from '../identity/index.ts';
-import type { Negotiation } from '../management/model.ts';
+import type { Publications } from '../catalog/publications.ts';
+import type { Negotiation, OperatorDecision } from '../management/model.ts';
 import type { Changes } from '../protocol/changes.ts';
 import { createConversation, existing, type Conversation } from '../protocol/conversation.ts';
 import type { Inbox, Outbox, ProcessKind } from '../protocol/outbox.ts';
@@ -19,6 +20,7 @@ import {
 import { createStepper } from '../protocol/stepper.ts';
 import type { GroupCommit } from '../store/group-commit.ts';
 import type { Transact } from '../store/transact.ts';
+import { decisionOf, offerFor } from './decisions-by-person.ts';
 import type { NegotiationDecisions } from './decisions.ts';
 import { acceptedOffer, finalizeAgreement } from './effects.ts';
 import { createNegotiationSteps } from './steps.ts';
@@ -29,6 +31,9 @@ export interface NegotiationOptions {
   readonly agreements: AgreementStore;
   readonly decisions: NegotiationDecisions;
   readonly catalog: CatalogClient;
+  readonly publications: Publications;
+  /** Finds the base of another connector's protocol paths. @throws FoedusError `unavailable`, `bad-request` */
+  readonly discover: (root: string) => Promise<string>;
   readonly group: GroupCommit;
   readonly transact: Transact;
   readonly inbox: Inbox;
@@ -65,6 +70,25 @@ export interface Negotiations extends AsyncDisposable {
     datasetId: string,
     offer: Record<string, unknown>,
   ): Promise<Negotiation>;
+  /**
+   * The same for an operator, who knows the consumer's address, and chooses a published offer or writes one.
+   *
+   * @throws FoedusError `not-found`, `bad-request`, `unavailable`
+   */
+  offerTo(wish: {
+    counterPartyAddress: string;
+    counterPartyId: string;
+    datasetId: string;
+    offerId?: string | undefined;
+    offer?: Record<string, unknown> | undefined;
+  }): Promise<Negotiation>;
+  /**
+   * A person's decision about what the counterparty asks for or offers.
+   *
+   * @throws FoedusError `not-found`, `conflict` when it is not this side's turn, `bad-request` for rules that cannot be
+   *   agreed to here
+   */
+  decide(id: string, decision: OperatorDecision): Promise<Negotiation>;
   /** @throws FoedusError `not-found`, `illegal-transition` */
   terminate(id: string, why: { code?: string | undefined; reason?: string | undefined }): Negotiation;
   /** Asks the decisions again about a negotiation that waits for one. */
@@ -84,6 +108,7 @@ export function createNegotiations(options: NegotiationOptions): Negotiations {
     kind: 'negotiation',
     machine: negotiationMachine,
     termination: 'ContractNegotiationTerminationMessage',
+    forget: { pendingDecision: undefined },
     changed: (transaction, negotiation, _before, by) => {
       events.record(transaction, { type: 'negotiation', by, negotiation });
       transaction.after(() => {
@@ -96,7 +121,8 @@ export function createNegotiations(options: NegotiationOptions): Negotiations {
       return name === 'ContractNegotiationEventMessage:ACCEPTED' ? acceptedOffer(negotiation) : {};
     },
   });
-  const stepper = createStepper(createNegotiationSteps({ ...options, conversation }), options.logger);
+  const steps = createNegotiationSteps({ ...options, conversation });
+  const stepper = createStepper(steps.step, options.logger);
 
   const newNegotiation = (
     role: Negotiation['role'],
@@ -124,6 +150,16 @@ export function createNegotiations(options: NegotiationOptions): Negotiations {
     };
   };
 
+  const offer: Negotiations['offer'] = ({ participantId, address }, datasetId, rules) => {
+    const offered = { ...rules, '@type': 'Offer', target: datasetId };
+    const negotiation = newNegotiation('provider', { id: participantId, address }, datasetId, offered);
+    return conversation.begin({ ...negotiation, counterOffer: offered }, 'ContractOfferMessage', {
+      providerPid: negotiation.id,
+      offer: offered,
+      callbackAddress: baseUrl(),
+    });
+  };
+
   return {
     conversation,
     request: async ({ counterPartyAddress, datasetId, offerId }) => {
@@ -136,14 +172,17 @@ export function createNegotiations(options: NegotiationOptions): Negotiations {
         callbackAddress: baseUrl(),
       });
     },
-    offer: ({ participantId, address }, datasetId, offer) => {
-      const offered = { ...offer, '@type': 'Offer', target: datasetId };
-      const negotiation = newNegotiation('provider', { id: participantId, address }, datasetId, offered);
-      return conversation.begin({ ...negotiation, counterOffer: offered }, 'ContractOfferMessage', {
-        providerPid: negotiation.id,
-        offer: offered,
-        callbackAddress: baseUrl(),
-      });
+    offer,
+    offerTo: async ({ counterPartyAddress, counterPartyId, datasetId, ...wanted }) => {
+      const rules = offerFor(options.publications, counterPartyId, datasetId, wanted);
+      const address = await options.discover(counterPartyAddress);
+      return offer({ participantId: counterPartyId, address }, datasetId, rules);
+    },
+    decide: async (id, decision) => {
+      const seen = existing(store.get(id), 'negotiation', id);
+      const done = await steps.answer(seen, decisionOf(seen, decision, options.publications));
+      if (done) return existing(store.get(id), 'negotiation', id);
+      throw new FoedusError('conflict', 'The negotiation has changed meanwhile. Look at it again, and decide then.');
     },
     terminate: (id, why) =>
       transact((transaction) => conversation.terminate(transaction, existing(store.get(id), 'negotiation', id), why)),

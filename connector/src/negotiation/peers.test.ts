@@ -104,11 +104,16 @@ describe('a provider', () => {
     expectError(await peer.post(url, other), 400);
   });
 
-  it('terminates a request with changed rules, and says why', async () => {
+  it('asks a person about a request with changed rules, and says why when the answer is no', async () => {
     const changed = { ...offer, permission: [{ action: 'use' }] };
-    expect((await peer.post(`${base}/negotiations/request`, request({ offer: changed }))).status).toBe(201);
+    const answer = await peer.post(`${base}/negotiations/request`, request({ offer: changed }));
+    expect(answer.status).toBe(201);
+    const { providerPid } = pidsOf(answer);
+    const asking = await provider.operator.negotiationOrQuestion(providerPid, ['TERMINATED']);
+    expect(asking.pendingDecision).toMatchObject({ about: 'request', why: expect.stringContaining('other rules') });
+    await provider.operator.decideNegotiation(providerPid, { decision: 'reject', reason: 'Take the offer as it is.' });
     const { body } = await peer.next('ContractNegotiationTerminationMessage');
-    expect(String(body['reason'])).toMatch(/not those of the offer/);
+    expect(body['reason']).toEqual(['Take the offer as it is.']);
     expect(schemas?.faultsOf(body) ?? []).toEqual([]);
   });
 

@@ -3,7 +3,19 @@ import { agreementFrom, objection, signatureObjection } from '../agreement/agree
 import type { Negotiation, SignedAgreement } from '../management/model.ts';
 import { SIGNATURE } from '../protocol/terms.ts';
 import type { Transaction } from '../store/transact.ts';
-import type { NegotiationConversation, NegotiationOptions } from './negotiations.ts';
+import type { OfferDecision, RequestDecision } from './decisions.ts';
+import { negotiationTopic, type NegotiationConversation, type NegotiationOptions } from './negotiations.ts';
+
+export interface NegotiationSteps {
+  /** Takes the next step, if there is one to take. */
+  step(id: string): Promise<void>;
+  /**
+   * Does what was decided about the request or offer that waits for this side.
+   *
+   * @returns false when the negotiation has changed since it was seen: then nothing was done
+   */
+  answer(seen: Negotiation, decision: RequestDecision | OfferDecision): Promise<boolean>;
+}
 
 /**
  * What this side does by itself in a state: answer a request or an offer, sign, verify, finalize.
@@ -14,28 +26,31 @@ import type { NegotiationConversation, NegotiationOptions } from './negotiations
  */
 export function createNegotiationSteps(
   options: NegotiationOptions & { readonly conversation: NegotiationConversation },
-): (id: string) => Promise<void> {
-  const { identity, store, agreements, decisions, conversation, group, events, clock, allowUnsigned } = options;
+): NegotiationSteps {
+  const { identity, store, agreements, decisions, conversation, group, events, changes, clock } = options;
+  const { allowUnsigned } = options;
 
-  /** Runs `work` if the negotiation is still as it was seen. */
-  const still = (seen: Negotiation, work: (transaction: Transaction, now: Negotiation) => void): Promise<void> =>
+  /** Runs `work` if the negotiation is still as it was seen. @returns whether it is */
+  const still = (seen: Negotiation, work: (transaction: Transaction, now: Negotiation) => void): Promise<boolean> =>
     group.run((transaction) => {
       const now = store.get(seen.id);
-      if (now?.state === seen.state && now.updatedAt === seen.updatedAt) work(transaction, now);
+      if (now?.state !== seen.state || now.updatedAt !== seen.updatedAt) return false;
+      work(transaction, now);
+      return true;
     });
-  const terminate = (seen: Negotiation, reason: string): Promise<void> =>
+  const terminate = (seen: Negotiation, reason: string): Promise<boolean> =>
     still(seen, (transaction, now) => {
       conversation.terminate(transaction, now, { code: 'not-acceptable', reason });
       // What was never agreed leaves no agreement behind.
       if (now.agreementId !== undefined) agreements.remove(now.agreementId);
     });
 
-  const agree = async (negotiation: Negotiation, offer = negotiation.offer): Promise<void> => {
+  const agree = async (negotiation: Negotiation, offer = negotiation.offer): Promise<boolean> => {
     const { participantId } = identity;
     const id = `urn:uuid:${randomUUID()}`;
     const agreement = agreementFrom({ ...negotiation, offer }, { id, assigner: participantId, at: clock() });
     const signature = await identity.sign(agreement);
-    await still(negotiation, (transaction, now) => {
+    return await still(negotiation, (transaction, now) => {
       agreements.insert({
         id,
         role: 'provider',
@@ -56,32 +71,49 @@ export function createNegotiationSteps(
     });
   };
 
-  const answerRequest = async (negotiation: Negotiation): Promise<void> => {
-    const decision = await decisions.onRequest(negotiation);
-    if (decision.kind === 'agree') await agree(negotiation, decision.offer);
-    else if (decision.kind === 'terminate') await terminate(negotiation, decision.reason);
-    else if (decision.kind === 'offer') {
-      const offer = { ...decision.offer, '@type': 'Offer', target: negotiation.datasetId };
-      await still(negotiation, (transaction, now) => {
-        conversation.say(transaction, now, 'ContractOfferMessage', { offer }, { counterOffer: offer });
-      });
-    }
+  /** A question to a person is put once, however often the decisions are asked meanwhile. */
+  const ask = async (seen: Negotiation, why: string): Promise<boolean> => {
+    if (seen.pendingDecision !== undefined) return true;
+    return await still(seen, (transaction, now) => {
+      const since = clock().toISOString();
+      const about = now.role === 'provider' ? 'request' : 'offer';
+      const asking: Negotiation = { ...now, pendingDecision: { about, why, since }, updatedAt: since };
+      store.save(asking);
+      events.record(transaction, { type: 'negotiation', by: 'us', negotiation: asking });
+      transaction.after(() => changes.notify(negotiationTopic(now.id)));
+    });
   };
 
-  const answerOffer = async (negotiation: Negotiation): Promise<void> => {
-    const decision = await decisions.onOffer(negotiation);
-    if (decision.kind === 'terminate') await terminate(negotiation, decision.reason);
-    else if (decision.kind === 'accept') {
-      await still(negotiation, (transaction, now) => {
-        const { counterOffer = now.offer } = now;
-        const fields = { eventType: 'ACCEPTED' };
-        conversation.say(transaction, now, 'ContractNegotiationEventMessage:ACCEPTED', fields, { offer: counterOffer });
-      });
-    } else if (decision.kind === 'request') {
-      const offer = { ...decision.offer, '@type': 'Offer', target: negotiation.datasetId };
-      await still(negotiation, (transaction, now) => {
-        conversation.say(transaction, now, 'ContractRequestMessage', { offer }, { offer });
-      });
+  const answer: NegotiationSteps['answer'] = async (seen, decision) => {
+    switch (decision.kind) {
+      case 'wait':
+        return true;
+      case 'ask':
+        return await ask(seen, decision.why);
+      case 'terminate':
+        return await terminate(seen, decision.reason);
+      case 'agree':
+        return await agree(seen, decision.offer);
+      case 'accept':
+        return await still(seen, (transaction, now) => {
+          const { counterOffer: offer = now.offer } = now;
+          const fields = { eventType: 'ACCEPTED' };
+          conversation.say(transaction, now, 'ContractNegotiationEventMessage:ACCEPTED', fields, { offer });
+        });
+      case 'offer': {
+        const offer = { ...decision.offer, '@type': 'Offer', target: seen.datasetId };
+        return await still(seen, (transaction, now) => {
+          conversation.say(transaction, now, 'ContractOfferMessage', { offer }, { counterOffer: offer });
+        });
+      }
+      case 'request': {
+        const offer = { ...decision.offer, '@type': 'Offer', target: seen.datasetId };
+        return await still(seen, (transaction, now) => {
+          conversation.say(transaction, now, 'ContractRequestMessage', { offer }, { offer });
+        });
+      }
+      default:
+        return decision satisfies never;
     }
   };
 
@@ -129,21 +161,23 @@ export function createNegotiationSteps(
 
   const ifAllowed = async (
     negotiation: Negotiation,
-    step: (negotiation: Negotiation) => Promise<void>,
+    step: (negotiation: Negotiation) => Promise<unknown>,
   ): Promise<void> => {
     const decision = (await decisions.onStep?.(negotiation)) ?? { kind: 'proceed' };
     if (decision.kind === 'proceed') await step(negotiation);
     else if (decision.kind === 'terminate') await terminate(negotiation, decision.reason);
   };
 
-  return async (id) => {
+  const step = async (id: string): Promise<void> => {
     const negotiation = store.get(id);
     if (!negotiation) return;
     const { role, state } = negotiation;
-    if (role === 'provider' && state === 'REQUESTED') await answerRequest(negotiation);
+    if (role === 'provider' && state === 'REQUESTED') await answer(negotiation, await decisions.onRequest(negotiation));
     else if (role === 'provider' && state === 'ACCEPTED') await ifAllowed(negotiation, agree);
     else if (role === 'provider' && state === 'VERIFIED') await ifAllowed(negotiation, finalize);
-    else if (role === 'consumer' && state === 'OFFERED') await answerOffer(negotiation);
+    else if (role === 'consumer' && state === 'OFFERED')
+      await answer(negotiation, await decisions.onOffer(negotiation));
     else if (role === 'consumer' && state === 'AGREED') await ifAllowed(negotiation, verify);
   };
+  return { step, answer };
 }

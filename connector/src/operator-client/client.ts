@@ -98,16 +98,18 @@ export function createOperatorClient({ url, token }: OperatorClientOptions) {
    *
    * @throws FoedusError `conflict` when the record has ended in another state: then nothing is worth waiting for
    */
-  const waitFor = async <T extends { state: string; reason?: string | undefined }>(
+  const waitFor = async <T extends { state: string; reason?: string | undefined; pendingDecision?: unknown }>(
     path: string,
     schema: Schema<T>,
     states: readonly T['state'][],
     signal?: AbortSignal,
+    orPendingDecision = false,
   ): Promise<T> => {
     for (;;) {
-      const query = `?until=${states.join(',')}&wait=${LONG_POLL_SECONDS}`;
-      const record = await call('GET', path + query, schema, undefined, signal);
+      const query = { until: states, wait: LONG_POLL_SECONDS, ...(orPendingDecision ? { orPendingDecision } : {}) };
+      const record = await call('GET', path + queryString(query), schema, undefined, signal);
       if (states.includes(record.state)) return record;
+      if (orPendingDecision && record.pendingDecision !== undefined) return record;
       if (!FINAL.has(record.state)) continue;
       const why = record.reason === undefined ? '' : `: ${record.reason}`;
       throw new FoedusError('conflict', `It ended as ${record.state}, not as ${states.join(' or ')}${why}`);
@@ -149,6 +151,18 @@ export function createOperatorClient({ url, token }: OperatorClientOptions) {
     /** Waits until the negotiation has reached one of `states`. */
     negotiationUntil: (negotiationId: string, states: readonly model.Negotiation['state'][], signal?: AbortSignal) =>
       waitFor(`/negotiations/${id(negotiationId)}`, model.negotiationSchema, states, signal),
+    /** Waits until the negotiation has reached one of `states`, or waits for a person of this organisation. */
+    negotiationOrQuestion: (
+      negotiationId: string,
+      states: readonly model.Negotiation['state'][],
+      signal?: AbortSignal,
+    ) => waitFor(`/negotiations/${id(negotiationId)}`, model.negotiationSchema, states, signal, true),
+    /** Offers a data set to a consumer that has not asked for it. */
+    offer: (request: z.input<typeof model.offerRequestSchema>) =>
+      call('POST', '/negotiations/offers', model.negotiationSchema, request),
+    /** A person's answer to what the counterparty asks for or offers. */
+    decideNegotiation: (negotiationId: string, decision: z.input<typeof model.operatorDecisionSchema>) =>
+      call('POST', `/negotiations/${id(negotiationId)}/decision`, model.negotiationSchema, decision),
     terminateNegotiation: (negotiationId: string, body: z.input<typeof model.terminationSchema> = {}) =>
       call('POST', `/negotiations/${id(negotiationId)}/termination`, model.negotiationSchema, body),
 
@@ -189,7 +203,7 @@ export function createOperatorClient({ url, token }: OperatorClientOptions) {
         signal,
       ),
 
-    /** Decides without charging anything. */
+    /** Decides about a use, without charging anything. */
     decide: (agreementId: string, request: model.UsageRequestBody) =>
       call('POST', '/usage/decisions', model.decisionSchema, { agreementId, request }),
     /** Decides and reserves in one step. Throws `not-permitted` or `budget-exhausted` with the reasons in `message`. */
