@@ -26,6 +26,7 @@ import { answerProblem } from './management/requests.ts';
 import { mount } from './management/operation.ts';
 import { createTokenStore } from './management/token-store.ts';
 import { decideByPublications, type NegotiationDecisions } from './negotiation/decisions.ts';
+import { loadDecisions } from './negotiation/decisions-plugin.ts';
 import { createNegotiations, type Negotiations } from './negotiation/negotiations.ts';
 import { negotiationRoutes } from './negotiation/routes.ts';
 import { createChanges } from './protocol/changes.ts';
@@ -103,8 +104,11 @@ export async function startConnector(config: ConnectorConfig, options: Connector
   const storage = { transact, group, inbox, outbox, agreements };
   const shared = { ...storage, heard, moved, events, changes, logger, clock, baseUrl };
   const catalog = createCatalogClient(client);
-  const decisions = options.decisions ?? decideByPublications(publications);
-  const { allowUnsigned } = config.negotiation;
+  const { allowUnsigned, decisions: plugin } = config.negotiation;
+  const defaults = decideByPublications(publications);
+  const decisions =
+    options.decisions ??
+    (plugin === undefined ? defaults : await loadDecisions(plugin, { defaults, participantId, logger }));
   const negotiations = started.use(
     createNegotiations({
       ...shared,

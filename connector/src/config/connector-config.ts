@@ -4,6 +4,7 @@ import {
   identitySettings,
   operatorSettings,
   participantIdSetting,
+  pathSetting,
   peerListenSettings,
   setting,
 } from './settings.ts';
@@ -46,6 +47,8 @@ export const connectorConfigSchema = z.strictObject({
     .strictObject({
       /** Whether agreements are made with connectors that cannot sign; such an agreement says that it is unsigned. */
       allowUnsigned: setting(z.boolean(), false).default(false),
+      /** A module that decides about requests and offers: docs/operator-api.md. Absent: the default decisions. */
+      decisions: pathSetting('decisions.mjs').optional(),
     })
     .prefault({}),
   transfer: z

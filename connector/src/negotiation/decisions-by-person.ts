@@ -91,5 +91,6 @@ function checkEnforceable(publications: Publications, datasetId: string, rules: 
     );
   }
   const { target: _target, assigner: _assigner, assignee: _assignee, ...policy } = rules;
-  checkPolicy({ id: String(rules['@id'] ?? 'that is to be offered'), policy });
+  const { '@id': id } = rules;
+  checkPolicy({ id: typeof id === 'string' ? id : 'that is to be offered', policy });
 }

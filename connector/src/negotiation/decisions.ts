@@ -12,7 +12,7 @@ type Ask = { readonly kind: 'ask'; readonly why: string };
 /** What a provider does about a request. */
 export type RequestDecision =
   /** To the offer asked for, or to `offer`, which says the same in this node's own words. */
-  | { readonly kind: 'agree'; readonly offer?: Record<string, unknown> }
+  | { readonly kind: 'agree'; readonly offer?: Record<string, unknown> | undefined }
   | { readonly kind: 'offer'; readonly offer: Record<string, unknown> }
   | Terminate
   | Ask

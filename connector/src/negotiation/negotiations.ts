@@ -122,7 +122,7 @@ export function createNegotiations(options: NegotiationOptions): Negotiations {
     },
   });
   const steps = createNegotiationSteps({ ...options, conversation });
-  const stepper = createStepper(steps.step, options.logger);
+  const stepper = createStepper((id) => steps.step(id), options.logger);
 
   const newNegotiation = (
     role: Negotiation['role'],
@@ -150,7 +150,7 @@ export function createNegotiations(options: NegotiationOptions): Negotiations {
     };
   };
 
-  const offer: Negotiations['offer'] = ({ participantId, address }, datasetId, rules) => {
+  const offerUnasked: Negotiations['offer'] = ({ participantId, address }, datasetId, rules) => {
     const offered = { ...rules, '@type': 'Offer', target: datasetId };
     const negotiation = newNegotiation('provider', { id: participantId, address }, datasetId, offered);
     return conversation.begin({ ...negotiation, counterOffer: offered }, 'ContractOfferMessage', {
@@ -172,11 +172,11 @@ export function createNegotiations(options: NegotiationOptions): Negotiations {
         callbackAddress: baseUrl(),
       });
     },
-    offer,
+    offer: offerUnasked,
     offerTo: async ({ counterPartyAddress, counterPartyId, datasetId, ...wanted }) => {
       const rules = offerFor(options.publications, counterPartyId, datasetId, wanted);
       const address = await options.discover(counterPartyAddress);
-      return offer({ participantId: counterPartyId, address }, datasetId, rules);
+      return offerUnasked({ participantId: counterPartyId, address }, datasetId, rules);
     },
     decide: async (id, decision) => {
       const seen = existing(store.get(id), 'negotiation', id);
