@@ -51,6 +51,9 @@ const SCALARS = new Set([
   'participantId',
 ]);
 
+/** Terms with one object as value, which may come as an array of one. */
+const NODES = new Set(['offer', 'agreement', 'dataAddress']);
+
 /** Terms that the context calls a set. */
 const SETS = new Set(
   'permission prohibition obligation duty constraint and or xone andSequence reason filter hasPolicy distribution service catalog endpointProperties'.split(
@@ -89,8 +92,13 @@ function compactValue(term: string, value: unknown): unknown {
     const scalar = unwrap(value);
     return VOCABULARY.has(term) && typeof scalar === 'string' ? compactTerm(scalar) : scalar;
   }
+  if (NODES.has(term)) return compactTerms(single(value));
   if (SETS.has(term)) return (Array.isArray(value) ? value : [value]).map(compactTerms);
   return compactTerms(value);
+}
+
+function single(value: unknown): unknown {
+  return Array.isArray(value) && value.length === 1 ? value[0] : value;
 }
 
 function unwrap(value: unknown): unknown {
@@ -100,10 +108,10 @@ function unwrap(value: unknown): unknown {
   return '@id' in value && Object.keys(value).length === 1 ? value['@id'] : value;
 }
 
-/** The value of `term` in `node` however the key is spelled, untouched: what a signature covers. */
+/** The value of `term` in `node` however the key is spelled, otherwise untouched: what a signature covers. */
 export function rawValue(node: unknown, term: string): unknown {
   if (!isObject(node)) return undefined;
-  return Object.entries(node).find(([key]) => compactTerm(key) === term)?.[1];
+  return single(Object.entries(node).find(([key]) => compactTerm(key) === term)?.[1]);
 }
 
 export function isObject(value: unknown): value is Record<string, unknown> {
