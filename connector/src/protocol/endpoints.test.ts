@@ -68,7 +68,7 @@ const ofOdrl = new Set(
 );
 const iri = (term: string): string => (/[:@]/.test(term) ? term : (ofOdrl.has(term) ? ODRL : DSPACE) + term);
 
-/** The message as a JSON-LD processor expands it, but for right operands, which are data. */
+/** The message with full IRIs; the protocol's own terms, not those of policies, with arrays around their values. */
 function expanded(value: unknown, key = ''): unknown {
   if (Array.isArray(value)) return value.map((item) => expanded(item, key));
   if (typeof value === 'object' && value !== null) {
@@ -76,11 +76,12 @@ function expanded(value: unknown, key = ''): unknown {
       Object.entries(value as Json).map(([name, inner]) => {
         if (name === '@context' || name === '@id') return [name, inner];
         if (name === '@type') return [name, [iri(String(inner))]];
-        return [iri(name), name === 'rightOperand' ? inner : [expanded(inner, name)].flat()];
+        if (/Operand|operator/.test(name)) return [iri(name), inner];
+        return [iri(name), ofOdrl.has(name) ? expanded(inner, name) : [expanded(inner, name)].flat()];
       }),
     );
   }
-  if (['action', 'leftOperand', 'operator', 'eventType'].includes(key)) return { '@id': iri(String(value)) };
+  if (['action', 'eventType'].includes(key)) return { '@id': iri(String(value)) };
   return /^(consumerPid|providerPid|target|assign)/.test(key) ? { '@id': value } : { '@value': value };
 }
 
