@@ -3,7 +3,7 @@ import { describe, expect, it } from 'vitest';
 import { loadDspSchemas } from '../../../test/src/dsp-schemas.ts';
 import { FoedusError } from '../errors.ts';
 import { parseJson } from './json-body.ts';
-import { readMessage, writeDataAddress, readDataAddress, writeMessage, type MessageType } from './messages.ts';
+import { readMessage, type MessageType } from './messages.ts';
 import { CONTEXT, SIGNATURE } from './terms.ts';
 
 const schemas = loadDspSchemas();
@@ -143,26 +143,5 @@ describe('parseJson', () => {
   it('refuses bytes that are not UTF-8 and text that is not JSON', () => {
     expect(() => parseJson(Uint8Array.of(0x22, 0xff, 0x22))).toThrow(/UTF-8/);
     expect(() => parseJson(bytes('{"a":}'))).toThrow(/not JSON/);
-  });
-});
-
-describe('writeDataAddress', () => {
-  it('is undone by readDataAddress, and valid inside a start message', () => {
-    const key = fc.string({ minLength: 1 }).filter((name) => name !== '__proto__');
-    fc.assert(
-      fc.property(fc.dictionary(key, fc.string(), { maxKeys: 5 }), (properties) => {
-        const address = { endpointType: 'urn:x', endpoint: 'https://p.example/data', properties };
-        const written = writeDataAddress(address);
-        const message = writeMessage('TransferStartMessage', {
-          consumerPid: 'c',
-          providerPid: 'p',
-          dataAddress: written,
-        });
-        expect(schemas?.faultsOf(message) ?? []).toEqual([]);
-        const { dataAddress } = readMessage('TransferStartMessage', message);
-        expect(readDataAddress(dataAddress!)).toEqual({ ...address, properties: { ...properties } });
-      }),
-      { numRuns: 50 },
-    );
   });
 });

@@ -1,7 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import { z } from 'zod';
 import { FoedusError } from '../errors.ts';
-import type { DataAddress } from '../management/model.ts';
+import { dataAddressMessageSchema } from './data-address.ts';
 import { agreementSchema, identifier, messageOfferSchema } from './policy-schema.ts';
 import {
   negotiationMachine,
@@ -18,16 +18,6 @@ const code = z.string().max(500).optional();
 const pids = { consumerPid: identifier, providerPid: identifier };
 const ended = { ...pids, code, reason: reasons };
 const url = z.string().max(2048);
-
-const dataAddressSchema = z.object({
-  '@type': z.literal('DataAddress'),
-  endpointType: identifier,
-  endpoint: url.optional(),
-  endpointProperties: z
-    .array(z.object({ name: z.string().min(1).max(500), value: z.string().max(100_000) }))
-    .max(100)
-    .optional(),
-});
 
 const exactlyOne = (a: string, b: string) => (message: Record<string, unknown>) =>
   (message[a] === undefined) !== (message[b] === undefined);
@@ -59,9 +49,9 @@ const schemas = {
     agreementId: identifier,
     format: identifier,
     callbackAddress: url,
-    dataAddress: dataAddressSchema.optional(),
+    dataAddress: dataAddressMessageSchema.optional(),
   }),
-  TransferStartMessage: z.object({ ...pids, dataAddress: dataAddressSchema.optional() }),
+  TransferStartMessage: z.object({ ...pids, dataAddress: dataAddressMessageSchema.optional() }),
   TransferSuspensionMessage: z.object(ended),
   TransferCompletionMessage: z.object(pids),
   TransferTerminationMessage: z.object(ended),
@@ -142,28 +132,6 @@ export function readReason(message: { code?: string | undefined; reason?: unknow
   });
   const text = words.length > 0 ? words.join('; ') : message.code;
   return text?.slice(0, 2_000);
-}
-
-export function writeDataAddress({ endpointType, endpoint, properties }: DataAddress): Record<string, unknown> {
-  const endpointProperties = Object.entries(properties).map(([name, value]) => ({
-    '@type': 'EndpointProperty',
-    name,
-    value,
-  }));
-  return {
-    '@type': 'DataAddress',
-    endpointType,
-    ...(endpoint === undefined ? {} : { endpoint }),
-    ...(endpointProperties.length === 0 ? {} : { endpointProperties }),
-  };
-}
-
-export function readDataAddress(address: z.infer<typeof dataAddressSchema>): DataAddress {
-  return {
-    endpointType: address.endpointType,
-    ...(address.endpoint === undefined ? {} : { endpoint: address.endpoint }),
-    properties: Object.fromEntries((address.endpointProperties ?? []).map(({ name, value }) => [name, value])),
-  };
 }
 
 const PATHS: Record<NegotiationMessageName | TransferMessageName, (at: string) => string> = {

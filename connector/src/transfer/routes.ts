@@ -4,7 +4,8 @@ import type { Logger } from 'pino';
 import type { AgreementReader } from '../ledger/usage-control.ts';
 import type { Asset, SignedAgreement, Transfer } from '../management/model.ts';
 import { messageHandlers } from '../protocol/message-handler.ts';
-import { readDataAddress, readMessage, readReason, type Message } from '../protocol/messages.ts';
+import { directionOf } from '../protocol/data-address.ts';
+import { readMessage, readReason, type Message } from '../protocol/messages.ts';
 import { badMessage, illegal } from '../protocol/receive.ts';
 import { peerAddress } from '../protocol/version.ts';
 import type { Transfers } from './transfers.ts';
@@ -42,7 +43,7 @@ export function transferRoutes(options: {
           agreementId: message.agreementId,
           datasetId: target,
           format: message.format,
-          ...(message.dataAddress === undefined ? {} : { dataAddress: readDataAddress(message.dataAddress) }),
+          ...(message.dataAddress === undefined ? {} : { dataAddress: message.dataAddress }),
           createdAt: now,
           updatedAt: now,
         };
@@ -68,14 +69,18 @@ export function transferRoutes(options: {
           transaction.after(() => transfers.resumed({ ...transfer, state: 'STARTED' }));
           return { suspendedBy: undefined, reason: undefined };
         }
-        if (dataAddress === undefined && transfer.dataAddress === undefined && transfer.format.endsWith('-PULL')) {
+        if (
+          dataAddress === undefined &&
+          transfer.dataAddress === undefined &&
+          directionOf(transfer.format) === 'pull'
+        ) {
           throw badMessage('$.dataAddress: is missing, and data of a pull format cannot be fetched without it');
         }
-        const pulled = dataAddress !== undefined && !transfer.format.endsWith('-PUSH');
+        const pulled = dataAddress !== undefined && directionOf(transfer.format) !== 'push';
         return {
           suspendedBy: undefined,
           reason: undefined,
-          ...(pulled ? { dataAddress: readDataAddress(dataAddress) } : {}),
+          ...(pulled ? { dataAddress } : {}),
         };
       });
     }),
@@ -130,7 +135,7 @@ function checkRequest(
       `$.format: ${agreement.target} is not offered as ${format.slice(0, 200)}, only as: ${formats.join(', ')}`,
     );
   }
-  if (format.endsWith('-PUSH') && dataAddress === undefined) {
+  if (directionOf(format) === 'push' && dataAddress === undefined) {
     throw badMessage(`$.dataAddress: is missing; ${format.slice(0, 200)} needs to know where to`);
   }
   return agreement;

@@ -6,7 +6,8 @@ import type { Events } from '../events.ts';
 import type { DataAddress, Transfer } from '../management/model.ts';
 import type { Changes } from '../protocol/changes.ts';
 import { createConversation, existing, type Conversation } from '../protocol/conversation.ts';
-import { writeDataAddress, writeReason } from '../protocol/messages.ts';
+import { writeDataAddress } from '../protocol/data-address.ts';
+import { writeReason } from '../protocol/messages.ts';
 import type { Inbox, Outbox, ProcessKind } from '../protocol/outbox.ts';
 import type { Process, ProcessStore } from '../protocol/process-store.ts';
 import {
@@ -95,12 +96,16 @@ export function createTransfers(options: TransferOptions): Transfers {
     const seen = store.get(id);
     if (seen?.role !== 'provider' || seen.state !== 'REQUESTED') return;
     const flow = flows.find(seen.format);
-    if (!flow) return;
+    if (!flow) {
+      logger.warn({ transfer: id, format: seen.format }, 'a transfer waits: nothing here moves data of its format');
+      return;
+    }
     let address: DataAddress | undefined;
     try {
       address = await flow.start(seen);
     } catch (error) {
-      if (!(error instanceof FoedusError)) throw error;
+      // Trouble that passes is no reason to end the transfer: the step is tried again.
+      if (!(error instanceof FoedusError) || error.code === 'unavailable') throw error;
       const reason = error.message;
       transact((transaction) => {
         const now = store.get(id);
