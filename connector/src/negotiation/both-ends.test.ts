@@ -173,6 +173,7 @@ it('both ends follow the model through any sequence of decisions and of messages
       expect(own?.finalized ?? false).toBe(state === 'FINALIZED');
       expect(theirs?.finalized ?? false).toBe(state === 'FINALIZED');
       expect(own?.agreement).toEqual(theirs?.agreement);
+      if (state === 'TERMINATED') expect([own, theirs]).toEqual([undefined, undefined]);
     }),
     { numRuns: 12 },
   );

@@ -111,6 +111,9 @@ export function createNegotiations(options: NegotiationOptions): Negotiations {
     forget: { pendingDecision: undefined },
     changed: (transaction, negotiation, _before, by) => {
       events.record(transaction, { type: 'negotiation', by, negotiation });
+      // What was never agreed leaves no agreement behind, whoever has ended the negotiation.
+      const { state, agreementId } = negotiation;
+      if (state === 'TERMINATED' && agreementId !== undefined) options.agreements.remove(agreementId);
       transaction.after(() => {
         changes.notify(negotiationTopic(negotiation.id));
         stepper.wake(negotiation.id);

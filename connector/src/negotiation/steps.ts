@@ -41,8 +41,6 @@ export function createNegotiationSteps(
   const terminate = (seen: Negotiation, reason: string): Promise<boolean> =>
     still(seen, (transaction, now) => {
       conversation.terminate(transaction, now, { code: 'not-acceptable', reason });
-      // What was never agreed leaves no agreement behind.
-      if (now.agreementId !== undefined) agreements.remove(now.agreementId);
     });
 
   const agree = async (negotiation: Negotiation, offer = negotiation.offer): Promise<boolean> => {
