@@ -8,7 +8,7 @@ import { callerOf } from '../identity/index.ts';
 import { readJson } from '../protocol/json-body.ts';
 import { readMessage, writeDocument } from '../protocol/messages.ts';
 import { badMessage } from '../protocol/receive.ts';
-import { rawValue } from '../protocol/terms.ts';
+import { compactTerm } from '../protocol/terms.ts';
 import { answerError } from '../protocol/typed-errors.ts';
 import { createContinuationTokens, type Anchor } from './continuation.ts';
 import { readFilter } from './filter.ts';
@@ -41,7 +41,7 @@ export function catalogRoutes(options: {
     const caller = callerOf(c);
     const body = await readJson(c.req.raw);
     readMessage('CatalogRequestMessage', body);
-    const filter = readFilter(rawValue(body, 'filter'));
+    const filter = readFilter(filterOf(body));
     const scope = { caller, criteria: filter.criteria };
     const token = tokenOf(c);
     const from = token === undefined ? undefined : tokens.read(token, scope);
@@ -69,6 +69,11 @@ export function catalogRoutes(options: {
     return await answer(c, datasetText(writeDocument(type, fields), dataset));
   });
   return app;
+}
+
+/** As it came: what is wrong in it is named where its sender has written it. */
+function filterOf(body: unknown): unknown {
+  return Object.entries(body as object).find(([key]) => compactTerm(key) === 'filter')?.[1];
 }
 
 /** @throws FoedusError `bad-request` for more than one */
