@@ -81,4 +81,16 @@ describe('a body', () => {
   ])('of %s is refused', async (_what, body) => {
     await expect(readJson(bodyOf(body), limits)).rejects.toMatchObject({ code: 'bad-request' });
   });
+
+  it.each([
+    ['{"a":[{"b c":"\\ud800x"}]}', /^\$\.a\[0\]\['b c'\]: /],
+    ['{"a":{"\\udfff":1}}', /^\$\.a: /],
+    ['"\\uDBFF"', /^\$: /],
+  ])('of %s is refused with the path of the half surrogate', async (text, reason) => {
+    await expect(readJson(bodyOf(text), limits)).rejects.toMatchObject({
+      code: 'bad-request',
+      details: { reasons: [expect.stringMatching(reason)] },
+    });
+    expect(await readJson(bodyOf('"\\ud83d\\ude00"'), limits)).toBe('😀');
+  });
 });

@@ -59,11 +59,34 @@ export function parseJson(bytes: Uint8Array, limits: JsonLimits = MESSAGE_LIMITS
   if (depthOf(text) > limits.maxDepth) {
     throw new FoedusError('bad-request', `The JSON is nested deeper than ${limits.maxDepth} levels. Flatten it.`);
   }
+  let value: unknown;
   try {
-    return JSON.parse(text);
+    value = JSON.parse(text);
   } catch (cause) {
     throw new FoedusError('bad-request', `The body is not JSON (${(cause as Error).message}).`, { cause });
   }
+  // UTF-8 itself cannot hold them; only an escape can.
+  const broken = /\\u[dD][89a-fA-F]/.test(text) ? halfSurrogate(value, '$') : undefined;
+  if (broken === undefined) return value;
+  const reason = `${broken}: has half of a surrogate pair, which is no character and has no canonical form (RFC 8785)`;
+  throw new FoedusError('bad-request', reason, { details: { reasons: [reason] } });
+}
+
+/** The JSON path of the first text, or of the first object with a name, that is not well-formed Unicode. */
+function halfSurrogate(value: unknown, path: string): string | undefined {
+  if (typeof value === 'string') return value.isWellFormed() ? undefined : path;
+  if (typeof value !== 'object' || value === null) return undefined;
+  const list = Array.isArray(value);
+  for (const [key, inner] of Object.entries(value)) {
+    if (!key.isWellFormed()) return path;
+    const found = halfSurrogate(inner, list ? `${path}[${key}]` : jsonPath(path, key));
+    if (found !== undefined) return found;
+  }
+  return undefined;
+}
+
+function jsonPath(path: string, key: string): string {
+  return /^\w+$/.test(key) ? `${path}.${key}` : `${path}['${key.slice(0, 100)}']`;
 }
 
 /** Counts brackets outside strings, before any recursive code sees the value. */
