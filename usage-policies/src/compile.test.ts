@@ -49,14 +49,15 @@ describe('the limits of an action', () => {
 });
 
 test('the problems of a policy are listed, each once', () => {
-  const rule = permission('use', constraint('spatial', 'eq', 'urn:eu'));
+  const rule = permission('use', constraint('weather', 'eq', 'fine'));
   const policy = parsePolicy(
-    agreement({ permission: [rule, rule], prohibition: [{ action: 'sell' }], obligation: [{}] }),
+    agreement({ permission: [rule, rule], prohibition: [{ action: 'urn:dance' }], obligation: [{}], 'ids:x': 1 }),
   );
   expect(problemsOf(policy)).toEqual([
-    'The property obligation of a policy is not supported.',
-    'The operand spatial is not known to this node.',
-    'The action sell is not known to this node.',
+    'The property ids:x of a policy is not supported.',
+    'The obligation to do something cannot be checked: An obligation without an action is not supported.',
+    'The operand weather is not known to this node.',
+    'The action urn:dance is not known to this node.',
   ]);
 });
 

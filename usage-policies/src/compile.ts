@@ -1,157 +1,280 @@
-import { isLogical, type Limits, type Mask, type Policy, type PolicyType, type Rule, type RowFilter } from './model.ts';
-import { examine } from './operands/examine.ts';
-import type { Cut, ReadConstraint, Test } from './operands/operand.ts';
-import { KNOWN_ACTIONS, displayTerm, normaliseTerm } from './terms.ts';
+import type { Actions } from './actions.ts';
+import { compileConditions, type CompiledConditions, type Compiling } from './compile-condition.ts';
+import type { CompiledDuty } from './duties.ts';
+import { grantOf, limitsOfRule, type Grant } from './grants.ts';
+import {
+  isLogical,
+  type Condition,
+  type ConflictStrategy,
+  type DutyKind,
+  type Limits,
+  type Policy,
+  type PolicyType,
+  type Rule,
+} from './model.ts';
+import type { Lookup, Test } from './operands/operand.ts';
+import type { DutyMode, PolicyOptions } from './options.ts';
+import { ANY_ACTION } from './parse-rule.ts';
+import { createScope, createLookup, type Scope } from './scope.ts';
+import { displayTerm, nounOf } from './terms.ts';
+import { createVocabulary, type Vocabulary } from './vocabulary.ts';
 import { listed, shown } from './wording.ts';
 
-/** What a permission lets out of the data set. */
-export interface Grant {
-  readonly columns: 'all' | readonly string[];
-  readonly masks: Readonly<Record<string, Mask>>;
-  readonly rowFilter: RowFilter | null;
-}
+export type { Grant } from './grants.ts';
 
 export interface CompiledRule {
   readonly kind: Rule['kind'];
+  readonly id: string | undefined;
+  /** As written. */
   readonly action: string;
   /** Who may, or may not; undefined: everybody. */
   readonly assignee: string | undefined;
+  readonly scope: Scope;
   readonly problems: readonly string[];
   readonly tests: readonly Test[];
   /** The conditions in words. */
   readonly words: readonly string[];
+  /** What is said where the rule is active. */
+  readonly sentence: string;
   readonly grant: Grant;
   readonly limits: Limits;
+  readonly duties: readonly CompiledDuty[];
+  readonly remedies: readonly CompiledDuty[];
+  /** What the history has of the rule's own action. */
+  readonly exercised: Lookup;
 }
 
 /** A policy ready for decisions: made once by compile, used by decide and limitsOf. */
 export interface CompiledPolicy {
   readonly digest: string;
+  readonly digests: readonly string[];
   readonly type: PolicyType;
+  readonly target: string | undefined;
   readonly problems: readonly string[];
   readonly permissions: readonly CompiledRule[];
   readonly prohibitions: readonly CompiledRule[];
+  readonly obligations: readonly CompiledDuty[];
+  readonly strategy: ConflictStrategy;
+  /** Permissions and prohibitions of related actions, as places in the two lists: they conflict where both are met. */
+  readonly conflicts: readonly (readonly [permission: number, prohibition: number])[];
+  readonly actions: Actions;
+  readonly dutyMode: DutyMode;
+  /** See PolicyOptions.steps. */
+  readonly steps: number;
+}
+
+const MOST_STEPS = 200_000;
+
+/**
+ * Turns every constraint into a closure. Never throws for what a policy may contain: what cannot be checked becomes a
+ * problem of its rule, which then fails closed. Constraints are read again here, so a Policy from elsewhere than
+ * parsePolicy is safe too.
+ *
+ * @param options the same that parsePolicy was given
+ * @throws Error for options with a profile that contradicts ODRL
+ */
+export function compile(policy: Policy, options: PolicyOptions = {}): CompiledPolicy {
+  const vocabulary = createVocabulary(options.profiles);
+  const problems = new Set(policy.problems);
+  const permissions = policy.permissions.map((rule) => compileRule(rule, policy, vocabulary, options));
+  const prohibitions = policy.prohibitions.map((rule) => compileRule(rule, policy, vocabulary, options));
+  // What somebody is obliged to and nobody understands is not for us to skip.
+  const compiling = {
+    vocabulary,
+    references: options.references,
+    problem: (sentence: string) => void problems.add(sentence),
+  };
+  const obligations = policy.obligations.map((duty) => compileDuty(duty, policy.assignee, policy.target, compiling));
+  const [first = 'invalid'] = policy.conflicts;
+  return {
+    digest: policy.digest,
+    digests: [policy.digest, ...(policy.inheritedDigests ?? [])],
+    type: policy.type,
+    target: policy.target,
+    problems: [...problems],
+    permissions,
+    prohibitions,
+    obligations,
+    // Section 2.10, requirement 4: several strategies are as good as none.
+    strategy: policy.conflicts.length > 1 ? 'invalid' : first,
+    conflicts: permissions.flatMap((permission, at) =>
+      prohibitions.flatMap((prohibition, other) =>
+        related(permission.scope.action, prohibition.scope.action, vocabulary.actions) ? [[at, other] as const] : [],
+      ),
+    ),
+    actions: vocabulary.actions,
+    dutyMode: options.dutyMode ?? 'precondition',
+    steps: options.steps ?? MOST_STEPS,
+  };
 }
 
 /**
- * Turns every constraint into a closure. Never throws: what cannot be checked becomes a problem of its rule, which
- * then fails closed. Constraints are read again here, so a Policy from elsewhere than parsePolicy is safe too.
+ * Whether what one rule permits and another prohibits contradict each other (ODRL 2.2 section 2.4): one action
+ * includes the other, or what is permitted implies what is prohibited.
  */
-export function compile(policy: Policy): CompiledPolicy {
-  return {
-    digest: policy.digest,
-    type: policy.type,
-    problems: policy.problems,
-    permissions: policy.permissions.map((rule) => compileRule(rule, policy)),
-    prohibitions: policy.prohibitions.map((rule) => compileRule(rule, policy)),
-  };
+function related(permitted: string, prohibited: string, actions: Actions): boolean {
+  if (permitted === ANY_ACTION || prohibited === ANY_ACTION) return true;
+  if (actions.grants(permitted, prohibited) || actions.includes(prohibited, permitted)) return true;
+  return actions.impliedBy(permitted).some((implied) => actions.includes(prohibited, implied));
 }
 
 /**
  * Everything in a policy that this node cannot check, one sentence each, in the order of the rules. A node should
  * publish or ask for a policy only where this is empty: rules with problems grant nothing.
  */
-export function problemsOf(policy: Policy): readonly string[] {
-  const { problems, permissions, prohibitions } = compile(policy);
+export function problemsOf(policy: Policy, options: PolicyOptions = {}): readonly string[] {
+  const { problems, permissions, prohibitions } = compile(policy, options);
   return [...new Set([...problems, ...[...permissions, ...prohibitions].flatMap((rule) => rule.problems)])];
 }
 
-function compileRule(rule: Rule, policy: Policy): CompiledRule {
-  const problems = new Set(rule.problems);
-  if (!KNOWN_ACTIONS.includes(rule.action)) {
-    problems.add(`The action ${shown(displayTerm(rule.action)) || 'of the rule'} is not known to this node.`);
+/** The IRIs that a policy wants looked up (`rightOperandReference`), for an operator to allow. */
+export function referencesOf(policy: Policy): readonly string[] {
+  const found = new Set<string>();
+  const visit = (condition: Condition): void => {
+    if (isLogical(condition)) condition.operands.forEach(visit);
+    else condition.references?.forEach((iri) => found.add(iri));
+  };
+  const rules = (rule: Rule): void => {
+    [rule.constraints, rule.actionRefinements, rule.targetRefinements, rule.assigneeRefinements].flat().forEach(visit);
+    [rule.duties, rule.consequences, rule.remedies].flat().forEach(rules);
+  };
+  [policy.permissions, policy.prohibitions, policy.obligations].flat().forEach(rules);
+  return [...found];
+}
+
+/** What a rule says in itself, whatever kind it is. */
+interface Compiled {
+  readonly action: string;
+  readonly constraints: CompiledConditions;
+  readonly actionRefinements: CompiledConditions;
+  readonly targetRefinements: CompiledConditions;
+  readonly assigneeRefinements: CompiledConditions;
+}
+
+function compileParts(rule: Rule, compiling: Compiling): Compiled {
+  rule.problems.forEach(compiling.problem);
+  const action = rule.action === ANY_ACTION ? ANY_ACTION : compiling.vocabulary.actions.resolve(rule.action);
+  if (action === undefined && rule.action !== '') {
+    compiling.problem(`The action ${shown(displayTerm(rule.action))} is not known to this node.`);
   }
-  const constraints = rule.constraints.filter((each) => !isLogical(each));
-  if (constraints.length < rule.constraints.length) problems.add('A logical constraint is not supported.');
-  const unread = [rule, ...constraints].flatMap((part) => part.unread);
-  if (unread.length > 0 && rule.problems.length === 0) {
-    problems.add(`A ${rule.kind} with ${listed(unread.map(({ term }) => term))} is not supported.`);
+  if (action === undefined && rule.action === '' && rule.problems.length === 0) {
+    compiling.problem('The action of the rule is not known to this node.');
   }
-  const read: ReadConstraint[] = [];
-  for (const constraint of constraints) {
-    const examined = examine(constraint, rule);
-    if (examined.read === undefined) problems.add(examined.problem);
-    else read.push(examined.read);
+  if (rule.unread.length > 0 && rule.problems.length === 0) {
+    compiling.problem(`A ${rule.kind} with ${listed(rule.unread.map(({ term }) => term))} is not supported.`);
   }
-  const assignee = rule.assignee ?? policy.assignee;
-  if (rule.kind === 'permission' && policy.type === 'Agreement' && assignee === undefined) {
-    problems.add('The agreement does not say with whom it is (assignee).');
-  }
-  const grant = grantOf(
-    read.flatMap(({ cut }) => cut ?? []),
-    problems,
-  );
+  const conditions = (of: readonly Condition[]) => compileConditions(of, rule, compiling);
   return {
-    kind: rule.kind,
-    action: rule.action,
-    assignee,
-    problems: [...problems],
-    tests: read.map(({ test }) => test),
-    words: read.map(({ words }) => words),
-    grant,
-    limits: limitsOfRule(read),
+    action: action ?? rule.action,
+    constraints: conditions(rule.constraints),
+    actionRefinements: conditions(rule.actionRefinements),
+    targetRefinements: conditions(rule.targetRefinements),
+    assigneeRefinements: conditions(rule.assigneeRefinements),
   };
 }
 
-/** All cuts at once: columns that every constraint grants, all filters, all masks. */
-function grantOf(cuts: readonly Cut[], problems: Set<string>): Grant {
-  let columns: 'all' | readonly string[] = 'all';
-  const filters: RowFilter[] = [];
-  const masks = Object.create(null) as Record<string, Mask>;
-  for (const cut of cuts) {
-    if (cut.columns !== undefined) {
-      const granted: readonly string[] = cut.columns;
-      columns = columns === 'all' ? granted : columns.filter((column) => granted.includes(column));
-    }
-    if (cut.rowFilter !== undefined) filters.push(cut.rowFilter);
-    for (const [column, mask] of Object.entries(cut.masks ?? {})) {
-      const other = masks[column];
-      if (other !== undefined && !sameMask(other, mask)) {
-        problems.add(`Column ${shown(column)} has two different masks.`);
-      }
-      masks[column] = mask;
-    }
+function compileRule(rule: Rule, policy: Policy, vocabulary: Vocabulary, options: PolicyOptions): CompiledRule {
+  const problems = new Set<string>();
+  const compiling: Compiling = {
+    vocabulary,
+    references: options.references,
+    problem: (sentence) => void problems.add(sentence),
+  };
+  const parts = compileParts(rule, compiling);
+  const assignee = rule.assignee ?? policy.assignee;
+  const target = rule.target ?? policy.target;
+  if (rule.kind === 'permission' && policy.type === 'Agreement' && assignee === undefined) {
+    problems.add('The agreement does not say with whom it is (assignee).');
   }
-  if (columns !== 'all') {
-    if (columns.length === 0) problems.add('The lists of granted columns have no column in common.');
-    // Most likely a misspelt name, and then the column that was meant would leave unmasked.
-    const stray = Object.keys(masks).filter((column) => !columns.includes(column));
-    if (stray.length > 0) problems.add(`A mask is set on ${listed(stray)}, which the agreement does not grant.`);
-  }
-  const [first = null] = filters;
-  return { columns, masks, rowFilter: filters.length > 1 ? { and: filters } : first };
+  const reads = [...parts.constraints.reads, ...parts.actionRefinements.reads];
+  const grant = grantOf(
+    reads.flatMap(({ cut }) => cut ?? []),
+    problems,
+  );
+  const duties = (of: readonly Rule[]) => of.map((duty) => compileDuty(duty, undefined, target, compiling));
+  const compiledDuties = duties(rule.duties);
+  const remedies = duties(rule.remedies);
+  const words = [...parts.constraints.words, ...parts.actionRefinements.words];
+  const scope = createScope(rule, parts, assignee, target, vocabulary.actions);
+  return {
+    kind: rule.kind,
+    id: rule.id,
+    action: rule.action,
+    assignee,
+    scope,
+    problems: [...problems],
+    tests: parts.constraints.tests,
+    words,
+    sentence: sentenceOf(rule, words),
+    grant,
+    limits: limitsOfRule(reads),
+    duties: compiledDuties,
+    remedies,
+    exercised: createLookup(scope),
+  };
 }
 
-function sameMask(a: Mask, b: Mask): boolean {
-  if (a.method === 'constant') return b.method === 'constant' && a.value === b.value;
-  return a.method === b.method;
+function sentenceOf(rule: Rule, words: readonly string[]): string {
+  const permitted = rule.kind === 'permission';
+  const conditions = words.length === 0 ? '' : `${permitted ? ', and all is met: ' : ' when '}${words.join('; ')}`;
+  return `The agreement ${permitted ? 'permits' : 'forbids'} ${nounOf(rule.action)}${conditions}.`;
+}
+
+/** Parties that say who performs a duty, where the duty is not the assignee's. */
+const PERFORMERS = ['compensatingParty', 'attributingParty', 'informingParty', 'consentedParty'];
+
+function compileDuty(
+  duty: Rule,
+  assignee: string | undefined,
+  target: string | undefined,
+  outer: Compiling,
+): CompiledDuty {
+  const name = shown(displayTerm(duty.action));
+  const compiling: Compiling = {
+    ...outer,
+    problem: (sentence) =>
+      outer.problem(`The ${duty.kind} to ${name || 'do something'} cannot be checked: ${sentence}`),
+  };
+  const parts = compileParts(duty, compiling);
+  if (parts.assigneeRefinements.tests.length > 0) compiling.problem('A refined assignee is not supported there.');
+  const kind = duty.kind as DutyKind;
+  const performer = PERFORMERS.map((role) => duty.parties[role]).find((party) => party !== undefined);
+  const by = duty.assignee ?? performer ?? assignee;
+  const on = duty.target ?? (kind === 'obligation' ? target : undefined);
+  return {
+    kind,
+    id: duty.id,
+    name: duty.action,
+    action: parts.action,
+    timing: duty.timing ?? 'before',
+    by,
+    target: on,
+    parties: Object.fromEntries(Object.entries(duty.parties).filter(([role]) => !PERFORMERS.includes(role))),
+    refinements: parts.actionRefinements,
+    targetRefinements: parts.targetRefinements.tests,
+    constraints: parts.constraints,
+    consequences: duty.consequences.map((consequence) => compileDuty(consequence, by, target, outer)),
+    actions: outer.vocabulary.actions,
+    exercised: createLookup(createScope(duty, parts, by, on, outer.vocabulary.actions)),
+  };
 }
 
 const UNLIMITED: Limits = { uses: null, rounds: null, epsilon: null, delta: null };
 const NOTHING: Limits = { uses: 0, rounds: 0, epsilon: 0, delta: null };
-
-function limitsOfRule(read: readonly ReadConstraint[]): Limits {
-  const least = (values: readonly (number | undefined)[]): number | null => {
-    const given = values.filter((value) => value !== undefined);
-    return given.length === 0 ? null : Math.min(...given);
-  };
-  return {
-    uses: least(read.map(({ limit }) => limit?.uses)),
-    rounds: least(read.map(({ limit }) => limit?.rounds)),
-    // Two budgets at two δ: what is within the smaller ε at the smaller δ is within both.
-    epsilon: least(read.map(({ limit }) => limit?.budget?.epsilon)),
-    delta: least(read.map(({ limit }) => limit?.budget?.delta)),
-  };
-}
 
 /**
  * The limits that a policy sets for one action. With several permissions for it, each limit is that of the most
  * generous one: an account shows what can be spent at most, every single charge carries the limit it counts against.
  */
 export function limitsOf(compiled: CompiledPolicy, action: string): Limits {
-  const wanted = normaliseTerm(action);
-  const usable = compiled.permissions.filter((rule) => rule.action === wanted && rule.problems.length === 0);
-  if (usable.length === 0 || compiled.problems.length > 0) return NOTHING;
+  const { actions } = compiled;
+  const wanted = actions.resolve(action);
+  if (wanted === undefined || compiled.problems.length > 0) return NOTHING;
+  const usable = compiled.permissions.filter(
+    ({ scope, problems }) =>
+      problems.length === 0 && (scope.action === ANY_ACTION || actions.grants(scope.action, wanted)),
+  );
+  if (usable.length === 0) return NOTHING;
   const most = (meter: 'uses' | 'rounds' | 'epsilon'): number | null => {
     const limits = usable.map((rule) => rule.limits[meter]);
     return limits.includes(null) ? null : Math.max(...limits.map(Number));

@@ -10,11 +10,16 @@ export interface Field {
 }
 
 /** An object's properties. @throws PolicyError for what is no object, or says one property under two names */
-export function fieldsOf(json: unknown, path: string, what: string): Map<string, Field> {
+export function fieldsOf(
+  json: unknown,
+  path: string,
+  what: string,
+  expand: (name: string) => string = (name) => name,
+): Map<string, Field> {
   if (!isObject(json)) throw new PolicyError(path, `${what} is an object`);
   const fields = new Map<string, Field>();
   for (const [key, value] of Object.entries(json)) {
-    const term = normaliseKey(key);
+    const term = normaliseKey(expand(key));
     const at = path + pathKey(key);
     if (fields.has(term)) throw new PolicyError(at, `${shown(term)} is said twice, under two names`);
     fields.set(term, { value, path: at });

@@ -1,6 +1,7 @@
+export type { ActionDefinition } from './actions.ts';
 export type * from './model.ts';
-export { FOEDUS } from './model.ts';
-export { compile, limitsOf, problemsOf, type CompiledPolicy } from './compile.ts';
+export { FOEDUS, isLogical } from './model.ts';
+export { compile, limitsOf, problemsOf, referencesOf, type CompiledPolicy } from './compile.ts';
 export { decide } from './decide.ts';
 export { policyDigest } from './digest.ts';
 export { explain } from './explain/explain.ts';
@@ -13,9 +14,13 @@ export {
   type RowsOfferOptions,
   type TrainingOfferOptions,
 } from './offers.ts';
+export type { OperandDefinition } from './operands/index.ts';
 export { EPSILON_TOLERANCE } from './operands/training.ts';
+export type { DutyMode, PolicyOptions, References } from './options.ts';
 export { parsePolicy } from './parse.ts';
 export { PolicyError } from './policy-error.ts';
-export { normalRules, sameRules } from './same-rules.ts';
+export { isKindOf, kindsOf } from './purposes.ts';
+export { normalPolicy, normalRules, sameRules } from './same-rules.ts';
 export { instantiate, type PolicyTemplate } from './templates.ts';
 export { ACCESS, PROFILE, TRAIN, USE } from './terms.ts';
+export type { Profile } from './vocabulary.ts';

@@ -8,10 +8,14 @@ export interface PolicyLimits {
   readonly values: number;
   /** Characters of all strings and property names together. @default 262144 */
   readonly characters: number;
-  /** Permissions and prohibitions together, one for each action. @default 100 */
+  /** Permissions, prohibitions and obligations together, one for each action, asset and party. @default 100 */
   readonly rules: number;
   /** @default 100 */
   readonly constraintsPerRule: number;
+  /** Conditions, duties, consequences and remedies of all rules together, however deep they lie. @default 5000 */
+  readonly parts: number;
+  /** Policies that it inherits from, directly or not. @default 15 */
+  readonly parents: number;
 }
 
 export const DEFAULT_LIMITS: PolicyLimits = {
@@ -20,6 +24,8 @@ export const DEFAULT_LIMITS: PolicyLimits = {
   characters: 262_144,
   rules: 100,
   constraintsPerRule: 100,
+  parts: 5_000,
+  parents: 15,
 };
 
 /**

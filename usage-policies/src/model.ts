@@ -43,6 +43,8 @@ export interface Policy {
   readonly conflicts: readonly ConflictStrategy[];
   /** Policies whose rules are among the above (`inheritFrom`), nearest first. */
   readonly inheritsFrom: readonly string[];
+  /** The digests of those policies, in the same order. Absent: of none. */
+  readonly inheritedDigests?: readonly string[];
   /** Terms beside the rules that say nothing to a decision, for instance `dct:title`. */
   readonly annotations: readonly Unread[];
   readonly unread: readonly Unread[];
@@ -118,6 +120,8 @@ export interface Constraint {
   readonly unit?: string;
   /** The value that the left operand starts from (`status`). */
   readonly status?: number;
+  /** How often what it asks for has to be true anew: xsd:duration, from a term such as `freq:annual`. */
+  readonly frequency?: string;
   readonly unread: readonly Unread[];
 }
 
@@ -242,6 +246,9 @@ export interface Premises {
   readonly duties: Truth;
 }
 
+/** What became of a prohibition that somebody has acted against. */
+export type Infringement = 'infringed' | 'remedied';
+
 export interface RuleReport {
   readonly kind: 'permission' | 'prohibition';
   readonly id?: string;
@@ -249,6 +256,8 @@ export interface RuleReport {
   /** A permission grants, a prohibition forbids, when active. */
   readonly active: boolean;
   readonly premises: Premises;
+  /** Of a prohibition, where the history shows that this user has acted against it. */
+  readonly infringement?: Infringement;
   /** One sentence in plain words for every constraint that decided it. */
   readonly reasons: readonly string[];
 }
@@ -282,6 +291,8 @@ export interface Decision {
   readonly duties: readonly DutyReport[];
   /** SHA-256 of the policy in RFC 8785 canonical form, hex. */
   readonly policyDigest: string;
+  /** The digests of all policies that took part: this one's, then those of the policies it inherits from. */
+  readonly policyDigests: readonly string[];
 }
 
 /**

@@ -1,8 +1,9 @@
 import { problemsOf } from './compile.ts';
 import { FOEDUS, type Mask, type RowFilter } from './model.ts';
 import { parsePolicy } from './parse.ts';
-import { PolicyError } from './policy-error.ts';
+import { PolicyError, Unreadable } from './policy-error.ts';
 import { PROFILE, TRAIN, USE } from './terms.ts';
+import { readInstant } from './values.ts';
 
 /** An ODRL Offer as JSON, in the form that the Dataspace Protocol's schemas accept: every right operand is a string, an object or an array. */
 export type OfferJson = Record<string, unknown>;
@@ -120,7 +121,14 @@ function purposes(agreed: readonly string[]): ConstraintJson {
 }
 
 function dateTimeText(moment: Date | string): string {
-  if (typeof moment === 'string') return moment;
+  if (typeof moment === 'string') {
+    // Policies of others may leave the zone out, and are then decided with care; ours say what they mean.
+    try {
+      return readInstant(moment).text;
+    } catch (cause) {
+      throw cause instanceof Unreadable ? new PolicyError('$', cause.message, { cause }) : cause;
+    }
+  }
   // toISOString throws a bare RangeError for an invalid date; as text it is refused with a path and a sentence.
   return Number.isNaN(moment.getTime()) ? 'an invalid date' : moment.toISOString();
 }

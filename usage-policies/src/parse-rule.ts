@@ -1,43 +1,106 @@
-import { FOEDUS, type Constraint, type Rule, type RuleKind, type Unread } from './model.ts';
-import { examine, type Examined } from './operands/examine.ts';
+import { eachOf, typesOf, type Field } from './fields.ts';
+import { IDS_ENDPOINTS } from './ids-terms.ts';
+import type { Condition, DutyTiming, Rule, RuleKind, Unread } from './model.ts';
+import { isDutyKind, isTiming, readConditions, saysNothing } from './parse-condition.ts';
 import { PolicyError } from './policy-error.ts';
-import { eachOf, fieldsOf, nameOf, typesOf, type Field } from './fields.ts';
-import { displayTerm, normaliseTerm } from './terms.ts';
-import { isObject } from './values.ts';
+import type { Reader } from './reader.ts';
+import { displayTerm, isDocumentation } from './terms.ts';
+import { isObject, itemsOf } from './values.ts';
 import { shown, shownValue } from './wording.ts';
 
-/** The policy's own parties and target: a rule may repeat them. */
-export interface Shared {
-  readonly assigner: string | undefined;
-  readonly assignee: string | undefined;
-  readonly target: string | undefined;
+/** What unread refinements are listed as among the unread of a rule. */
+export const REFINEMENTS = {
+  action: 'refinement',
+  target: 'target.refinement',
+  assignee: 'assignee.refinement',
+} as const;
+
+/** The action of a rule about every action (PolicyOptions.ruleWithoutAction). */
+export const ANY_ACTION = '*';
+
+/** An asset or a party, or what is meant of a collection of them. */
+export interface Selector {
+  readonly name: string;
+  readonly refinements: Field | undefined;
 }
 
-const LOGICAL = ['and', 'or', 'xone', 'andSequence'];
-/** Properties that JSON-LD writers leave behind as an empty list, meaning nothing. */
-const LISTS = new Set([
-  'constraint',
-  'duty',
-  'obligation',
-  'remedy',
-  'consequence',
-  'refinement',
-  'permission',
-  'prohibition',
+/** What the policy says for all of its rules (ODRL 2.2 section 2.7.1). */
+export interface Shared {
+  readonly assigner: readonly Selector[];
+  readonly assignee: readonly Selector[];
+  readonly target: readonly Selector[];
+  readonly actions: readonly Field[];
+  /** Where the policy has one plain name for it: rules then leave it out, and repeating it says nothing. */
+  readonly plain: { readonly assigner?: string; readonly assignee?: string; readonly target?: string };
+}
+
+type Relation = 'assigner' | 'assignee' | 'target';
+const RELATIONS: readonly Relation[] = ['target', 'assignee', 'assigner'];
+
+/** ODRL's other functions of parties (Vocabulary section 4.7). They name somebody and change no decision. */
+const PARTIES: ReadonlySet<string> = new Set(
+  [
+    'attributedParty attributingParty compensatedParty compensatingParty consentingParty consentedParty informedParty',
+    'informingParty trackingParty trackedParty contractingParty contractedParty',
+  ]
+    .join(' ')
+    .split(' '),
+);
+
+const TYPES: Readonly<Record<RuleKind, readonly string[]>> = {
+  permission: ['Rule', 'Permission'],
+  prohibition: ['Rule', 'Prohibition'],
+  obligation: ['Rule', 'Duty'],
+  duty: ['Rule', 'Duty'],
+  consequence: ['Rule', 'Duty'],
+  remedy: ['Rule', 'Duty'],
+};
+
+/** Rules inside of rules: ODRL 2.2 sections 2.6.5 to 2.6.7. What ODRL does not allow is left unread. */
+const INNER: Readonly<Record<RuleKind, Readonly<Record<string, RuleKind>>>> = {
+  permission: { duty: 'duty', 'ids:preDuty': 'duty', 'ids:postDuty': 'duty' },
+  prohibition: { remedy: 'remedy' },
+  obligation: { consequence: 'consequence' },
+  duty: { consequence: 'consequence' },
+  consequence: {},
+  remedy: {},
+};
+
+/** Properties that say themselves when their duty is due. */
+const STATED: Readonly<Record<string, DutyTiming>> = { 'ids:preDuty': 'before', 'ids:postDuty': 'after' };
+
+/** Actions that only a use brings about (ODRL Vocabulary: "after it has been used", "has been performed"). */
+const AFTER_USE: ReadonlySet<string> = new Set([
+  'delete',
+  'inform',
+  'https://w3id.org/idsa/code/LOG',
+  'https://w3id.org/idsa/code/INCREMENT_COUNTER',
 ]);
 
-/** An empty list of a property that takes a list says nothing. */
-export function saysNothing(term: string, value: unknown): boolean {
-  return LISTS.has(term) && Array.isArray(value) && value.length === 0;
+export interface ActionReading {
+  readonly name: string;
+  readonly refinements: Field | undefined;
+  /** Everything else that it says. */
+  readonly unread?: unknown;
 }
 
 /**
- * Reads one rule, which is one Rule for each of its actions.
+ * Reads one rule, which is one Rule for each of its actions, assets and parties.
  *
- * @throws PolicyError for what no rule can look like, and for wrong values of our own terms
+ * @param count called with the number of rules before any is made
+ * @param timing what the property that holds a duty says of it (`ids:preDuty`)
+ * @throws PolicyError for what no rule can look like, for wrong values of our own terms, and beyond the limits
  */
-export function readRule(field: Field, kind: RuleKind, shared: Shared, constraintLimit: number): Rule[] {
-  const fields = fieldsOf(field.value, field.path, `a ${kind}`);
+export function readRule(
+  entry: Field,
+  kind: RuleKind,
+  shared: Shared,
+  reader: Reader,
+  count: (rules: number) => void,
+  timing?: DutyTiming,
+): Rule[] {
+  const field = isDutyKind(kind) ? reader.dereference(entry) : entry;
+  const fields = reader.fields(field.value, field.path, `a ${kind}`);
   const unread: Unread[] = [];
   const problems: string[] = [];
   const leave = (term: string, value: unknown, sentence: string) => {
@@ -45,128 +108,213 @@ export function readRule(field: Field, kind: RuleKind, shared: Shared, constrain
     problems.push(sentence);
   };
 
-  let assignee: string | undefined;
-  for (const [term, { value }] of fields) {
-    if (['@id', 'action', 'constraint'].includes(term) || saysNothing(term, value)) continue;
+  const selected = Object.fromEntries(
+    RELATIONS.map((relation) => [relation, readRelation(fields.get(relation), relation, kind, shared, reader, leave)]),
+  ) as Record<Relation, readonly (Selector | undefined)[]>;
+  const parties: Record<string, string> = {};
+  const inner: { kind: RuleKind; field: Field; timing: DutyTiming | undefined }[] = [];
+  for (const [term, each] of fields) {
+    const { value } = each;
+    const innerKind = INNER[kind][term];
+    if (['@id', 'action', 'constraint', ...RELATIONS].includes(term) || saysNothing(term, value)) continue;
+    if (IDS_ENDPOINTS.has(term) || isDocumentation(term)) continue;
+    const party = PARTIES.has(term) ? reader.iri(value) : undefined;
     if (term === '@type') {
-      const types = typesOf(fields.get('@type'), ['Rule', kind === 'permission' ? 'Permission' : 'Prohibition']);
-      if (types.length > 0) leave(term, value, `A ${kind} of type ${shown(types[0] ?? '')} is not supported.`);
-    } else if (term === 'assignee' || term === 'assigner' || term === 'target') {
-      const name = nameOf(value);
-      if (name !== undefined && name === shared[term]) continue;
-      if (term === 'assignee' && name !== undefined && shared.assignee === undefined) assignee = name;
-      else leave(term, value, `A ${kind} with its own ${term}, ${shownValue(value)}, is not supported.`);
+      const types = typesOf(each, TYPES[kind]);
+      if (types.length > 0) leave(term, value, `${article(kind)} of type ${shown(types[0] ?? '')} is not supported.`);
+    } else if (party !== undefined) {
+      parties[term] = party;
+    } else if (innerKind !== undefined) {
+      const when = STATED[term];
+      inner.push(...eachOf(each).map((one) => ({ kind: innerKind, field: one, timing: when })));
     } else {
-      leave(term, value, `The property ${shown(displayTerm(term))} of a ${kind} is not supported.`);
+      leave(
+        term,
+        value,
+        `The property ${shown(displayTerm(term))} of ${article(kind).toLowerCase()} is not supported.`,
+      );
     }
   }
 
-  const entries = eachOf(fields.get('constraint'));
-  if (entries.length > constraintLimit) {
-    throw new PolicyError(field.path, `a rule has at most ${constraintLimit} constraints`, { code: 'too-large' });
+  const actions = readActions(fields.get('action'), kind, shared, field.path, reader, leave);
+  count(actions.length * RELATIONS.reduce((product, relation) => product * selected[relation].length, 1));
+  const id = fields.has('@id') ? reader.iri(fields.get('@id')?.value) : undefined;
+  return actions.flatMap((action) =>
+    selected.target.flatMap((target) =>
+      selected.assignee.flatMap((assignee) =>
+        selected.assigner.map((assigner): Rule => {
+          const left = [...unread];
+          const troubles = [...problems];
+          const place = { kind, action: action.name };
+          const conditionsOf = (from: Field | undefined, term: string): Condition[] => {
+            const read = readConditions(from, place, reader, term);
+            left.push(...read.unread);
+            troubles.push(...read.problems);
+            return read.conditions;
+          };
+          if (action.unread !== undefined) {
+            left.push({ term: 'action', value: action.unread });
+            troubles.push(`The action ${shownValue(action.unread)} says more than a name and refinements.`);
+          }
+          const constraints = conditionsOf(fields.get('constraint'), 'constraint');
+          const actionRefinements = conditionsOf(action.refinements, REFINEMENTS.action);
+          const rulesOf = (wanted: RuleKind): Rule[] =>
+            inner
+              .filter((each) => each.kind === wanted)
+              .flatMap((each) => {
+                reader.part(each.field.path);
+                return readRule(
+                  each.field,
+                  wanted,
+                  NOBODY,
+                  reader,
+                  (rules) => countParts(rules, each.field, reader),
+                  each.timing,
+                );
+              });
+          const when = timing ?? timingOf(action.name, [...constraints, ...actionRefinements]);
+          return {
+            kind,
+            ...(id === undefined ? {} : { id }),
+            action: action.name,
+            actionRefinements,
+            ...(target === undefined ? {} : { target: target.name }),
+            targetRefinements: conditionsOf(target?.refinements, REFINEMENTS.target),
+            ...(assigner === undefined ? {} : { assigner: assigner.name }),
+            ...(assignee === undefined ? {} : { assignee: assignee.name }),
+            assigneeRefinements: conditionsOf(assignee?.refinements, REFINEMENTS.assignee),
+            parties,
+            constraints,
+            duties: rulesOf('duty'),
+            consequences: rulesOf('consequence'),
+            remedies: rulesOf('remedy'),
+            ...(isDutyKind(kind) ? { timing: when } : {}),
+            unread: left,
+            problems: troubles,
+          };
+        }),
+      ),
+    ),
+  );
+}
+
+const NOBODY: Shared = { assigner: [], assignee: [], target: [], actions: [], plain: {} };
+
+function countParts(rules: number, field: Field, reader: Reader): void {
+  for (let made = 1; made < rules; made++) reader.part(field.path);
+}
+
+export function article(kind: RuleKind): string {
+  return `${kind === 'obligation' ? 'An' : 'A'} ${kind}`;
+}
+
+/** When a duty is due: what the policy says (`event` against `policyUsage`), or else what its action is. */
+export function timingOf(action: string, conditions: readonly Condition[]): DutyTiming {
+  for (const condition of conditions) {
+    if ('logical' in condition) continue;
+    if (isTiming(condition)) return condition.operator === 'lt' || condition.operator === 'lteq' ? 'before' : 'after';
+    // Log and notify when a use was allowed.
+    if (/^https:\/\/w3id\.org\/idsa\/code\/(LOG|NOTIFICATION)_LEVEL$/.test(condition.leftOperand)) return 'after';
   }
-  const actions = readActions(fields.get('action'), field.path);
-  return actions.map((action): Rule => {
-    const left = [...unread];
-    const troubles = [...problems];
-    if (action.value !== undefined) {
-      left.push({ term: 'action', value: action.value });
-      troubles.push(`The action ${shownValue(action.value)} says more than a name, which is not supported.`);
-    }
-    const constraints: Constraint[] = [];
-    for (const entry of entries) {
-      const read = readConstraint(entry, kind, action.name);
-      if ('constraint' in read) constraints.push(read.constraint);
-      else left.push({ term: 'constraint', value: entry.value });
-      troubles.push(...read.problems);
-    }
-    return {
-      kind,
-      action: action.name,
-      actionRefinements: [],
-      targetRefinements: [],
-      ...(assignee === undefined ? {} : { assignee }),
-      assigneeRefinements: [],
-      parties: {},
-      constraints,
-      duties: [],
-      consequences: [],
-      remedies: [],
-      unread: left,
-      problems: troubles,
-    };
-  });
+  return AFTER_USE.has(action) ? 'after' : 'before';
 }
 
-interface ActionName {
-  readonly name: string;
-  /** What was written, where it is more than a name. */
-  readonly value?: unknown;
+type Leave = (term: string, value: unknown, sentence: string) => void;
+
+/**
+ * The assets or parties of a rule in one relation: its own, or the policy's. undefined stands for whatever the policy
+ * as a whole has. A rule and its policy that both name one, and not the same, mean both: that fails closed.
+ */
+function readRelation(
+  field: Field | undefined,
+  relation: Relation,
+  kind: RuleKind,
+  shared: Shared,
+  reader: Reader,
+  leave: Leave,
+): readonly (Selector | undefined)[] {
+  const plain = shared.plain[relation];
+  if (field === undefined) return plain === undefined && shared[relation].length > 0 ? shared[relation] : [undefined];
+  const own: (Selector | undefined)[] = [];
+  for (const { value } of eachOf(field)) {
+    const selector = readSelector(value, reader);
+    if (selector !== undefined && selector.refinements === undefined && selector.name === plain) own.push(undefined);
+    else if (selector !== undefined && shared[relation].length === 0) own.push(selector);
+    else leave(relation, value, `${article(kind)} with its own ${relation}, ${shownValue(value)}, is not supported.`);
+  }
+  return own.length === 0 ? [undefined] : own;
 }
 
-function readActions(field: Field | undefined, path: string): ActionName[] {
-  const entries = eachOf(field);
-  if (entries.length === 0) throw new PolicyError(path, 'a rule names an action');
-  return entries.map((entry) => {
-    const name = nameOf(entry.value);
-    if (name !== undefined) return { name: normaliseTerm(name) };
-    // An action with a refinement: `{"rdf:value": {"@id": "odrl:use"}, "refinement": […]}`.
-    if (!isObject(entry.value)) throw new PolicyError(entry.path, 'an action is a name');
-    const value = entry.value;
-    const key = ['rdf:value', 'http://www.w3.org/1999/02/22-rdf-syntax-ns#value', '@id'].find((at) => at in value);
-    const refined = key === undefined ? undefined : nameOf(value[key]);
-    return { name: refined === undefined ? '' : normaliseTerm(refined), value };
-  });
+/**
+ * An asset or party: a name, or an object with an id (or, for a collection, a source) and refinements. Descriptions of
+ * it in other vocabularies change nothing.
+ */
+export function readSelector(value: unknown, reader: Reader): Selector | undefined {
+  const name = reader.iri(value);
+  if (name !== undefined) return { name, refinements: undefined };
+  if (!isObject(value)) return undefined;
+  let fields: Map<string, Field>;
+  try {
+    fields = reader.fields(value, '', 'an asset or party');
+  } catch (error) {
+    if (error instanceof PolicyError) return undefined;
+    throw error;
+  }
+  for (const [term, { value: said }] of fields) {
+    const described = term.includes(':') || term === 'partOf';
+    if (!['@id', '@type', 'source', 'refinement'].includes(term) && !described && !saysNothing(term, said))
+      return undefined;
+  }
+  const id = reader.iri(fields.get('@id')?.value);
+  const source = reader.iri(fields.get('source')?.value);
+  const refinements = fields.get('refinement');
+  const refined = refinements !== undefined && !saysNothing('refinement', refinements.value);
+  // A collection that is refined is named by its source; its own id, if any, names the members that are left.
+  const collection = refined ? (source ?? id) : (id ?? source);
+  if (collection === undefined) return undefined;
+  return { name: collection, refinements: refined ? refinements : undefined };
 }
 
-type ReadOutcome =
-  | { readonly constraint: Constraint; readonly problems: readonly string[] }
-  | { readonly problems: readonly string[] };
+const RDF_VALUE = ['rdf:value', 'http://www.w3.org/1999/02/22-rdf-syntax-ns#value'];
 
-function readConstraint(entry: Field, kind: RuleKind, action: string): ReadOutcome {
-  const fields = fieldsOf(entry.value, entry.path, 'a constraint');
-  const logical = LOGICAL.find((term) => fields.has(term));
-  if (logical !== undefined) return { problems: [`The logical constraint ${logical} is not supported.`] };
+function readActions(
+  field: Field | undefined,
+  kind: RuleKind,
+  shared: Shared,
+  path: string,
+  reader: Reader,
+  leave: Leave,
+): ActionReading[] {
+  if (field !== undefined && shared.actions.length > 0) {
+    leave('action', field.value, `${article(kind)} with its own action, ${shownValue(field.value)}, is not supported.`);
+  }
+  const entries = field === undefined ? shared.actions : eachOf(field);
+  if (entries.length > 0) return entries.map((entry) => readAction(entry, reader));
+  if (reader.anyAction && field === undefined && !isDutyKind(kind))
+    return [{ name: ANY_ACTION, refinements: undefined }];
+  if (!isDutyKind(kind)) throw new PolicyError(path, 'a rule names an action');
+  leave('action', field?.value ?? null, `${article(kind)} without an action is not supported.`);
+  return [{ name: '', refinements: undefined }];
+}
 
-  const nameIn = (term: string): string | undefined => {
-    const field = fields.get(term);
-    const name = field === undefined ? undefined : nameOf(field.value);
-    return name === undefined ? undefined : normaliseTerm(name);
+/** A name, or an action with refinements: `{"rdf:value": {"@id": "odrl:use"}, "refinement": […]}`. */
+function readAction(entry: Field, reader: Reader): ActionReading {
+  const name = reader.term(entry.value);
+  if (name !== undefined) return { name, refinements: undefined };
+  if (!isObject(entry.value)) throw new PolicyError(entry.path, 'an action is a name');
+  const fields = reader.fields(entry.value, entry.path, 'an action');
+  const value = fields.get('rdf:value') ?? fields.get(RDF_VALUE[1] ?? '');
+  const named = value ?? fields.get('@id');
+  const refined = named === undefined ? undefined : reader.term(itemsOf(named.value)[0]);
+  const known = new Set(['@id', '@type', 'refinement', ...RDF_VALUE, ...IDS_ENDPOINTS]);
+  const more =
+    refined === undefined ||
+    [...fields].some(([term, each]) => !known.has(term) && !saysNothing(term, each.value)) ||
+    typesOf(fields.get('@type'), ['Action']).length > 0;
+  const refinements = fields.get('refinement');
+  return {
+    name: refined ?? '',
+    refinements: refinements === undefined || saysNothing('refinement', refinements.value) ? undefined : refinements,
+    ...(more ? { unread: entry.value } : {}),
   };
-  const leftOperand = nameIn('leftOperand');
-  const operator = nameIn('operator');
-  if (leftOperand === undefined) return { problems: ['A constraint without a left operand is not supported.'] };
-  const shownOperand = shown(displayTerm(leftOperand));
-  const right = fields.get('rightOperand');
-  if (operator === undefined || right === undefined) {
-    const missing = operator === undefined ? 'operator' : 'right operand';
-    return { problems: [`The constraint on ${shownOperand} has no ${missing} that this node can read.`] };
-  }
-
-  const unread: Unread[] = [];
-  const problems: string[] = [];
-  for (const [term, { value }] of fields) {
-    if (['@id', 'leftOperand', 'operator', 'rightOperand', 'dataType'].includes(term)) continue;
-    if (saysNothing(term, value)) continue;
-    if (term === '@type' && typesOf(fields.get(term), ['Constraint', 'AtomicConstraint']).length === 0) continue;
-    unread.push({ term, value });
-    problems.push(`The property ${shown(displayTerm(term))} of the constraint on ${shownOperand} is not supported.`);
-  }
-  const dataType = fields.get('dataType');
-  const datatypeName = dataType === undefined ? undefined : nameOf(dataType.value);
-  const written = { leftOperand, operator, rightOperand: right.value };
-  const examined: Examined =
-    dataType !== undefined && datatypeName === undefined
-      ? { problem: `The datatype of the constraint on ${shownOperand} is not a name.` }
-      : examine(written, { kind, action }, datatypeName);
-  if (examined.read !== undefined) {
-    return { constraint: { ...written, rightOperand: examined.read.value, unread }, problems };
-  }
-  if (examined.cause !== undefined && leftOperand.startsWith(FOEDUS)) {
-    throw new PolicyError(right.path + examined.cause.at, examined.cause.message, { cause: examined.cause });
-  }
-  problems.push(examined.problem);
-  // Only a value that was read has its datatype in it.
-  if (dataType !== undefined) unread.push({ term: 'dataType', value: dataType.value });
-  return { constraint: { ...written, unread }, problems };
 }

@@ -42,13 +42,14 @@ const trainConstraint = fc.oneof(
 
 /** Things that this package does not know, each of which may change what a rule means. */
 const unknownConstraint = fc.oneof(
-  fc.constantFrom('spatial', 'columns', 'urn:x', 'foedus:weather').map((operand) => constraint(operand, 'eq', 'x')),
+  fc.constantFrom('weather', 'columns', 'urn:x', 'foedus:weather').map((operand) => constraint(operand, 'eq', 'x')),
   fc.constantFrom('purpose', 'dateTime', 'count').map((operand) => constraint(operand, 'within', '5')),
   fc
     .constantFrom('and', 'or', 'xone', 'andSequence')
-    .map((junction) => ({ [junction]: [constraint('count', 'lteq', '9')] })),
+    .map((junction) => ({ [junction]: [constraint('urn:x', 'eq', '9')] })),
   fc.constant({ ...constraint('purpose', 'isAnyOf', purposes), unit: 'urn:x' }),
-  fc.constant(constraint('dateTime', 'gt', '2000-01-01T00:00:00')),
+  fc.constant(constraint('dateTime', 'gt', '2000-01-01T25:00:00Z')),
+  fc.constant({ ...constraint('dateTime', 'gt', '2000-01-01'), dataType: 'xsd:gYear' }),
   fc.constant({ '@id': 'urn:elsewhere' }),
 );
 

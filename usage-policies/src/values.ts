@@ -1,3 +1,4 @@
+import { decimal } from './operands/known-values.ts';
 import { Unreadable } from './policy-error.ts';
 import { normaliseDatatype } from './terms.ts';
 import { shown, shownValue } from './wording.ts';
@@ -49,7 +50,8 @@ export function onlyItem(raw: unknown): unknown {
   return items[0];
 }
 
-function refuseDatatype(literal: Literal, known: readonly string[]): void {
+/** @throws Unreadable for a datatype that is not among those known */
+export function refuseDatatype(literal: Literal, known: readonly string[]): void {
   if (literal.datatype !== undefined && !known.includes(literal.datatype)) {
     throw new Unreadable(`datatype ${shown(literal.datatype)} is not supported here`);
   }
@@ -91,6 +93,17 @@ export function readNumber(raw: unknown, at = ''): number {
     throw new Unreadable(`${shownValue(literal.value)} is not a number of 0 or more`, at);
   }
   return value;
+}
+
+/** A finite number, as JSON number or decimal text; any sign. At most 15 significant digits, so that none are lost. */
+export function readDecimal(raw: unknown, dataType?: string): number {
+  const literal = readLiteral(raw, dataType);
+  refuseDatatype(literal, [...INTEGER_TYPES, 'double', 'float', 'negativeInteger', 'nonPositiveInteger']);
+  const value = typeof literal.value === 'string' ? decimal(literal.value) : literal.value;
+  if (typeof value !== 'number' || !Number.isFinite(value)) {
+    throw new Unreadable(`${shownValue(literal.value)} is not a number of at most 15 digits`);
+  }
+  return Object.is(value, -0) ? 0 : value;
 }
 
 const DATE_TIME = /^(\d{4})-(\d\d)-(\d\d)T(\d\d):(\d\d)(?::(\d\d)(?:\.(\d{1,12}))?)?(Z|[+-]\d\d:\d\d)?$/;

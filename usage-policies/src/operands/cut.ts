@@ -16,6 +16,7 @@ export const columns: Operand = {
   operators: ['isPartOf'],
   actions: [USE, TRAIN],
   rules: ['permission'],
+  wholeRule: true,
   unordered: true,
   read(raw, _operator, dataType) {
     const granted = [...new Set(itemsOf(raw).map((item) => readColumnName(readText(item, dataType))))];
@@ -52,6 +53,7 @@ export const rowFilter: Operand = {
   operators: ['eq'],
   actions: [USE],
   rules: ['permission'],
+  wholeRule: true,
   read(raw) {
     const filter = readRowFilter(plainJson(raw));
     return {
@@ -68,6 +70,7 @@ export const masks: Operand = {
   operators: ['eq'],
   actions: [USE],
   rules: ['permission'],
+  wholeRule: true,
   read(raw) {
     const byColumn = readMasks(plainJson(raw));
     const words = Object.entries(byColumn).map(([column, mask]) => `${shown(column)} ${describeMask(mask)}`);

@@ -1,14 +1,14 @@
 import { FOEDUS } from '../model.ts';
+import { measured } from './amounts.ts';
 import { columns, masks, rowFilter } from './cut.ts';
-import { count, dateTime, purpose } from './odrl.ts';
+import { named } from './names.ts';
+import { ODRL_OPERANDS } from './odrl.ts';
 import type { Operand } from './operand.ts';
 import { metrics, minimumCohort, planHash, privacyBudget, rounds } from './training.ts';
 
 /** Every operand that this package decides on, by its normalised name. */
 export const OPERANDS: ReadonlyMap<string, Operand> = new Map([
-  ['purpose', purpose],
-  ['dateTime', dateTime],
-  ['count', count],
+  ...ODRL_OPERANDS,
   [`${FOEDUS}columns`, columns],
   [`${FOEDUS}rowFilter`, rowFilter],
   [`${FOEDUS}masks`, masks],
@@ -18,3 +18,11 @@ export const OPERANDS: ReadonlyMap<string, Operand> = new Map([
   [`${FOEDUS}metrics`, metrics],
   [`${FOEDUS}planHash`, planHash],
 ]);
+
+/** What the values of an operand are that a profile adds: names and IRIs, or numbers. */
+export type OperandDefinition = 'names' | 'numbers';
+
+/** An operand of a profile: its value comes with the request (`values`), nothing else is known of it. */
+export function profileOperand(name: string, definition: OperandDefinition): Operand {
+  return definition === 'names' ? named({ name }) : measured({ name });
+}

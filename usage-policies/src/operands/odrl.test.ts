@@ -49,7 +49,6 @@ describe('purpose', () => {
     ['eq', []],
     ['isAnyOf', []],
     ['eq', { '@value': PURPOSE, '@type': 'xsd:dateTime' }],
-    ['isAllOf', [PURPOSE]],
     ['gt', PURPOSE],
   ])('with %s %j cannot be checked and permits nothing', (operator, value) => {
     expect(permitsPurpose(operator, value, PURPOSE)).toBe(false);
@@ -113,8 +112,8 @@ describe('dateTime', () => {
 
   test('of a type or operator that is not known permits nothing, and says so', () => {
     for (const [operator, value, message] of [
-      ['lt', '2030-01-01T00:00:00', /no time zone/],
-      ['lt', { '@value': '2030-01-01', '@type': 'xsd:date' }, /datatype date is not supported/],
+      ['lt', { '@value': '2030-01-01T00:00:00', '@type': 'xsd:dateTimeStamp' }, /no time zone/],
+      ['lt', { '@value': '2030', '@type': 'xsd:gYear' }, /datatype gYear is not supported/],
       ['isPartOf', '2030-01-01T00:00:00Z', /operator isPartOf is not supported for dateTime/],
       ['lt', ['2030-01-01T00:00:00Z', '2031-01-01T00:00:00Z'], /exactly one value/],
     ] as const) {
@@ -154,9 +153,19 @@ describe('count', () => {
     expect(charges).toEqual([{ meter: 'uses', amount: 1, limit: 2 }]);
   });
 
-  test('with another operator permits nothing', () => {
-    for (const operator of ['gt', 'gteq', 'eq', 'neq']) {
-      expect(decideByOne('use', [constraint('count', operator, '0')], useRequest()).permit).toBe(false);
-    }
+  test.each([
+    ['eq', '2', [false, true, false]],
+    ['neq', '2', [true, false, true]],
+    ['gt', '2', [false, false, true]],
+    ['gteq', '2', [false, true, true]],
+  ])('%s %s decides the first, second and third use: %j', (operator, value, expected) => {
+    const permitted = [0, 1, 2].map(
+      (uses) => decideByOne('use', [constraint('count', operator, value)], useRequest(), spentSoFar({ uses })).permit,
+    );
+    expect(permitted).toEqual(expected);
+  });
+
+  test('with an operator over names permits nothing', () => {
+    expect(decideByOne('use', [constraint('count', 'isAnyOf', '1')], useRequest()).permit).toBe(false);
   });
 });

@@ -23,7 +23,7 @@ function onTraining(test: (training: Training, state: UsageState) => Verdict) {
       : test(request.training, state);
 }
 
-const forTraining = { actions: [TRAIN], rules: ['permission'] } as const;
+const forTraining = { actions: [TRAIN], rules: ['permission'], wholeRule: true } as const;
 
 const budgetSchema = z.strictObject({ epsilon: z.unknown(), delta: z.unknown() });
 
