@@ -5,6 +5,7 @@ import { FoedusError, problemOf } from '../errors.ts';
 import type { Changes } from '../protocol/changes.ts';
 import { readJson, type JsonLimits } from '../protocol/json-body.ts';
 import { faults } from '../protocol/messages.ts';
+import { passingTrouble } from '../store/trouble.ts';
 
 /** Longest that a long poll is held open, in seconds. */
 const LONGEST_WAIT = 60;
@@ -52,7 +53,7 @@ export function sameId<T extends { readonly id: string }>(item: T, id: string): 
 /** Answers an operator with a problem; logs what nobody threw on purpose. */
 export function answerProblem(c: Context, error: Error, logger: Logger): Response {
   if (!(error instanceof FoedusError)) logger.error({ err: error, path: c.req.path }, 'a request could not be handled');
-  const { status, body } = problemOf(error);
+  const { status, body } = problemOf(passingTrouble(error) ?? error);
   return c.json(body, status);
 }
 
