@@ -31,8 +31,8 @@ export interface ListQuery<Sort extends string> {
 export const is = (expression: string): string => `${expression} = ?`;
 export const oneOf = (expression: string): string => `${expression} IN (SELECT value FROM json_each(?))`;
 export const contains = (expression: string): string => `instr(lower(${expression}), lower(?)) > 0`;
-/** An SQL expression for a member of the record. */
-export const field = (name: string): string => `body ->> '${name}'`;
+/** An SQL expression for a member of the record; in brackets, because `||` binds as tightly as `->>`. */
+export const field = (name: string): string => `(body ->> '${name}')`;
 
 /** The parameters that every list has. The first of `sorts` with its sign is what applies when nothing is said. */
 export function listParameters<const Sort extends string>(sorts: readonly [Sort | `-${Sort}`, ...Sort[]]) {
@@ -85,8 +85,10 @@ export function createListing<T, Sort extends string>(
     }
     if (after !== undefined) {
       const [value, id] = readCursor(after, sort);
-      conditions.push(`(${key}, id) ${descending ? '<' : '>'} (?, ?)`);
-      values.push(value, id);
+      const beyond = descending ? '<' : '>';
+      // The first condition follows from the second, but only with it an index on an expression is entered at its place.
+      conditions.push(`${key} ${beyond}= ?`, `(${key}, id) ${beyond} (?, ?)`);
+      values.push(value, value, id);
     }
     const where = conditions.length === 0 ? '' : `WHERE ${conditions.map((one) => `(${one})`).join(' AND ')}`;
     const direction = descending ? 'DESC' : 'ASC';

@@ -8,6 +8,8 @@ export interface OperatorClientOptions {
   /** Root of the management API, for instance `http://127.0.0.1:7002`. */
   readonly url: string;
   readonly token: string;
+  /** What requests are made with. @default the global fetch */
+  readonly fetch?: typeof fetch;
 }
 
 /** How long a long poll is held open by the server, in seconds. */
@@ -38,14 +40,14 @@ export interface ListPage<T> {
  *
  * Every method throws FoedusError with the server's `code` and `message`, or `unavailable` when nothing answered.
  */
-export function createOperatorClient({ url, token }: OperatorClientOptions) {
+export function createOperatorClient({ url, token, fetch: exchange = fetch }: OperatorClientOptions) {
   const send = async (method: string, path: string, body?: unknown, signal?: AbortSignal): Promise<Response> => {
     // The trace goes on in the connector, and from there to the other participant.
     const trace: Record<string, string> = {};
     propagation.inject(context.active(), trace);
     let response: Response;
     try {
-      response = await fetch(new URL(path, url), {
+      response = await exchange(new URL(path, url), {
         method,
         headers: {
           ...trace,
