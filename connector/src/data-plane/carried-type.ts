@@ -1,13 +1,20 @@
-import { DuckDBDecimalType, DuckDBTypeId, type DuckDBType } from '@duckdb/node-api';
+import {
+  DuckDBDecimalType,
+  DuckDBListType,
+  DuckDBMapType,
+  DuckDBStructType,
+  DuckDBTypeId,
+  type DuckDBType,
+} from '@duckdb/node-api';
 import * as arrow from 'apache-arrow';
-
-type Width = 1 | 2 | 4 | 8 | 16;
 
 /**
  * How a column travels: the Arrow type it becomes and the shape of DuckDB's vector it is read from.
  *
- * `fixed`: `width` bytes a value, the same little-endian layout on both sides. `bool`: one byte a value becomes one
- * bit. `bytes`: strings of 16 bytes with a length, that hold the bytes or point to them.
+ * `fixed`: `width` bytes a value, the same little-endian layout on both sides. `scaled`: 8 bytes of microseconds that
+ * become a coarser unit. `decimal`: `width` bytes become 16. `bool`: one byte a value becomes one bit. `bytes`:
+ * strings of 16 bytes with a length, that hold the bytes or point to them; `dictionary` and `fixed-bytes` are read
+ * from the same. `list`, `fixed-list`, `map` and `struct` have children. `null` has no value at all.
  */
 export type CarriedType = {
   readonly id: DuckDBTypeId;
@@ -16,9 +23,21 @@ export type CarriedType = {
   /** True where the scan casts the column to `sql` first. */
   readonly cast?: true;
   readonly arrow: arrow.DataType;
-} & ({ readonly layout: 'fixed'; readonly width: Width } | { readonly layout: 'bool' | 'bytes' });
+} & Layout;
 
-const fixed = (id: DuckDBTypeId, sql: string, type: arrow.DataType, width: Width): CarriedType => ({
+type Layout =
+  | { readonly layout: 'fixed'; readonly width: 1 | 2 | 4 | 8 }
+  | { readonly layout: 'scaled'; readonly divisor: bigint; readonly width: 4 | 8 }
+  | { readonly layout: 'decimal'; readonly width: 2 | 4 | 8 | 16 }
+  | { readonly layout: 'bool' | 'null' }
+  | { readonly layout: 'bytes' }
+  | { readonly layout: 'dictionary'; readonly values: arrow.Utf8 }
+  | { readonly layout: 'fixed-bytes'; readonly width: number }
+  | { readonly layout: 'list' | 'map'; readonly child: CarriedType }
+  | { readonly layout: 'fixed-list'; readonly child: CarriedType; readonly size: number }
+  | { readonly layout: 'struct'; readonly children: readonly CarriedType[] };
+
+const fixed = (id: DuckDBTypeId, sql: string, type: arrow.DataType, width: 1 | 2 | 4 | 8): CarriedType => ({
   id,
   sql,
   arrow: type,
@@ -33,21 +52,23 @@ export const VARCHAR: CarriedType = {
   arrow: new arrow.Utf8(),
   layout: 'bytes',
 };
+export const BIGINT: CarriedType = fixed(DuckDBTypeId.BIGINT, 'BIGINT', new arrow.Int64(), 8);
+export const DOUBLE: CarriedType = fixed(DuckDBTypeId.DOUBLE, 'DOUBLE', new arrow.Float64(), 8);
 
-const ALL: readonly CarriedType[] = [
+const SIMPLE: readonly CarriedType[] = [
   VARCHAR,
+  BIGINT,
+  DOUBLE,
   { id: DuckDBTypeId.BLOB, sql: 'BLOB', arrow: new arrow.Binary(), layout: 'bytes' },
   { id: DuckDBTypeId.BOOLEAN, sql: 'BOOLEAN', arrow: new arrow.Bool(), layout: 'bool' },
   fixed(DuckDBTypeId.TINYINT, 'TINYINT', new arrow.Int8(), 1),
   fixed(DuckDBTypeId.SMALLINT, 'SMALLINT', new arrow.Int16(), 2),
   fixed(DuckDBTypeId.INTEGER, 'INTEGER', new arrow.Int32(), 4),
-  fixed(DuckDBTypeId.BIGINT, 'BIGINT', new arrow.Int64(), 8),
   fixed(DuckDBTypeId.UTINYINT, 'UTINYINT', new arrow.Uint8(), 1),
   fixed(DuckDBTypeId.USMALLINT, 'USMALLINT', new arrow.Uint16(), 2),
   fixed(DuckDBTypeId.UINTEGER, 'UINTEGER', new arrow.Uint32(), 4),
   fixed(DuckDBTypeId.UBIGINT, 'UBIGINT', new arrow.Uint64(), 8),
   fixed(DuckDBTypeId.FLOAT, 'FLOAT', new arrow.Float32(), 4),
-  fixed(DuckDBTypeId.DOUBLE, 'DOUBLE', new arrow.Float64(), 8),
   fixed(DuckDBTypeId.DATE, 'DATE', new arrow.DateDay(), 4),
   fixed(DuckDBTypeId.TIME, 'TIME', new arrow.TimeMicrosecond(), 8),
   fixed(DuckDBTypeId.TIMESTAMP_S, 'TIMESTAMP_S', new arrow.TimestampSecond(), 8),
@@ -57,18 +78,125 @@ const ALL: readonly CarriedType[] = [
   fixed(DuckDBTypeId.TIMESTAMP_TZ, 'TIMESTAMPTZ', new arrow.TimestampMicrosecond('UTC'), 8),
 ];
 
-const BY_ID = new Map(ALL.map((type) => [type.id, type]));
+const BY_ID = new Map(SIMPLE.map((type) => [type.id, type]));
 
-/** DuckDB keeps a decimal of this width in 16 bytes, as Arrow keeps every decimal. */
-const DECIMAL_WIDTH = 38;
+/** The largest decimal of 16 bytes. */
+export const LARGEST_PRECISION = 38;
 
-/** @returns how values of a DuckDB type travel, or undefined: nested types and intervals do not */
-export function carriedType(type: DuckDBType): CarriedType | undefined {
-  if (type instanceof DuckDBDecimalType) {
-    const { scale } = type;
-    const sql = `DECIMAL(${DECIMAL_WIDTH}, ${scale})`;
-    return { ...fixed(type.typeId, sql, new arrow.Decimal(scale, DECIMAL_WIDTH), 16), cast: true };
-  }
+/** A decimal as DuckDB keeps it: in the fewest bytes of 2, 4, 8 and 16 that hold its precision. */
+export function decimalType(precision: number, scale: number): CarriedType {
+  const width = precision <= 4 ? 2 : precision <= 9 ? 4 : precision <= 18 ? 8 : 16;
+  return {
+    id: DuckDBTypeId.DECIMAL,
+    sql: `DECIMAL(${precision}, ${scale})`,
+    arrow: new arrow.Decimal(scale, precision, 128),
+    layout: 'decimal',
+    width,
+  };
+}
+
+/**
+ * @param hint the column's Arrow type as the writer of the file had it: its zone, unit, dictionary and fixed sizes,
+ *   which DuckDB does not keep
+ * @returns how values of a DuckDB type travel, or undefined: intervals, unions and 128-bit integers do not
+ */
+export function carriedType(type: DuckDBType, hint?: arrow.DataType): CarriedType | undefined {
+  if (type instanceof DuckDBDecimalType) return decimalType(type.width, type.scale);
+  if (type instanceof DuckDBStructType) return structType(type.entryNames, type.entryTypes, hint);
+  if (type instanceof DuckDBListType) return listType(type, hint);
+  if (type instanceof DuckDBMapType) return mapType(type, hint);
   if (type.typeId === DuckDBTypeId.UUID) return { ...VARCHAR, cast: true };
-  return BY_ID.get(type.typeId);
+  const simple = BY_ID.get(type.typeId);
+  return simple && hint ? hinted(simple, hint) : simple;
+}
+
+function hinted(simple: CarriedType, hint: arrow.DataType): CarriedType {
+  if (simple === VARCHAR && arrow.DataType.isDictionary(hint) && arrow.DataType.isUtf8(hint.dictionary)) {
+    const values = new arrow.Utf8();
+    const dictionary = new arrow.Dictionary(values, new arrow.Int32(), null, hint.isOrdered);
+    return { id: simple.id, sql: simple.sql, arrow: dictionary, layout: 'dictionary', values };
+  }
+  if (simple.id === DuckDBTypeId.BLOB && arrow.DataType.isFixedSizeBinary(hint)) {
+    return { id: simple.id, sql: simple.sql, arrow: hint, layout: 'fixed-bytes', width: hint.byteWidth };
+  }
+  if (simple.id === DuckDBTypeId.INTEGER && arrow.DataType.isNull(hint)) {
+    return { id: simple.id, sql: simple.sql, arrow: new arrow.Null(), layout: 'null' };
+  }
+  if (simple.id === DuckDBTypeId.BIGINT && arrow.DataType.isDuration(hint)) return { ...simple, arrow: hint };
+  if (simple.id === DuckDBTypeId.TIME && arrow.DataType.isTime(hint) && hint.unit === arrow.TimeUnit.MILLISECOND) {
+    return { id: simple.id, sql: simple.sql, arrow: hint, layout: 'scaled', divisor: 1000n, width: 4 };
+  }
+  const instants: readonly DuckDBTypeId[] = [DuckDBTypeId.TIMESTAMP, DuckDBTypeId.TIMESTAMP_TZ];
+  if (instants.includes(simple.id) && arrow.DataType.isTimestamp(hint)) {
+    // A zone without which the values would mean something else, or the other way round: the file's own schema wins.
+    if ((simple.id === DuckDBTypeId.TIMESTAMP_TZ) !== Boolean(hint.timezone)) return simple;
+    const { SECOND, MILLISECOND, MICROSECOND } = arrow.TimeUnit;
+    const divisor = hint.unit === SECOND ? 1_000_000n : hint.unit === MILLISECOND ? 1000n : undefined;
+    if (divisor === undefined) return { ...simple, arrow: new arrow.Timestamp(MICROSECOND, hint.timezone) };
+    return { id: simple.id, sql: simple.sql, arrow: hint, layout: 'scaled', divisor, width: 8 };
+  }
+  return simple;
+}
+
+function structType(
+  names: readonly string[],
+  types: readonly DuckDBType[],
+  hint: arrow.DataType | undefined,
+): CarriedType | undefined {
+  const fields = arrow.DataType.isStruct(hint) ? hint.children : [];
+  const children: CarriedType[] = [];
+  for (const [i, type] of types.entries()) {
+    const child = carriedType(type, fields.find(({ name }) => name === names[i])?.type as arrow.DataType | undefined);
+    if (child === undefined) return undefined;
+    children.push(child);
+  }
+  const typed = names.map((name, i) => `${quotedName(name)} ${children[i]?.sql}`);
+  return {
+    id: DuckDBTypeId.STRUCT,
+    sql: `STRUCT(${typed.join(', ')})`,
+    ...castIf(children),
+    arrow: new arrow.Struct(names.map((name, i) => new arrow.Field(name, (children[i] as CarriedType).arrow, true))),
+    layout: 'struct',
+    children,
+  };
+}
+
+function listType({ valueType }: DuckDBListType, hint: arrow.DataType | undefined): CarriedType | undefined {
+  const listed = arrow.DataType.isList(hint) || arrow.DataType.isFixedSizeList(hint) ? hint : undefined;
+  const child = carriedType(valueType, listed?.children[0]?.type as arrow.DataType | undefined);
+  if (child === undefined) return undefined;
+  const field = new arrow.Field(listed?.children[0]?.name ?? 'item', child.arrow, true);
+  const shared = { id: DuckDBTypeId.LIST, sql: `${child.sql}[]`, ...castIf([child]), child };
+  return arrow.DataType.isFixedSizeList(hint)
+    ? { ...shared, arrow: new arrow.FixedSizeList(hint.listSize, field), layout: 'fixed-list', size: hint.listSize }
+    : { ...shared, arrow: new arrow.List(field), layout: 'list' };
+}
+
+function mapType({ keyType, valueType }: DuckDBMapType, hint: arrow.DataType | undefined): CarriedType | undefined {
+  const entries = arrow.DataType.isMap(hint) ? (hint.children[0]?.type as arrow.Struct | undefined) : undefined;
+  const key = carriedType(keyType, entries?.children[0]?.type);
+  const value = carriedType(valueType, entries?.children[1]?.type);
+  if (key === undefined || value === undefined) return undefined;
+  const struct = new arrow.Struct<{ key: arrow.DataType; value: arrow.DataType }>([
+    new arrow.Field('key', key.arrow, false),
+    new arrow.Field('value', value.arrow, true),
+  ]);
+  const cast = castIf([key, value]);
+  return {
+    id: DuckDBTypeId.MAP,
+    sql: `MAP(${key.sql}, ${value.sql})`,
+    ...cast,
+    arrow: new arrow.Map_(new arrow.Field('entries', struct, false)),
+    layout: 'map',
+    child: { id: DuckDBTypeId.STRUCT, sql: '', arrow: struct, layout: 'struct', children: [key, value] },
+  };
+}
+
+function castIf(children: readonly CarriedType[]): { readonly cast?: true } {
+  return children.some(({ cast }) => cast) ? { cast: true } : {};
+}
+
+/** A name from a file's schema as an identifier. */
+export function quotedName(name: string): string {
+  return `"${name.replaceAll('"', '""')}"`;
 }

@@ -16,8 +16,7 @@ import {
   type DuckDBType,
   type DuckDBValue,
 } from '@duckdb/node-api';
-import { FoedusError } from '../errors.ts';
-import type { ParquetColumn } from './parquet.ts';
+import type { EngineColumn } from './duckdb-dialect.ts';
 
 /** Both sides of a comparison in one type: neither is rounded to fit the other. */
 export interface Comparable {
@@ -27,7 +26,7 @@ export interface Comparable {
   readonly type: DuckDBType;
 }
 
-const INTEGERS: ReadonlySet<DuckDBTypeId> = new Set([
+export const INTEGERS: ReadonlySet<DuckDBTypeId> = new Set([
   DuckDBTypeId.TINYINT,
   DuckDBTypeId.SMALLINT,
   DuckDBTypeId.INTEGER,
@@ -39,9 +38,16 @@ const INTEGERS: ReadonlySet<DuckDBTypeId> = new Set([
 ]);
 
 /** Compared as doubles. A decimal may lose digits beyond the 15th. */
-const FRACTIONS: ReadonlySet<DuckDBTypeId> = new Set([DuckDBTypeId.FLOAT, DuckDBTypeId.DOUBLE, DuckDBTypeId.DECIMAL]);
+export const FRACTIONS: ReadonlySet<DuckDBTypeId> = new Set([
+  DuckDBTypeId.FLOAT,
+  DuckDBTypeId.DOUBLE,
+  DuckDBTypeId.DECIMAL,
+]);
 
-const COARSE_TIMESTAMPS: ReadonlySet<DuckDBTypeId> = new Set([DuckDBTypeId.TIMESTAMP_S, DuckDBTypeId.TIMESTAMP_MS]);
+export const COARSE_TIMESTAMPS: ReadonlySet<DuckDBTypeId> = new Set([
+  DuckDBTypeId.TIMESTAMP_S,
+  DuckDBTypeId.TIMESTAMP_MS,
+]);
 
 /** Policies write whole numbers beyond 2^53 as text: JSON numbers would lose digits. */
 const WHOLE_NUMBER = /^-?(?:0|[1-9]\d{0,19})$/;
@@ -53,10 +59,13 @@ const MICROSECONDS_PER_DAY = 86_400_000_000n;
  * ISO 8601 dates and times with dates and times (UTC where no offset is written, as Parquet stores them).
  *
  * @param reference SQL of the column
- * @throws FoedusError `not-permitted` where value and column do not fit: the filter must not let rows through that
- *   nobody granted
+ * @returns undefined where value and column do not fit: the filter must not let rows through that nobody granted
  */
-export function comparable(column: ParquetColumn, reference: string, value: string | number | boolean): Comparable {
+export function comparable(
+  column: Pick<EngineColumn, 'type'>,
+  reference: string,
+  value: string | number | boolean,
+): Comparable | undefined {
   const { typeId } = column.type;
   if (typeof value === 'number' && Number.isFinite(value)) {
     if (INTEGERS.has(typeId) && Number.isSafeInteger(value)) {
@@ -77,13 +86,9 @@ export function comparable(column: ParquetColumn, reference: string, value: stri
       if (BigInt.asUintN(64, whole) === whole) return { left: reference, constant: whole, type: UBIGINT };
     }
     const micros = microsecondsOf(value);
-    const time = micros === undefined ? undefined : comparableTime(typeId, reference, micros);
-    if (time !== undefined) return time;
+    if (micros !== undefined) return comparableTime(typeId, reference, micros);
   }
-  throw new FoedusError(
-    'not-permitted',
-    `The agreement compares the column "${column.name}", of type ${String(column.type)}, with ${JSON.stringify(value)}: that does not fit.`,
-  );
+  return undefined;
 }
 
 function comparableTime(typeId: DuckDBTypeId, reference: string, micros: bigint): Comparable | undefined {
@@ -110,7 +115,7 @@ const ISO_8601 =
   /^(?<date>\d{4}-\d{2}-\d{2})(?:[T ](?<time>\d{2}:\d{2}:\d{2})(?:\.(?<fraction>\d{1,6}))?(?<zone>Z|[+-]\d{2}:\d{2})?)?$/;
 
 /** @returns microseconds since 1970-01-01T00:00:00Z, or undefined for what is no date and time */
-function microsecondsOf(text: string): bigint | undefined {
+export function microsecondsOf(text: string): bigint | undefined {
   const parts = ISO_8601.exec(text)?.groups;
   if (parts === undefined) return undefined;
   const { date, time = '00:00:00', fraction = '', zone = 'Z' } = parts;

@@ -2,7 +2,6 @@ import { randomUUID } from 'node:crypto';
 import { join } from 'node:path';
 import type { DuckDBInstance } from '@duckdb/node-api';
 import type { HttpBindings } from '@hono/node-server';
-import type { Plan } from '@foedus/usage-policies';
 import { Hono, type Context } from 'hono';
 import type { Logger } from 'pino';
 import { FoedusError, problemOf } from '../errors.ts';
@@ -10,14 +9,19 @@ import { callerOf } from '../identity/index.ts';
 import type { AgreementReader, GrantedUse, UsageControl } from '../ledger/usage-control.ts';
 import type { Asset, SignedAgreement, Transfer } from '../management/model.ts';
 import type { DataFlow } from '../transfer/data-flow.ts';
-import { ARROW_STREAM, startScan, type RunningScan } from './arrow-stream.ts';
+import { byteStream, compressed, type ContentEncoding } from './body.ts';
 import { cutOffOnFailure } from './cut-off.ts';
+import { createSources, type OpenSource } from './data-source.ts';
+import { openEngine } from './engine.ts';
+import { chooseEncoding, chooseFormat, type Format } from './formats.ts';
 import { maskingKeyFor } from './masking-key.ts';
 import { loadOrCreateSecret } from './node-secret.ts';
-import { openEngine, parquetColumns } from './parquet.ts';
-import { parsePullQuery } from './pull-request.ts';
-import { scanQuery, type Scan } from './scan-query.ts';
+import { PARQUET } from './parquet-output.ts';
+import { parsePullQuery, type PullQuery } from './pull-request.ts';
+import type { ScanOptions } from './row-stream.ts';
+import { touchedColumns, type GrantedPlan } from './scan-plan.ts';
 import { createTransferTokens } from './transfer-token.ts';
+import { openFile, unrestrictedFile } from './whole-file.ts';
 
 /** Type of the endpoint in the data address, as the Dataspace Protocol's examples have it. */
 export const HTTP_ENDPOINT = 'https://w3id.org/idsa/v4.1/HTTP';
@@ -54,8 +58,28 @@ export interface PullDataFlow extends AsyncDisposable {
   readonly routes: Hono;
 }
 
+/** What leaves, ready to be sent. */
+interface Release {
+  readonly status: 200 | 206 | 416;
+  readonly headers: Record<string, string>;
+  readonly body: ReadableStream<Uint8Array> | null;
+  /** Resolves when nothing reads the data set any more. */
+  readonly ended: Promise<void>;
+  /** Stops reading before anything has been sent. */
+  abandon(): Promise<void>;
+}
+
+/** How a consumer wants its answer. */
+interface Wanted {
+  readonly query: PullQuery;
+  readonly format: Format;
+  readonly encoding: ContentEncoding;
+  readonly range: string | undefined;
+  readonly ifRange: string | undefined;
+}
+
 /**
- * The data flow `HttpData-PULL`: the consumer fetches rows as an Arrow IPC stream, cut to the agreement inside the
+ * The data flow `HttpData-PULL`: the consumer fetches rows in a format of its choice, cut to the agreement inside the
  * scan. For every request: who calls, does the token fit, is the transfer started, does the agreement permit it, is
  * it charged; only then does a row leave. Disposing it ends all streams.
  */
@@ -70,6 +94,7 @@ export function createPullDataFlow(options: PullDataFlowOptions): PullDataFlow {
     clock,
   });
   let engine: Promise<DuckDBInstance> | undefined;
+  const openSource: OpenSource = createSources(() => (engine ??= openEngine()));
   const openStreams = new Map<string, Set<AbortController>>();
   const scans = new Set<Promise<void>>();
 
@@ -117,18 +142,42 @@ export function createPullDataFlow(options: PullDataFlowOptions): PullDataFlow {
     return { controller, unregister };
   };
 
-  /** Opens the scan and reads its first batch: what fails here was not released, so it is not charged. */
-  const open = async (agreement: SignedAgreement, plan: Plan, scanOptions: Parameters<typeof startScan>[2]) => {
+  /** Opens the data set and reads its first batch: what fails here was not released, so it is not charged. */
+  const open = async (agreement: SignedAgreement, use: GrantedUse, wanted: Wanted, scanOptions: ScanOptions) => {
     const asset = assets.get(agreement.target);
     if (asset === undefined) throw new FoedusError('not-found', 'The provider does not offer the data set any more.');
+    const { plan } = use.decision;
+    if (plan === null) throw new Error('a permitted use without a plan');
     try {
-      engine ??= openEngine();
-      const db = await engine;
-      const scan = await planned(db, asset.source.path, plan, maskingKeyFor(maskingSecret, agreement.id));
-      return await startScan(db, scan, scanOptions);
+      const source = await openSource(asset.source);
+      const file = unrestrictedFile(source, use.decision, plan, wanted.query);
+      if (file !== undefined && wanted.format.mediaType === PARQUET)
+        return await releaseFile(file, wanted, scanOptions);
+      const { purpose: _purpose, ...asked } = wanted.query;
+      const granted: GrantedPlan = plan;
+      const claims = { participantId: agreement.assignee };
+      const rows = await source.scan(
+        { granted, asked, claims },
+        maskingKeyFor(maskingSecret, agreement.id),
+        scanOptions,
+      );
+      const { signal } = scanOptions;
+      const dispose = async (): Promise<void> => await rows[Symbol.asyncDispose]();
+      const pieces = compressed(wanted.format.encode(rows.schema, rows.batches), wanted.encoding);
+      return {
+        status: 200,
+        headers: {
+          'content-type': wanted.format.mediaType,
+          vary: 'accept, accept-encoding',
+          ...(wanted.encoding !== 'identity' && { 'content-encoding': wanted.encoding }),
+        },
+        body: byteStream(pieces, signal, dispose),
+        ended: rows.ended,
+        abandon: dispose,
+      } satisfies Release;
     } catch (cause) {
-      if (cause instanceof FoedusError) throw cause;
-      // What DuckDB says names the file: that is for the log, not for the consumer.
+      if (cause instanceof FoedusError && cause.code !== 'bad-request') throw cause;
+      // What the engine says names the file: that is for the log, not for the consumer.
       logger.error({ err: cause, asset: asset.id }, 'the data set cannot be read');
       throw new FoedusError('unavailable', 'The data set cannot be read at its provider just now. Try again later.', {
         cause,
@@ -136,22 +185,22 @@ export function createPullDataFlow(options: PullDataFlowOptions): PullDataFlow {
     }
   };
 
-  const chargedScan = async (
+  const chargedRelease = async (
     transfer: Transfer,
     agreement: SignedAgreement,
     use: GrantedUse,
+    wanted: Wanted,
     signal: AbortSignal,
-  ): Promise<RunningScan> => {
-    let running: RunningScan | undefined;
+  ): Promise<Release> => {
+    let release: Release | undefined;
     try {
-      const { plan } = use.decision;
-      if (plan === null) throw new Error('a permitted use without a plan');
-      running = await open(agreement, plan, { signal, beforeBatch: () => started(transfer.id) });
+      release = await open(agreement, use, wanted, { signal, beforeBatch: () => started(transfer.id) });
       started(transfer.id);
-      usageControl.commit(use.entry.id);
-      return running;
+      if (release.body === null) refund(use.entry.id);
+      else usageControl.commit(use.entry.id);
+      return release;
     } catch (error) {
-      await running?.[Symbol.asyncDispose]();
+      await release?.abandon();
       refund(use.entry.id);
       throw error;
     }
@@ -174,7 +223,12 @@ export function createPullDataFlow(options: PullDataFlowOptions): PullDataFlow {
   routes.get('/data/:transferId', async (c) => {
     if (c.req.method !== 'GET') throw new FoedusError('bad-request', 'Data is fetched with GET.');
     const { transfer, agreement } = await admit(c);
-    const { columns, purpose } = parsePullQuery(c.req.queries());
+    const query = parsePullQuery(c.req.queries());
+    const format = chooseFormat(c.req.header('accept'));
+    const encoding = chooseEncoding(c.req.header('accept-encoding'), format);
+    const wanted = { query, format, encoding, range: c.req.header('range'), ifRange: c.req.header('if-range') };
+    const columns = touchedColumns(query);
+    const { purpose } = query;
     const { controller, unregister } = register(transfer.id);
     try {
       const use = usageControl.reserve({
@@ -182,26 +236,29 @@ export function createPullDataFlow(options: PullDataFlowOptions): PullDataFlow {
         key: `pull/${transfer.id}/${randomUUID()}`,
         request: { action: 'use', ...(columns && { columns }), ...(purpose && { purpose }) },
       });
-      const running = await chargedScan(transfer, agreement, use, controller.signal);
-      logger.info(
-        { transfer: transfer.id, agreement: agreement.id, entry: use.entry.id, caller: transfer.counterPartyId },
-        'data is released',
+      const { status, headers, body, ended } = await chargedRelease(
+        transfer,
+        agreement,
+        use,
+        wanted,
+        controller.signal,
       );
-      const { ended } = running;
       scans.add(ended);
       void ended.finally(() => {
         unregister();
         scans.delete(ended);
       });
+      const answer = { ...headers, 'cache-control': 'no-store', 'foedus-decision': use.decision.policyDigest };
+      if (body === null) return c.body(null, status, answer);
+      logger.info(
+        { transfer: transfer.id, agreement: agreement.id, entry: use.entry.id, caller: transfer.counterPartyId },
+        'data is released',
+      );
       const { outgoing } = c.env as HttpBindings;
-      const body = cutOffOnFailure(running.body, outgoing, (error) =>
+      const sent = cutOffOnFailure(body, outgoing, (error) =>
         logger.warn({ err: error, transfer: transfer.id, entry: use.entry.id }, 'the data was cut off'),
       );
-      return c.body(body, 200, {
-        'content-type': ARROW_STREAM,
-        'cache-control': 'no-store',
-        'foedus-decision': use.decision.policyDigest,
-      });
+      return c.body(sent, status, answer);
     } catch (error) {
       unregister();
       throw error;
@@ -240,18 +297,41 @@ export function createPullDataFlow(options: PullDataFlowOptions): PullDataFlow {
   };
 }
 
-async function planned(
-  engine: DuckDBInstance,
-  path: string,
-  plan: Plan,
-  key: ReturnType<typeof maskingKeyFor>,
-): Promise<Scan> {
-  const connection = await engine.connect();
-  try {
-    return scanQuery(path, await parquetColumns(connection, path), plan, key);
-  } finally {
-    connection.closeSync();
+/** The Parquet file that all is granted of: as a file, or the part of it that the consumer still lacks. */
+async function releaseFile(path: string, wanted: Wanted, scanOptions: ScanOptions): Promise<Release> {
+  const file = await openFile(path, wanted, scanOptions);
+  const { size, etag, range } = file;
+  const headers = { 'content-type': PARQUET, 'accept-ranges': 'bytes', etag };
+  if (range === 'unsatisfiable') {
+    await file.close();
+    const ended = Promise.resolve();
+    return {
+      status: 416,
+      headers: { ...headers, 'content-range': `bytes */${size}` },
+      body: null,
+      ended,
+      abandon: () => ended,
+    };
   }
+  const { promise: ended, resolve } = Promise.withResolvers<void>();
+  const pieces = file.pieces();
+  const close = async (): Promise<void> => {
+    await pieces.return(undefined);
+    await file.close();
+    resolve();
+  };
+  const length = range === undefined ? size : range.end + 1 - range.start;
+  return {
+    status: range === undefined ? 200 : 206,
+    headers: {
+      ...headers,
+      'content-length': String(length),
+      ...(range && { 'content-range': `bytes ${range.start}-${range.end}/${size}` }),
+    },
+    body: byteStream(pieces, scanOptions.signal, close),
+    ended,
+    abandon: close,
+  };
 }
 
 /** The token of an Authorization header, with or without the word `Bearer`: data addresses are used in both ways. */

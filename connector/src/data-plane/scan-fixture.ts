@@ -3,23 +3,38 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { DuckDBInstance } from '@duckdb/node-api';
-import type { Plan } from '@foedus/usage-policies';
 import { tableFromIPC, type Table } from 'apache-arrow';
-import { startScan, type RunningScan, type ScanOptions } from './arrow-stream.ts';
+import { arrowPieces } from './arrow-stream.ts';
+import { byteStream } from './body.ts';
+import { createSources } from './data-source.ts';
+import { openEngine } from './engine.ts';
+import type { Encoder } from './formats.ts';
 import { maskingKeyFor, type MaskingKey } from './masking-key.ts';
-import { openEngine, parquetColumns } from './parquet.ts';
-import { scanQuery } from './scan-query.ts';
+import type { ScanOptions } from './row-stream.ts';
+import type { Claims, GrantedPlan, Narrowing } from './scan-plan.ts';
+import type { Asset } from '../management/model.ts';
 
 /** The node's masking secret in tests, and the agreement that masks are made under. */
 export const SECRET = Buffer.alloc(32, 7);
 export const AGREEMENT = 'urn:agreement:1';
+
+export interface TestPlan extends Partial<GrantedPlan> {
+  readonly asked?: Narrowing;
+  readonly claims?: Claims;
+  readonly encode?: Encoder;
+}
+
+interface RunningScan {
+  readonly body: ReadableStream<Uint8Array>;
+  readonly ended: Promise<void>;
+}
 
 export async function openScans() {
   const folder = mkdtempSync(join(tmpdir(), 'foedus-data-plane-'));
   const instance = await DuckDBInstance.create(':memory:');
   const writer = await instance.connect();
   const engine = await openEngine();
-  const reader = await engine.connect();
+  const open = createSources(async () => engine);
   const defaultKey = maskingKeyFor(SECRET, AGREEMENT);
   let files = 0;
 
@@ -29,27 +44,33 @@ export async function openScans() {
     await writer.run(`COPY (${select}) TO '${path}' (FORMAT parquet${options})`);
     return path;
   };
+  /** Scans a Parquet file, or whatever source. What is neither grant nor narrowing is not restricted. */
   const start = async (
-    path: string,
-    plan: Partial<Plan> = {},
+    source: string | Asset['source'],
+    plan: TestPlan = {},
     options: Partial<ScanOptions> = {},
     key: MaskingKey = defaultKey,
   ): Promise<RunningScan> => {
-    const whole: Plan = { columns: 'all', masks: {}, rowFilter: null, ...plan };
-    const scan = scanQuery(path, await parquetColumns(reader, path), whole, key);
-    return await startScan(engine, scan, { signal: new AbortController().signal, ...options });
+    const { asked = {}, claims = {}, encode = arrowPieces, ...grant } = plan;
+    const granted: GrantedPlan = { columns: 'all', masks: {}, rowFilter: null, ...grant };
+    const signal = options.signal ?? new AbortController().signal;
+    const opened = await open(typeof source === 'string' ? { type: 'parquet', path: source } : source);
+    const rows = await opened.scan({ granted, asked, claims }, key, { ...options, signal });
+    const dispose = async (): Promise<void> => await rows[Symbol.asyncDispose]();
+    return { body: byteStream(encode(rows.schema, rows.batches), signal, dispose), ended: rows.ended };
   };
-  const bytesOf = async (path: string, plan: Partial<Plan> = {}): Promise<Buffer<ArrayBuffer>> =>
-    Buffer.from(await new Response((await start(path, plan)).body).arrayBuffer());
-  const tableOf = async (path: string, plan: Partial<Plan> = {}): Promise<Table> =>
-    tableFromIPC(await bytesOf(path, plan));
-  const columnOf = async (path: string, name: string, plan: Partial<Plan> = {}): Promise<unknown[]> => [
-    ...((await tableOf(path, plan)).getChild(name) ?? []),
+  const bytesOf = async (source: string | Asset['source'], plan: TestPlan = {}): Promise<Buffer<ArrayBuffer>> =>
+    Buffer.from(await new Response((await start(source, plan)).body).arrayBuffer());
+  const tableOf = async (source: string | Asset['source'], plan: TestPlan = {}): Promise<Table> =>
+    tableFromIPC(await bytesOf(source, plan));
+  const columnOf = async (source: string | Asset['source'], name: string, plan: TestPlan = {}): Promise<unknown[]> => [
+    ...((await tableOf(source, plan)).getChild(name) ?? []),
   ];
   return {
     folder,
     writer,
     parquet,
+    open,
     start,
     bytesOf,
     tableOf,

@@ -1,0 +1,146 @@
+import {
+  BIGINT as BIGINT_TYPE,
+  BLOB,
+  DOUBLE as DOUBLE_TYPE,
+  DuckDBBlobValue,
+  DuckDBDecimalType,
+  DuckDBListValue,
+  DuckDBTypeId,
+  LIST,
+  VARCHAR as VARCHAR_TYPE,
+  type DuckDBType,
+  type DuckDBValue,
+} from '@duckdb/node-api';
+import type { DataType } from 'apache-arrow';
+import {
+  BIGINT,
+  DOUBLE,
+  LARGEST_PRECISION,
+  VARCHAR,
+  carriedType,
+  decimalType,
+  type CarriedType,
+} from './carried-type.ts';
+import type { Dialect, Expression, SourceColumn } from './dialect.ts';
+import { COARSE_TIMESTAMPS, FRACTIONS, INTEGERS, comparable } from './filter-value.ts';
+import { reference } from './scan-query.ts';
+
+/** A column as DuckDB sees it. */
+export interface EngineColumn extends SourceColumn {
+  readonly type: DuckDBType;
+  /** The Arrow type that the writer of the file had. */
+  readonly hint?: DataType;
+}
+
+/** A relation of DuckDB: a table function with its parameters, the first of the query. */
+export interface Relation {
+  readonly sql: string;
+  readonly parameters: readonly Parameter[];
+}
+
+export interface Parameter {
+  readonly value: DuckDBValue;
+  readonly type: DuckDBType;
+}
+
+/** Hexadecimal digits that a hash mask keeps: 96 bits, far beyond collisions among the values of a table. */
+const HASH_DIGITS = 24;
+
+const TIMES: ReadonlySet<DuckDBTypeId> = new Set([
+  ...COARSE_TIMESTAMPS,
+  DuckDBTypeId.DATE,
+  DuckDBTypeId.TIMESTAMP,
+  DuckDBTypeId.TIMESTAMP_NS,
+  DuckDBTypeId.TIMESTAMP_TZ,
+]);
+
+/**
+ * Scans in DuckDB. The mask `hash` is HMAC-SHA-256 (RFC 2104) over the value's text, cut to 24 hexadecimal digits:
+ * `sha256(outer || sha256(inner || value))`, with the key's padded halves as parameters. NULL stays NULL.
+ *
+ * @returns the dialect, and the list that its parameters are gathered in
+ */
+export function duckdbDialect(relation: Relation): {
+  dialect: Dialect<EngineColumn, CarriedType>;
+  parameters: readonly Parameter[];
+} {
+  const parameters: Parameter[] = [...relation.parameters];
+  const bind = (value: DuckDBValue, type: DuckDBType): string => `$${parameters.push({ value, type })}`;
+  const cast = (sql: string, type: CarriedType): Expression<CarriedType> => ({
+    sql: `CAST(${sql} AS ${type.sql})`,
+    type,
+  });
+  const texts = (values: readonly string[]): string => bind(new DuckDBListValue([...values]), LIST(VARCHAR_TYPE));
+  const dialect: Dialect<EngineColumn, CarriedType> = {
+    from: relation.sql,
+    never: 'false',
+    asItIs(column) {
+      const type = carriedType(column.type, column.hint);
+      if (type === undefined) return undefined;
+      return type.cast ? cast(reference(column), type) : { sql: reference(column), type };
+    },
+    nullOf: (column) => cast('NULL', carriedType(column.type, column.hint) ?? VARCHAR),
+    constant: (value) => cast(bind(value, VARCHAR_TYPE), VARCHAR),
+    hash(column, key) {
+      // The text of a time with zone depends on the session's zone, its number does not.
+      const zoned = column.type.typeId === DuckDBTypeId.TIMESTAMP_TZ;
+      const value = zoned ? `epoch_us(${reference(column)})` : reference(column);
+      const inner = bind(new DuckDBBlobValue(key.inner), BLOB);
+      const outer = bind(new DuckDBBlobValue(key.outer), BLOB);
+      const innerHash = `unhex(sha256(${inner} || encode(CAST(${value} AS VARCHAR))))`;
+      return { sql: `left(sha256(${outer} || ${innerHash}), ${HASH_DIGITS})`, type: VARCHAR };
+    },
+    truncateTime(column, unit) {
+      if (!TIMES.has(column.type.typeId)) return undefined;
+      const type = carriedType(column.type, column.hint);
+      // The engine's zone is UTC: a time with zone is cut to a unit of UTC.
+      return type && cast(`date_trunc('${unit}', ${reference(column)})`, type);
+    },
+    truncateNumber(column, step) {
+      const { typeId } = column.type;
+      const value = reference(column);
+      if (INTEGERS.has(typeId) && Number.isSafeInteger(step)) {
+        const by = bind(BigInt(step), BIGINT_TYPE);
+        const wide = `CAST(${value} AS HUGEINT)`;
+        const floor = `(${wide} - ((${wide} % ${by}) + ${by}) % ${by})`;
+        const type = carriedType(column.type);
+        // Below the smallest value of the type there is no multiple: NULL.
+        return type && { sql: `TRY_CAST(${floor} AS ${type.sql})`, type };
+      }
+      if (!INTEGERS.has(typeId) && !FRACTIONS.has(typeId)) return undefined;
+      const by = bind(step, DOUBLE_TYPE);
+      return cast(`floor(CAST(${value} AS DOUBLE) / ${by}) * ${by}`, DOUBLE);
+    },
+    generalise(column, name, parents) {
+      const values = texts(parents.map(([value]) => value));
+      const above = texts(parents.map(([, parent]) => parent));
+      return {
+        join: `LEFT JOIN (SELECT unnest(${values}) AS value, unnest(${above}) AS parent) AS ${name} ON ${name}.value = CAST(${reference(column)} AS VARCHAR)`,
+        expression: { sql: `${name}.parent`, type: VARCHAR },
+      };
+    },
+    compare(column, operator, value) {
+      const both = comparable(column, reference(column), value);
+      return both && `${both.left} ${operator} ${bind(both.constant, both.type)}`;
+    },
+    aggregate(measure, column) {
+      if (column === undefined) return measure === 'count' ? { sql: 'count(*)', type: BIGINT } : undefined;
+      const { typeId } = column.type;
+      const value = reference(column);
+      const type = carriedType(column.type, column.hint);
+      if (measure === 'count') return { sql: `count(${value})`, type: BIGINT };
+      const number = INTEGERS.has(typeId) || FRACTIONS.has(typeId);
+      if (measure === 'min' || measure === 'max') {
+        return type && (number || TIMES.has(typeId)) ? cast(`${measure}(${value})`, type) : undefined;
+      }
+      if (!number) return undefined;
+      if (measure === 'avg') return cast(`avg(CAST(${value} AS DOUBLE))`, DOUBLE);
+      if (INTEGERS.has(typeId)) return cast(`sum(${value})`, decimalType(LARGEST_PRECISION, 0));
+      if (column.type instanceof DuckDBDecimalType) {
+        return cast(`sum(${value})`, decimalType(LARGEST_PRECISION, column.type.scale));
+      }
+      return cast(`sum(CAST(${value} AS DOUBLE))`, DOUBLE);
+    },
+  };
+  return { dialect, parameters };
+}

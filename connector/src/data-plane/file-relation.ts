@@ -1,0 +1,93 @@
+import { BOOLEAN, DuckDBListValue, LIST, VARCHAR, type DuckDBConnection } from '@duckdb/node-api';
+import { RecordBatchReader, type DataType } from 'apache-arrow';
+import { FoedusError } from '../errors.ts';
+import type { EngineColumn, Relation } from './duckdb-dialect.ts';
+import type { FileFormat } from './source-files.ts';
+
+/** How the files of a source are read. */
+export interface FileReading {
+  /** Folders named `column=value` become columns (Hive's partitioning). */
+  readonly partitioned?: boolean;
+  /** Of CSV. @default ',' */
+  readonly delimiter?: string;
+  /** Of CSV: the first line names the columns. @default true */
+  readonly header?: boolean;
+}
+
+/**
+ * The table function that reads files as one table. Where folders are no partitions, neither the folders on the path
+ * nor the name of a file may become columns: a policy speaks of what is in the file.
+ *
+ * @param files absolute paths, at least one; all have the same columns
+ */
+export function fileRelation(
+  format: Exclude<FileFormat, 'arrow'>,
+  files: readonly string[],
+  { partitioned = false, delimiter = ',', header = true }: FileReading = {},
+): Relation {
+  const paths = { value: new DuckDBListValue(files.map(exactly)), type: LIST(VARCHAR) };
+  const partitions = `hive_partitioning = ${partitioned}, filename = false`;
+  if (format === 'parquet') {
+    return { sql: `read_parquet($1, ${partitions}, file_row_number = false)`, parameters: [paths] };
+  }
+  return {
+    sql: `read_csv($1, ${partitions}, auto_detect = true, header = $2, delim = $3)`,
+    parameters: [paths, { value: header, type: BOOLEAN }, { value: delimiter, type: VARCHAR }],
+  };
+}
+
+/** The file of exactly this name, whatever glob characters are in it. */
+function exactly(path: string): string {
+  return path.replaceAll(/[[*?]/g, '[$&]');
+}
+
+/**
+ * The relation's real columns, in its order.
+ *
+ * @param parquet one of its files, if they are Parquet: its writer's Arrow schema keeps zones, units and dictionaries
+ * @throws what DuckDB says when it cannot read the files
+ */
+export async function relationColumns(
+  connection: DuckDBConnection,
+  { sql, parameters }: Relation,
+  parquet?: string,
+): Promise<EngineColumn[]> {
+  const values = parameters.map(({ value }) => value);
+  const types = parameters.map(({ type }) => type);
+  const result = await connection.run(`SELECT * FROM ${sql} LIMIT 0`, values, types);
+  const hints = parquet === undefined ? new Map<string, DataType>() : await arrowTypes(connection, parquet);
+  return result.columnNames().map((name, i) => {
+    const type = result.columnType(i);
+    const hint = hints.get(name);
+    return { name, type, shownType: String(type), ...(hint && { hint }) };
+  });
+}
+
+/** Types of the schema that Arrow's writers keep in a Parquet file's metadata, by column. */
+async function arrowTypes(connection: DuckDBConnection, file: string): Promise<Map<string, DataType>> {
+  const found = await connection.runAndReadAll(
+    "SELECT decode(value) FROM parquet_kv_metadata($1) WHERE decode(key) = 'ARROW:schema'",
+    [exactly(file)],
+  );
+  const encoded = found.getRows()[0]?.[0];
+  if (typeof encoded !== 'string') return new Map();
+  try {
+    const reader = RecordBatchReader.from(Buffer.from(encoded, 'base64')).open();
+    return new Map(reader.schema.fields.map(({ name, type }) => [name, type as DataType]));
+  } catch {
+    // Metadata of another version: the file's own types are enough.
+    return new Map();
+  }
+}
+
+/** Number of rows from the metadata of Parquet files, counted otherwise. */
+export async function relationRows(connection: DuckDBConnection, { sql, parameters }: Relation): Promise<number> {
+  const counted = await connection.runAndReadAll(
+    `SELECT count(*) FROM ${sql}`,
+    parameters.map(({ value }) => value),
+    parameters.map(({ type }) => type),
+  );
+  const rows = counted.getRows()[0]?.[0];
+  if (typeof rows === 'bigint') return Number(rows);
+  throw new FoedusError('unavailable', 'The rows of the data set cannot be counted.');
+}
