@@ -104,6 +104,7 @@ const KEYS: Readonly<Record<string, string>> = {
   pipEndpoint: 'ids:pipEndpoint',
   pxpEndpoint: 'ids:pxpEndpoint',
   frequency: 'ids:frequency',
+  contract: 'ids:contract',
 };
 
 /** Where a value comes from and what carries a duty out: said for a machine, no rule depends on it. */

@@ -18,6 +18,7 @@ export type { OperandDefinition } from './operands/index.ts';
 export { EPSILON_TOLERANCE } from './operands/training.ts';
 export type { DutyMode, PolicyOptions, References } from './options.ts';
 export { parsePolicy } from './parse.ts';
+export { parsePolicyText } from './parse-text.ts';
 export { PolicyError } from './policy-error.ts';
 export { isKindOf, kindsOf } from './purposes.ts';
 export { normalPolicy, normalRules, sameRules } from './same-rules.ts';
