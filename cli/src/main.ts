@@ -40,6 +40,8 @@ function createProgram(): Command {
   addProvider(program);
   addConsumer(program);
   addRecords(program);
+  addNegotiations(program);
+  addTokens(program);
   return program;
 }
 
@@ -127,6 +129,7 @@ function addProvider(program: Command): void {
     .option('--title <title>', 'what others read in the catalog')
     .option('--description <text>', 'more about it')
     .option('--training', 'models may be trained on it, when an offer permits that')
+    .option('--format <name>', 'how it may be moved; may be repeated (default: HttpData-PULL)', collect)
     .addOption(ownConfig())
     .action(async (file: string, options: import('./commands/asset.ts').AddAsset) => {
       const { addAsset } = await import('./commands/asset.ts');
@@ -152,6 +155,20 @@ function addProvider(program: Command): void {
     .action(async (options: import('./commands/offer.ts').AddOffer) => {
       const { addOffer } = await import('./commands/offer.ts');
       await addOffer(options);
+    });
+  offer
+    .command('send')
+    .description('offer a data set to a participant that has not asked for it')
+    .argument('<address>', 'of its connector, for instance https://connector.pvd.example:7101')
+    .argument('<participantId>')
+    .requiredOption('--asset <id>', 'the data set')
+    .option('--offer <id>', 'terms: an offer that the participant may see in your catalog')
+    .option('--policy <policy>', 'or terms of their own: a JSON file with an ODRL offer, or a template')
+    .option('--set <name=value>', "a template's parameter; may be repeated", collect)
+    .addOption(ownConfig())
+    .action(async (address: string, participantId: string, options: import('./commands/offer.ts').SendOffer) => {
+      const { sendOffer } = await import('./commands/offer.ts');
+      await sendOffer(address, participantId, options);
     });
   offer
     .command('list')
@@ -233,14 +250,80 @@ function addRecords(program: Command): void {
       const { verify } = await import('./commands/agreement.ts');
       await verify(idOrFile, options);
     });
-  for (const records of ['negotiations', 'transfers'] as const) {
-    program
-      .command(records)
-      .description(`your connector's ${records}`)
-      .addOption(ownConfig())
-      .action(async (options: { config: string }) => {
-        const { listNegotiations, listTransfers } = await import('./commands/records.ts');
-        await (records === 'negotiations' ? listNegotiations(options) : listTransfers(options));
-      });
-  }
+  program
+    .command('transfers')
+    .description("your connector's transfers")
+    .addOption(ownConfig())
+    .action(async (options: { config: string }) => {
+      const { listTransfers } = await import('./commands/transfers.ts');
+      await listTransfers(options);
+    });
+}
+
+function addNegotiations(program: Command): void {
+  const negotiations = program
+    .command('negotiations')
+    .description("your connector's negotiations")
+    .option('--pending', 'only those that wait for your decision')
+    .addOption(ownConfig())
+    .action(async (options: { config: string; pending?: true }) => {
+      const { listNegotiations } = await import('./commands/negotiations.ts');
+      await listNegotiations(options);
+    });
+  negotiations
+    .command('show')
+    .description('one of them, with the terms that are on the table')
+    .argument('<id>')
+    .addOption(ownConfig())
+    .action(async (id: string, _options: object, command: Command) => {
+      const { showNegotiation } = await import('./commands/negotiations.ts');
+      await showNegotiation(id, command.optsWithGlobals());
+    });
+  negotiations
+    .command('decide')
+    .description('answer what the other side asks for or offers')
+    .argument('<id>')
+    .option('--accept', 'agree to it')
+    .option('--reject [reason]', 'decline, and tell why')
+    .option('--counter <file>', 'other terms instead: a JSON file with an ODRL offer')
+    .addOption(ownConfig())
+    .action(async (id: string, _options: object, command: Command) => {
+      const { decideNegotiation } = await import('./commands/negotiations.ts');
+      await decideNegotiation(id, command.optsWithGlobals());
+    });
+}
+
+function addTokens(program: Command): void {
+  const token = program.command('token').description("who may use your connector's operator API");
+  token
+    .command('create')
+    .description('make a token, and print it')
+    .addOption(
+      new Option('--scope <scope>', 'what it allows; each includes those before it')
+        .choices(['read', 'operate', 'administer'])
+        .makeOptionMandatory(),
+    )
+    .option('--name <name>', 'who or what it is for')
+    .option('--days <days>', 'how long it is good (default: until it is revoked)', days)
+    .option('-o, --output <file>', 'write it into a file that only you can read')
+    .addOption(ownConfig())
+    .action(async (options: import('./commands/token.ts').CreateToken) => {
+      const { createToken } = await import('./commands/token.ts');
+      await createToken(options);
+    });
+  token
+    .command('list')
+    .addOption(ownConfig())
+    .action(async (options: { config: string }) => {
+      const { listTokens } = await import('./commands/token.ts');
+      await listTokens(options);
+    });
+  token
+    .command('revoke')
+    .argument('<id>')
+    .addOption(ownConfig())
+    .action(async (id: string, options: { config: string }) => {
+      const { revokeToken } = await import('./commands/token.ts');
+      await revokeToken(id, options);
+    });
 }

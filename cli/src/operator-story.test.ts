@@ -3,7 +3,7 @@ import { DuckDBInstance } from '@duckdb/node-api';
 import { tableFromIPC } from 'apache-arrow';
 import { spawn, type ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdir, mkdtemp, readFile, readdir, rm, writeFile } from 'node:fs/promises';
+import { mkdir, mkdtemp, readFile, readdir, rm, stat, writeFile } from 'node:fs/promises';
 import { createServer, type AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -16,6 +16,7 @@ const bin = fileURLToPath(new URL('../bin/foedus.mjs', import.meta.url));
 const RESEARCH = 'https://w3id.org/dpv#ResearchAndDevelopment';
 let root: string;
 let address: string;
+let pvdAddress: string;
 let agreementId: string;
 let otlp: Collector;
 const running: ChildProcess[] = [];
@@ -117,6 +118,7 @@ beforeAll(async () => {
   const pvd = await connector('pvd', third, fourth);
   await Promise.all([bdl, pvd].map(({ ready }) => ready));
   address = `https://localhost:${first}`;
+  pvdAddress = `https://localhost:${third}`;
   const database = await DuckDBInstance.create(':memory:');
   const connection = await database.connect();
   await connection.run(
@@ -196,6 +198,63 @@ describe('an operator', () => {
     const third = await foedus('pvd', 'fetch', agreementId, '--purpose', RESEARCH);
     expect(third.code).toBe(1);
     expect(await done('bdl', 'agreement', 'show', agreementId)).toContain('uses 2 of 2');
+  });
+
+  it('offers something unasked, and a person of the other side decides', async () => {
+    const own = `--policy read-rows --set purposes=${RESEARCH} --set columns=delay --set uses=9`.split(' ');
+    const send = ['offer', 'send', pvdAddress, 'did:web:pvd.example', '--asset', 'flights'];
+    const sent = await done('bdl', ...send, ...own);
+    const id = /negotiations show (\S+)$/m.exec(sent)![1]!;
+    await vi.waitFor(async () => expect(await done('pvd', 'negotiations', '--pending')).toContain('DECIDE: '), 10_000);
+    const theirs = /^(urn:uuid:\S+) +OFFERED/m.exec(await done('pvd', 'negotiations', '--pending'))![1]!;
+    const shown = await done('pvd', 'negotiations', 'show', theirs);
+    expect(shown).toMatch(/offered +may use: .*count at most 9/);
+    expect(shown).toContain(`foedus negotiations decide ${theirs} --accept`);
+
+    await writeFile(join(root, 'pvd', 'ours.json'), JSON.stringify({ permission: [{ action: 'use' }] }));
+    const config = ['--config', '../pvd/connector.json'];
+    const countered = await done(
+      'nobody',
+      'negotiations',
+      'decide',
+      theirs,
+      '--counter',
+      '../pvd/ours.json',
+      ...config,
+    );
+    expect(countered).toContain('Countered: the negotiation with did:web:bdl.example is REQUESTED.');
+    await vi.waitFor(async () => expect(await done('bdl', 'negotiations', '--pending')).toContain(id), 10_000);
+    expect(await done('bdl', 'negotiations', 'decide', id, '--reject', 'Too much.')).toContain('TERMINATED');
+    await vi.waitFor(async () => expect(await done('pvd', 'negotiations')).toContain('Too much.'), 10_000);
+    expect(await done('bdl', 'negotiations', '--pending')).toContain('No negotiation waits');
+
+    const published = await done('bdl', ...send, '--offer', 'research');
+    expect(published).toContain('Offered flights to did:web:pvd.example');
+    await vi.waitFor(async () => expect(await done('pvd', 'negotiations', '--pending')).toContain('DECIDE: '), 10_000);
+    const second = /^(urn:uuid:\S+) +OFFERED/m.exec(await done('pvd', 'negotiations', '--pending'))![1]!;
+    expect(await done('pvd', 'negotiations', 'decide', second, '--accept')).toContain('Accepted');
+    for (const options of [[], ['--accept', '--reject']]) {
+      const { code, err } = await foedus('pvd', 'negotiations', 'decide', second, ...options);
+      expect([code, err]).toEqual([1, expect.stringContaining('Say one of')]);
+    }
+  });
+
+  it('gives others tokens, and takes them back', async () => {
+    const token = (
+      await done('bdl', 'token', 'create', '--scope', 'read', '--name', 'the auditor', '--days', '30')
+    ).trim();
+    expect(token).toMatch(/^foedus_read_/);
+    const made = await done('bdl', 'token', 'create', '--scope', 'operate', '-o', 'client.token');
+    expect(made).toContain('may operate, in client.token');
+    expect(((await stat(join(root, 'bdl', 'client.token'))).mode & 0o777).toString(8)).toBe('600');
+    const listed = await done('bdl', 'token', 'list');
+    expect(listed).toMatch(/read +the auditor .*never +good until/);
+    expect(listed).not.toContain(token);
+    const id = /^(urn:uuid:\S+) +read/m.exec(listed)![1]!;
+    expect(await done('bdl', 'token', 'revoke', id)).toContain('lets nobody in');
+    expect(await done('bdl', 'token', 'list')).toMatch(/read +the auditor .*revoked/);
+    const again = await foedus('bdl', 'token', 'create', '--scope', 'everything');
+    expect([again.code, again.err]).toEqual([1, expect.stringContaining('read, operate, administer')]);
   });
 
   it('verifies an agreement by id, and an exported one with the trust anchors alone', async () => {

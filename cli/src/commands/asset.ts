@@ -10,6 +10,7 @@ export interface AddAsset {
   readonly title?: string;
   readonly description?: string;
   readonly training?: true;
+  readonly format?: string[];
 }
 
 /** Publishes a Parquet file to the own connector. */
@@ -23,7 +24,9 @@ export async function addAsset(file: string, options: AddAsset): Promise<void> {
     title: options.title ?? name,
     ...(options.description !== undefined && { description: options.description }),
     source: { type: 'parquet', path },
-    formats: ['HttpData-PULL', ...(options.training ? ['FederatedTraining-PUSH'] : [])],
+    formats: [
+      ...new Set([...(options.format ?? ['HttpData-PULL']), ...(options.training ? ['FederatedTraining-PUSH'] : [])]),
+    ],
   });
   print(`Published ${asset.id} (${bytes(size)}). Nobody sees it yet.`);
   print(`Next: foedus offer add --asset ${asset.id} --policy POLICY   (foedus offer templates shows some)`);

@@ -1,6 +1,6 @@
 import { FoedusError } from '@foedus/connector/errors';
-import { createPeerClient, loadIdentity } from '@foedus/connector/identity';
-import type { OperatorClient, Transfer } from '@foedus/connector/operator-client';
+import { createPeerClient, loadIdentity, type PeerClient } from '@foedus/connector/identity';
+import { authorizationHeaders, type OperatorClient, type Transfer } from '@foedus/connector/operator-client';
 import { ownConnector } from '../own-connector.ts';
 import { receiveArrow } from '../receive-arrow.ts';
 import { bytes, clean, endProgress, print, printTable, progress } from '../terminal.ts';
@@ -23,10 +23,7 @@ export async function fetchRows(agreementId: string, options: FetchRows): Promis
     if (options.purpose !== undefined) url.searchParams.set('purpose', options.purpose);
     if (options.columns !== undefined) url.searchParams.set('columns', options.columns.join(','));
     const started = performance.now();
-    const response = await peer.fetch(url, {
-      expect: transfer.counterPartyId,
-      headers: { authorization: transfer.dataAddress?.properties.authorization ?? '' },
-    });
+    const response = await open(peer, url, transfer);
     if (!response.ok || !response.body) throw await refusal(response);
     const received = await receiveArrow(response.body, options.output, (rows, size) =>
       progress(`${rows.toLocaleString('en')} rows, ${bytes(size)}`),
@@ -40,6 +37,18 @@ export async function fetchRows(agreementId: string, options: FetchRows): Promis
     endProgress();
     await operator.completeTransfer(transfer.id).catch(() => undefined); // it ends with its token at the latest
   }
+}
+
+/** Some data planes want the token of their address with `Bearer`, some without: the other one is tried after a 401. */
+async function open(peer: PeerClient, url: URL, { counterPartyId, dataAddress }: Transfer): Promise<Response> {
+  const [first = '', ...others] = authorizationHeaders(dataAddress ?? { properties: {} });
+  let response = await peer.fetch(url, { expect: counterPartyId, headers: { authorization: first } });
+  for (const authorization of others) {
+    if (response.status !== 401) break;
+    await response.body?.cancel();
+    response = await peer.fetch(url, { expect: counterPartyId, headers: { authorization } });
+  }
+  return response;
 }
 
 async function startPull(operator: OperatorClient, agreementId: string): Promise<Transfer> {

@@ -2,13 +2,17 @@ import { verifyAgreement } from '@foedus/connector/agreement';
 import { FoedusError } from '@foedus/connector/errors';
 import type { Negotiation } from '@foedus/connector/operator-client';
 import { catalogEntries, chooseOffer } from '../catalog-entries.ts';
+import { howToDecide, printTerms } from './negotiations.ts';
 import { ownConnector } from '../own-connector.ts';
 import { clean, print } from '../terminal.ts';
 import { trustIn } from '../trust.ts';
 
 const STATES = ['REQUESTED', 'OFFERED', 'ACCEPTED', 'AGREED', 'VERIFIED', 'FINALIZED', 'TERMINATED'] as const;
 
-/** Negotiates an offer and waits until both sides have signed, telling each state that is seen on the way. */
+/**
+ * Negotiates an offer and waits until both sides have signed, telling each state that is seen on the way. Ends earlier
+ * where the provider offers something else, about which a person has to decide.
+ */
 export async function negotiate(
   address: string,
   datasetId: string,
@@ -23,11 +27,17 @@ export async function negotiate(
   tell(now);
   while (now.state !== 'FINALIZED' && now.state !== 'TERMINATED') {
     const { state } = now;
-    now = await operator.negotiationUntil(
+    now = await operator.negotiationOrQuestion(
       now.id,
       STATES.filter((one) => one !== state),
     );
-    tell(now);
+    if (now.state !== state) tell(now);
+    if (now.pendingDecision !== undefined) {
+      print(`\n${clean(now.pendingDecision.why)}`);
+      printTerms(now);
+      print(howToDecide(now.id));
+      return;
+    }
   }
   if (now.state === 'TERMINATED' || now.agreementId === undefined) {
     throw new FoedusError(

@@ -34,6 +34,36 @@ export async function addOffer(options: AddOffer): Promise<void> {
   for (const line of describePolicy(policy)) print(`  ${line}`);
 }
 
+export interface SendOffer {
+  readonly config: string;
+  readonly asset: string;
+  readonly offer?: string;
+  readonly policy?: string;
+  readonly set?: readonly string[];
+}
+
+/** Offers a data set to a participant that has not asked for it. */
+export async function sendOffer(address: string, participantId: string, options: SendOffer): Promise<void> {
+  if ((options.offer === undefined) === (options.policy === undefined)) {
+    throw new FoedusError('bad-request', 'Say which terms: either --offer with a published one, or --policy.');
+  }
+  const terms =
+    options.policy === undefined
+      ? { offerId: offerId(options.offer!, options.asset) }
+      : { offer: await readPolicy(options.policy, options.set ?? []) };
+  const { operator } = await ownConnector(options.config);
+  const wish = { counterPartyAddress: address, counterPartyId: participantId, datasetId: options.asset };
+  const { id } = await operator.offer({ ...wish, ...terms });
+  print(`Offered ${options.asset} to ${participantId}. Their answer: foedus negotiations show ${id}`);
+}
+
+/** An offer's id in the catalog, from the contract definition's. */
+function offerId(definition: string, asset: string): string {
+  return definition.endsWith(`:${encodeURIComponent(asset)}`)
+    ? definition
+    : `${encodeURIComponent(definition)}:${encodeURIComponent(asset)}`;
+}
+
 /** Lists contract definitions with their policies in words. */
 export async function listOffers({ config }: { config: string }): Promise<void> {
   const { operator } = await ownConnector(config);

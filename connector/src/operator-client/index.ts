@@ -6,3 +6,4 @@ export {
   type OperatorClientOptions,
 } from './client.ts';
 export type * from '../management/model.ts';
+export { authorizationHeaders } from '../protocol/data-address.ts';

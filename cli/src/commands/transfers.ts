@@ -1,25 +1,6 @@
 import { ownConnector } from '../own-connector.ts';
 import { printTable, time } from '../terminal.ts';
 
-/** Lists the negotiations of the own connector. */
-export async function listNegotiations({ config }: { config: string }): Promise<void> {
-  const { operator } = await ownConnector(config);
-  const negotiations = await operator.negotiations();
-  printTable(
-    ['state', 'role', 'with', 'data set', 'agreement', 'changed', 'reason'],
-    negotiations.map((one) => [
-      one.state,
-      one.role,
-      one.counterPartyId,
-      one.datasetId,
-      one.agreementId ?? '',
-      time(one.updatedAt),
-      one.reason ?? '',
-    ]),
-    'There are no negotiations.',
-  );
-}
-
 /** Lists the transfers of the own connector. */
 export async function listTransfers({ config }: { config: string }): Promise<void> {
   const { operator } = await ownConnector(config);
