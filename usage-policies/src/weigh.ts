@@ -99,14 +99,7 @@ export function weighPermission(rule: CompiledRule, weighing: Weighing): Weighed
   if (reasons.length === 0) reasons.push(rule.sentence);
   return {
     rule,
-    report: {
-      kind: 'permission',
-      ...(rule.id === undefined ? {} : { id: rule.id }),
-      action: rule.action,
-      active,
-      premises,
-      reasons,
-    },
+    report: reportOf(rule, 'permission', active, premises, reasons, undefined),
     about: covered,
     inForce: understood && assignee === 'holds' && asset === 'holds' && constraints === 'holds' && refined === 'holds',
     exhausted:
@@ -118,6 +111,21 @@ export function weighPermission(rule: CompiledRule, weighing: Weighing): Weighed
       obstacles.every((obstacle) => obstacle.outcome === 'fails' && obstacle.spent === true),
     duties,
   };
+}
+
+/** Properties are set, not spread: this is done for every rule of every decision. */
+function reportOf(
+  { id, action }: CompiledRule,
+  kind: RuleReport['kind'],
+  active: boolean,
+  premises: Premises,
+  reasons: readonly string[],
+  infringement: Infringement | undefined,
+): RuleReport {
+  const report: { -readonly [Key in keyof RuleReport]: RuleReport[Key] } = { kind, action, active, premises, reasons };
+  if (id !== undefined) report.id = id;
+  if (infringement !== undefined) report.infringement = infringement;
+  return report;
 }
 
 const NO_DUTIES: readonly DutyReport[] = [];
@@ -174,15 +182,7 @@ export function weighProhibition(rule: CompiledRule, weighing: Weighing): Weighe
     : problems.map((problem) => `A prohibition cannot be checked, so it forbids: ${problem}`);
   return {
     rule,
-    report: {
-      kind: 'prohibition',
-      ...(rule.id === undefined ? {} : { id: rule.id }),
-      action: rule.action,
-      active: !understood || (covered && binds),
-      premises,
-      ...(infringed === undefined ? {} : { infringement: infringed.state }),
-      reasons,
-    },
+    report: reportOf(rule, 'prohibition', !understood || (covered && binds), premises, reasons, infringed?.state),
     about: covered,
     inForce: understood && binds,
     exhausted: false,

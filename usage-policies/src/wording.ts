@@ -2,9 +2,12 @@
 
 const LONGEST_QUOTE = 160;
 const MOST_LISTED = 30;
+/** Most names and IRIs: told apart quickly, since every reason of every decision shows some. */
+const PRINTABLE = /^[\x20-\x7e]*$/;
 
 /** A foreign string as a sentence may show it: no control characters, at most 160 characters. */
 export function shown(text: string): string {
+  if (text.length <= LONGEST_QUOTE && PRINTABLE.test(text)) return text;
   const clean = text.replaceAll(/[\p{Cc}\p{Cf}\u2028\u2029]/gu, '\u{fffd}');
   return clean.length > LONGEST_QUOTE ? `${clean.slice(0, LONGEST_QUOTE)}…` : clean;
 }
