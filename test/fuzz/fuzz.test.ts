@@ -15,7 +15,7 @@ afterAll(async () => {
 
 describe('a connector', () => {
   it('lets nobody in without a certificate, or with an old TLS', async () => {
-    expect(await knock(stage.attacker.identity, stage.connector.protocolUrl)).toEqual({
+    expect(await knock(stage.bystander.identity, stage.connector.protocolUrl)).toEqual({
       'without a certificate': 'refused',
       'over TLS 1.2': 'refused',
     });

@@ -11,7 +11,7 @@ const { values } = parseArgs({
 const schemas = loadDspSchemas();
 if (!schemas) process.exit(1);
 await using stage = await createStage();
-for (const [way, outcome] of Object.entries(await knock(stage.attacker.identity, stage.connector.protocolUrl))) {
+for (const [way, outcome] of Object.entries(await knock(stage.bystander.identity, stage.connector.protocolUrl))) {
   console.log(`${way}: ${outcome}`);
   if (outcome !== 'refused') process.exitCode = 1;
 }
@@ -23,6 +23,8 @@ const report = await runCampaign(stage, {
   batch: Math.min(5_000, Math.ceil(messages / 4)),
   schemas,
   progress: (line) => console.log(line),
+  found: ({ seed, what, request, answer }) =>
+    console.log(`\nseed ${seed}: ${what}\n  ${request ?? ''}\n  ${answer ?? ''}\n`),
 });
 console.log(`\n${report.sent} messages in ${report.seconds.toFixed(1)} s; ${report.accepted} accepted`);
 console.table(report.statuses);
@@ -31,9 +33,6 @@ console.table(report.liberties);
 const middle = report.memory[Math.floor(report.memory.length / 2)]!;
 const end = report.memory.at(-1)!;
 console.log(`resident: ${middle.toFixed(0)} MiB in the middle, ${end.toFixed(0)} MiB at the end`);
-for (const { seed, what, request, answer } of report.findings.slice(0, 40)) {
-  console.log(`\nseed ${seed}: ${what}\n  ${request ?? ''}\n  ${answer ?? ''}`);
-}
 const grown = hasGrown(report.memory);
 if (grown) console.log('memory has grown');
 console.log(`\n${report.findings.length} findings`);

@@ -7,15 +7,24 @@ import { loadIdentity, type Identity } from '@foedus/connector/identity';
 import { createOperatorClient, type OperatorClient } from '@foedus/connector/operator-client';
 import { prepareConnector, type ConnectorProcess } from '../src/connector-process.ts';
 import { policyTemplate } from '../src/connectors.ts';
-import { catalogOf, createScriptedPeer, message, type ScriptedPeer } from '../src/scripted-peer.ts';
+import {
+  catalogOf,
+  createScriptedPeer,
+  message,
+  type ReceivedMessage,
+  type ScriptedPeer,
+} from '../src/scripted-peer.ts';
 
-/** The connector under fuzz, in a process of its own, and the two who speak to it. */
+/** The connector under fuzz, in a process of its own, and who speaks to it. */
 export interface Stage extends AsyncDisposable {
   readonly connector: ConnectorProcess;
   readonly operator: OperatorClient;
-  /** Sends what the fuzzer makes. */
-  readonly attacker: FuzzPeer;
-  /** Has processes that are none of the attacker's business. */
+  /**
+   * Another participant, to send what the fuzzer makes. The addresses in it lead nowhere, so the connector soon takes
+   * its sender for out of reach: a new one is needed now and then.
+   */
+  enlist(): Promise<FuzzPeer>;
+  /** Has processes that are nobody else's business. */
   readonly bystander: FuzzPeer;
   /** Where the connector keeps its tables. */
   readonly store: string;
@@ -49,7 +58,6 @@ export async function createStage({ nodeOptions = [] }: { nodeOptions?: readonly
       trustAnchors: file('ca.crt'),
     });
   };
-  const attacker = stack.use(await scripted(await enrol('attacker')));
   const bystander = stack.use(await scripted(await enrol('bystander')));
   const settings = { delivery: { giveUpAfterSeconds: 5, longestPauseSeconds: 1, attemptTimeoutSeconds: 5 } };
   const connector = stack.use(await prepareConnector(authority, 'target', folder, { settings, nodeOptions }));
@@ -64,10 +72,11 @@ export async function createStage({ nodeOptions = [] }: { nodeOptions?: readonly
   await operator.putContractDefinition({ id: 'contract', assets: [DATASET], policy: 'policy' });
 
   const kept = stack.move();
+  let enlisted = 0;
   return {
     connector,
     operator,
-    attacker,
+    enlist: async () => kept.use(await scripted(await enrol(`attacker-${(enlisted += 1)}`))),
     bystander,
     folder,
     store: join(connector.directory, 'data', 'connector.sqlite'),
@@ -135,6 +144,8 @@ export async function createFixtures({ connector, operator }: Stage, peer: FuzzP
   };
   const at = (kind: KnownProcess['kind'], id: string, path: string) => `/${kind}/${encodeURIComponent(id)}/${path}`;
 
+  const heard = (type: string, pid: string): Promise<ReceivedMessage> => inTime(peer.next(type, pid), type);
+
   // The connector provides.
   const requested = async (): Promise<{ consumerPid: string; providerPid: string }> => {
     const consumerPid = `urn:uuid:${randomUUID()}`;
@@ -152,10 +163,10 @@ export async function createFixtures({ connector, operator }: Stage, peer: FuzzP
     kind: KnownProcess['kind'] = 'negotiations',
   ) => processes.push({ kind, ...pids, id: pids.providerPid, state });
   const agreed = await requested();
-  await peer.next('ContractAgreementMessage', agreed.consumerPid);
+  await heard('ContractAgreementMessage', agreed.consumerPid);
   known(agreed, 'AGREED');
   const finalized = await requested();
-  const { body } = await peer.next('ContractAgreementMessage', finalized.consumerPid);
+  const { body } = await heard('ContractAgreementMessage', finalized.consumerPid);
   const agreement = body['agreement'] as Record<string, unknown>;
   const agreementId = String(agreement['@id']);
   await post(
@@ -166,7 +177,7 @@ export async function createFixtures({ connector, operator }: Stage, peer: FuzzP
       [SIGNATURE]: await peer.identity.sign(agreement),
     },
   );
-  await peer.next('ContractNegotiationEventMessage', finalized.consumerPid);
+  await heard('ContractNegotiationEventMessage', finalized.consumerPid);
   known(finalized, 'FINALIZED');
 
   const transfer = async (format: string): Promise<{ consumerPid: string; providerPid: string }> => {
@@ -184,7 +195,7 @@ export async function createFixtures({ connector, operator }: Stage, peer: FuzzP
   known(await transfer(PUSH), 'REQUESTED', 'transfers');
   for (const [state, last] of [['STARTED'], ['SUSPENDED', 'suspension'], ['COMPLETED', 'completion']] as const) {
     const pids = await transfer(PULL);
-    await peer.next('TransferStartMessage', pids.consumerPid);
+    await heard('TransferStartMessage', pids.consumerPid);
     const type = last === 'suspension' ? 'TransferSuspensionMessage' : 'TransferCompletionMessage';
     if (last) await post(at('transfers', pids.providerPid, last), type, pids);
     known(pids, state, 'transfers');
@@ -194,7 +205,7 @@ export async function createFixtures({ connector, operator }: Stage, peer: FuzzP
   const asks = async (): Promise<{ consumerPid: string; providerPid: string }> => {
     const counterPartyAddress = new URL(peer.address).origin;
     const { id } = await operator.negotiate({ counterPartyAddress, datasetId: DATASET, offerId: 'o1' });
-    await peer.next('ContractRequestMessage', id);
+    await heard('ContractRequestMessage', id);
     return { consumerPid: id, providerPid: peer.ownPid(id) };
   };
   const consumed = (
@@ -217,7 +228,7 @@ export async function createFixtures({ connector, operator }: Stage, peer: FuzzP
     agreement: ours,
     [SIGNATURE]: await peer.identity.sign(ours),
   });
-  await peer.next('ContractAgreementVerificationMessage', bought.consumerPid);
+  await heard('ContractAgreementVerificationMessage', bought.consumerPid);
   await post(at('negotiations', bought.consumerPid, 'events'), 'ContractNegotiationEventMessage', {
     ...bought,
     eventType: 'FINALIZED',
@@ -225,11 +236,24 @@ export async function createFixtures({ connector, operator }: Stage, peer: FuzzP
   consumed(bought, 'FINALIZED');
   for (const start of [false, true]) {
     const { id } = await operator.requestTransfer({ agreementId: ours['@id'], format: PULL });
-    await peer.next('TransferRequestMessage', id);
+    await heard('TransferRequestMessage', id);
     const pids = { consumerPid: id, providerPid: peer.ownPid(id) };
     const dataAddress = { '@type': 'DataAddress', endpointType: 'urn:x', endpoint: 'https://localhost:1/' };
     if (start) await post(at('transfers', id, 'start'), 'TransferStartMessage', { ...pids, dataAddress });
     consumed(pids, start ? 'STARTED' : 'REQUESTED', 'transfers');
   }
   return { processes, agreementId };
+}
+
+/** @throws Error when the connector does not say within half a minute what it has to say */
+async function inTime<T>(work: Promise<T>, what: string): Promise<T> {
+  let timer: NodeJS.Timeout | undefined;
+  const late = new Promise<never>((_resolve, reject) => {
+    timer = setTimeout(() => reject(new Error(`the stage could not be set: no ${what} has come`)), 30_000);
+  });
+  try {
+    return await Promise.race([work, late]);
+  } finally {
+    clearTimeout(timer);
+  }
 }

@@ -30,7 +30,7 @@ const callbackAddress = 'https://localhost:1/callback';
 
 /** Every message of the protocol: where it goes, what it must have, and what it may have. */
 const messages: readonly [path: string, type: string, required: Fields, optional?: Fields][] = [
-  ['/catalog/request', 'CatalogRequestMessage', {}],
+  ['/catalog/request', 'CatalogRequestMessage', {}, { filter: [] }],
   ['/negotiations/request', 'ContractRequestMessage', { consumerPid: 'urn:c', offer }, { callbackAddress }],
   ['/negotiations/urn:n/request', 'ContractRequestMessage', { ...pids, offer }],
   ['/negotiations/offers', 'ContractOfferMessage', { providerPid: 'urn:p', offer }, { callbackAddress }],
@@ -91,21 +91,18 @@ describe.each(messages)('a message to %s', (path, type, required, optional = {})
     }
   });
 
-  it.runIf(Object.keys(required).length > 0)(
-    'is told by its JSON path what is missing, and what is of the wrong kind',
-    async () => {
-      for (const field of Object.keys(required)) {
-        for (const value of [undefined, 5, ['a', 'b']]) {
-          const reasons = await reasonsFor(path, changed(right(), [field], value));
-          expect(reasons).toContainEqual(expect.stringMatching(new RegExp(`^\\$(\\.${field}\\b|: needs either)`)));
-        }
+  it('is told by its JSON path what is missing, and what is of the wrong kind', async () => {
+    for (const field of Object.keys(required)) {
+      for (const value of [undefined, 5, ['a', 'b']]) {
+        const reasons = await reasonsFor(path, changed(right(), [field], value));
+        expect(reasons).toContainEqual(expect.stringMatching(new RegExp(`^\\$(\\.${field}\\b|: needs either)`)));
       }
-      for (const field of Object.keys(optional)) {
-        const reasons = await reasonsFor(path, changed(right(), [field], 5));
-        expect(reasons).toContainEqual(expect.stringMatching(new RegExp(`^\\$\\.${field}\\b`)));
-      }
-    },
-  );
+    }
+    for (const field of Object.keys(optional)) {
+      const reasons = await reasonsFor(path, changed(right(), [field], 5));
+      expect(reasons).toContainEqual(expect.stringMatching(new RegExp(`^\\$\\.${field}\\b`)));
+    }
+  });
 });
 
 describe('what lies deeper in a message', () => {
@@ -144,7 +141,7 @@ describe('what lies deeper in a message', () => {
   it('is named in a data address', async () => {
     const start = message('TransferStartMessage', { ...pids, dataAddress });
     const place = ['dataAddress', 'endpointProperties', 0, 'value'];
-    const reasons = await reasonsFor('/transfers/urn:n/start', changed(start, place, 5));
+    const reasons = await reasonsFor('/transfers/urn:n/start', changed(start, place, null));
     expect(reasons).toContainEqual(expect.stringMatching(/^\$\.dataAddress\.endpointProperties\[0\]\.value: /));
   });
 
