@@ -108,7 +108,8 @@ export function createEvents(options: {
   };
   const record = (transaction: Transaction, event: BusinessEvent): void => {
     insert.run(clock().toISOString(), event.type, JSON.stringify(publicForm(event)));
-    trace.getActiveSpan()?.addEvent(`foedus.${event.type}`);
+    const span = trace.getActiveSpan();
+    if (span?.isRecording()) span.addEvent(`foedus.${event.type}`);
     transaction.after(() => tell(event));
   };
 

@@ -65,7 +65,7 @@ export async function createDataSpace(): Promise<DataSpace> {
     options: JoinOptions,
     ports = options.ports ?? { protocol: 0, management: 0 },
   ): Promise<Participant> => {
-    const { delivery, negotiation, catalog, network = (fetch) => fetch, ports: _ports, ...rest } = options;
+    const { delivery, negotiation, catalog, network, ports: _ports, ...rest } = options;
     const directory = join(folder, name);
     const participantId = `did:web:${name}.example`;
     const config = connectorConfigSchema.parse({
@@ -137,23 +137,39 @@ function identityFiles(directory: string) {
 
 function recording(
   client: PeerClient,
-  network: (fetch: PeerClient['fetch']) => PeerClient['fetch'],
+  network: JoinOptions['network'],
   from: string,
   exchanges: Exchange[],
 ): PeerClient {
-  const fetch = network((url, init) => client.fetch(url, init));
+  const record = (url: string | URL, body: unknown, status: number, answer: string): void => {
+    exchanges.push({
+      from,
+      url: String(url),
+      body: typeof body === 'string' ? (JSON.parse(body) as Record<string, unknown>) : undefined,
+      status,
+      answer: answer === '' ? undefined : JSON.parse(answer),
+    });
+  };
+  const plain: PeerClient['fetch'] = (url, init) => client.fetch(url, init);
+  const fetch = network?.(plain) ?? plain;
+  const recorded: PeerClient['fetch'] = async (url, init) => {
+    const response = await fetch(url, init);
+    record(url, init?.body, response.status, await response.clone().text());
+    return response;
+  };
   return {
-    fetch: async (url, init) => {
-      const response = await fetch(url, init);
-      const text = await response.clone().text();
-      exchanges.push({
-        from,
-        url: String(url),
-        body: typeof init?.body === 'string' ? (JSON.parse(init.body) as Record<string, unknown>) : undefined,
-        status: response.status,
-        answer: text === '' ? undefined : JSON.parse(text),
-      });
-      return response;
+    fetch: recorded,
+    call: async (url, call = {}) => {
+      if (!network) {
+        const answer = await client.call(url, call);
+        record(url, call.body, answer.status, Buffer.from(answer.body ?? []).toString());
+        return answer;
+      }
+      // As a fetch, so that a test needs to stand in one place only.
+      const { maxBytes: _maxBytes, ...init } = call;
+      const response = await recorded(url, init);
+      const { status, headers } = response;
+      return { status, headers, body: new Uint8Array(await response.arrayBuffer()) };
     },
     [Symbol.asyncDispose]: () => client[Symbol.asyncDispose](),
   };

@@ -92,3 +92,38 @@ describe('the catalog of another connector', () => {
     await expect(asked).rejects.toMatchObject({ code: 'wrong-peer' });
   });
 });
+
+describe('an offer of another connector', () => {
+  it('is asked for once by all who want it at the same time, and where its connector is, is remembered', async () => {
+    const provider = await space.join('well-known');
+    const offered = await publish(provider, space.file);
+    const counterPartyAddress = provider.connector.protocolUrl;
+    const asked = (): string[] =>
+      space.exchanges
+        .filter(({ from, url }) => from === consumer.participantId && url.startsWith(counterPartyAddress))
+        .flatMap(({ url }) => /well-known|catalog\/[a-z]+/.exec(url) ?? []);
+    const negotiate = async (): Promise<void> => {
+      const { id } = await consumer.operator.negotiate({ counterPartyAddress, ...offered });
+      await consumer.operator.negotiationUntil(id, ['FINALIZED']);
+    };
+    await Promise.all(Array.from({ length: 5 }, negotiate));
+    expect(asked().toSorted()).toEqual(['catalog/datasets', 'catalog/request', 'well-known']);
+    await negotiate();
+    expect(asked().length).toBe(4);
+    // What is offered is looked at each time.
+    await provider.operator.deleteContractDefinition('flights-contract');
+    await expect(negotiate()).rejects.toMatchObject({ code: 'not-found' });
+  });
+
+  it('is found at the same address when somebody else has moved in there', async () => {
+    const before = await space.join('before');
+    const counterPartyAddress = before.connector.protocolUrl;
+    const wish = { counterPartyAddress, ...(await publish(before, space.file)) };
+    expect((await consumer.operator.negotiate(wish)).counterPartyId).toBe(before.participantId);
+    await before.connector[Symbol.asyncDispose]();
+    const ports = { protocol: Number(new URL(counterPartyAddress).port), management: 0 };
+    const after = await space.join('after', { ports });
+    await publish(after, space.file);
+    expect((await consumer.operator.negotiate(wish)).counterPartyId).toBe(after.participantId);
+  });
+});

@@ -1,7 +1,7 @@
 import { z } from 'zod';
 import { FoedusError } from '../errors.ts';
 import type { PeerClient } from '../identity/index.ts';
-import { CATALOG_LIMITS, readJson, type JsonLimits } from '../protocol/json-body.ts';
+import { CATALOG_LIMITS, parseJson, readJson } from '../protocol/json-body.ts';
 import { faults, writeMessage } from '../protocol/messages.ts';
 import { catalogOfferSchema, identifier } from '../protocol/policy-schema.ts';
 import { compactTerm, compactTerms, CONTEXT, isObject, rawValue } from '../protocol/terms.ts';
@@ -61,6 +61,16 @@ export interface CatalogClient {
   ): Promise<{ base: string; participantId: string; offer: Record<string, unknown> }>;
 }
 
+interface FoundDataset {
+  readonly base: string;
+  readonly participantId: string;
+  readonly offers: readonly (Record<string, unknown> & { readonly '@id': string })[];
+}
+
+/** For so many milliseconds, and for so many connectors, it is remembered where they are. */
+const KNOWN_FOR = 600_000;
+const MOST_KNOWN = 1_000;
+
 /** A catalog that never ends is cut off at so many pages, bytes and milliseconds. */
 const MOST_PAGES = 1_000;
 const MOST_BYTES = 64 << 20;
@@ -94,11 +104,8 @@ export function createCatalogClient(client: PeerClient): CatalogClient {
         ...(expect === undefined ? {} : { expect }),
       });
       const left = Math.min(CATALOG_LIMITS.maxBytes, MOST_BYTES - bytes);
-      const body = await answerOf(response, 'catalog', {
-        ...CATALOG_LIMITS,
-        maxBytes: left,
-        read: (n) => (bytes += n),
-      });
+      const limits = { ...CATALOG_LIMITS, maxBytes: left, read: (n: number) => (bytes += n) };
+      const body = await answerOf(response.status, 'catalog', () => readJson(response, limits));
       const parsed = catalogSchema.safeParse(compactTerms(body));
       if (!parsed.success) throw notValid('catalog', root, parsed.error);
       const { participantId } = parsed.data;
@@ -135,30 +142,65 @@ export function createCatalogClient(client: PeerClient): CatalogClient {
     const others = Object.entries(first.body).filter(([key]) => compactTerm(key) !== 'dataset');
     return { base, participantId, catalog: { ...Object.fromEntries(others), dataset: datasets } };
   };
+  // Who it is, it says in its catalog; that it is so, its certificate proves whenever the data set is asked for.
+  const known = new Map<string, { readonly base: string; readonly participantId: string; readonly until: number }>();
+  const find = async (root: string): Promise<{ base: string; participantId: string; fresh: boolean }> => {
+    const earlier = known.get(root);
+    if (earlier && earlier.until > performance.now()) return { ...earlier, fresh: false };
+    const { base, participantId } = await catalog(root, { limit: 0 });
+    if (known.size >= MOST_KNOWN) known.clear();
+    known.set(root, { base, participantId, until: performance.now() + KNOWN_FOR });
+    return { base, participantId, fresh: true };
+  };
+  const findOnce = once(find);
+
+  /** The data set's offers. */
+  const dataset = async (root: string, datasetId: string): Promise<FoundDataset> => {
+    const { base, participantId, fresh } = await findOnce(root);
+    try {
+      const { status, body } = await client.call(`${base}/catalog/datasets/${encodeURIComponent(datasetId)}`, {
+        expect: participantId,
+        maxBytes: CATALOG_LIMITS.maxBytes,
+      });
+      if (status === 404) throw new FoedusError('not-found', `${participantId} offers no data set ${datasetId} to us.`);
+      const document = await answerOf(status, 'data set', async () => wholeJson(body));
+      const parsed = datasetSchema.safeParse(compactTerms(document));
+      if (!parsed.success) throw notValid('data set', root, parsed.error);
+      return { base, participantId, offers: parsed.data.hasPolicy };
+    } catch (error) {
+      known.delete(root);
+      // It may have moved, or be somebody else now.
+      if (fresh) throw error;
+      return await dataset(root, datasetId);
+    }
+  };
+  const datasetOnce = once(dataset);
+
   return {
     catalog,
     offer: async (root, datasetId, offerId) => {
-      // Who it is, it says in its catalog; that it is so, its certificate proves when the data set is asked for.
-      const { base, participantId } = await catalog(root, { limit: 0 });
-      const response = await client.fetch(`${base}/catalog/datasets/${encodeURIComponent(datasetId)}`, {
-        expect: participantId,
-      });
-      if (response.status === 404) {
-        await response.body?.cancel();
-        throw new FoedusError('not-found', `${participantId} offers no data set ${datasetId} to us.`);
-      }
-      const parsed = datasetSchema.safeParse(compactTerms(await answerOf(response, 'data set')));
-      if (!parsed.success) throw notValid('data set', root, parsed.error);
-      const offer = parsed.data.hasPolicy.find((candidate) => candidate['@id'] === offerId);
-      if (!offer) {
-        const known = parsed.data.hasPolicy.map((candidate) => candidate['@id']).slice(0, 20);
-        throw new FoedusError(
-          'not-found',
-          `${participantId} has no offer ${offerId} for ${datasetId}. Its offers are: ${known.join(', ')}`,
-        );
-      }
-      return { base, participantId, offer };
+      const { base, participantId, offers } = await datasetOnce(root, datasetId);
+      const offer = offers.find((candidate) => candidate['@id'] === offerId);
+      if (offer) return { base, participantId, offer };
+      const ids = offers.map((candidate) => candidate['@id']).slice(0, 20);
+      throw new FoedusError(
+        'not-found',
+        `${participantId} has no offer ${offerId} for ${datasetId}. Its offers are: ${ids.join(', ')}`,
+      );
     },
+  };
+}
+
+/** Who asks the same while an answer is on its way gets that answer. */
+function once<A extends readonly string[], T>(work: (...args: A) => Promise<T>): (...args: A) => Promise<T> {
+  const running = new Map<string, Promise<T>>();
+  return (...args) => {
+    const key = JSON.stringify(args);
+    const earlier = running.get(key);
+    if (earlier) return earlier;
+    const now = work(...args).finally(() => running.delete(key));
+    running.set(key, now);
+    return now;
   };
 }
 
@@ -172,21 +214,24 @@ function pageAddress(address: string, from: string): string {
   );
 }
 
-async function answerOf(response: Response, what: string, limits: JsonLimits = CATALOG_LIMITS): Promise<unknown> {
-  const body = await readJson(response, limits).catch((error: unknown) => {
-    if (!response.ok) return undefined;
+async function answerOf(status: number, what: string, read: () => Promise<unknown>): Promise<unknown> {
+  const ok = status >= 200 && status < 300;
+  const body = await read().catch((error: unknown) => {
+    if (!ok) return undefined;
     if (!(error instanceof FoedusError) || error.code === 'unavailable') throw error;
     throw new FoedusError('bad-request', `The other connector's ${what} cannot be read: ${error.message}`, {
       cause: error,
     });
   });
-  if (response.ok) return body;
+  if (ok) return body;
   const reason =
     isObject(body) && Array.isArray(body['reason']) ? `: ${JSON.stringify(body['reason']).slice(0, 500)}` : '';
-  throw new FoedusError(
-    'unavailable',
-    `The other connector answered ${response.status} to the ${what} request${reason}`,
-  );
+  throw new FoedusError('unavailable', `The other connector answered ${status} to the ${what} request${reason}`);
+}
+
+function wholeJson(body: Uint8Array | undefined): unknown {
+  if (body) return parseJson(body, CATALOG_LIMITS);
+  throw new FoedusError('too-large', `it is larger than ${CATALOG_LIMITS.maxBytes} bytes.`);
 }
 
 function notValid(what: string, root: string, error: z.ZodError): FoedusError {

@@ -24,6 +24,25 @@ const UNDERSTOOD = new Set<string>([id_ce_basicConstraints, id_ce_extKeyUsage, i
 /** Longest chain that is followed, the signer's certificate included. */
 export const MAX_CHAIN = 5;
 
+/** Certificates from elsewhere that are kept, the most recently used ones: a few kilobytes each. */
+const MOST_KEPT = 512;
+const kept = new Map<string, X509Certificate>();
+
+/**
+ * Reads a certificate, or takes the one that was read from the same bytes before, with all that is known of it: who it
+ * names and which authority has signed it do not change. Whether it is valid now is asked anew each time.
+ *
+ * @param der DER in base64
+ * @throws Error for anything else
+ */
+export function certificateOf(der: string): X509Certificate {
+  const certificate = kept.get(der) ?? new X509Certificate(Buffer.from(der, 'base64'));
+  kept.delete(der);
+  kept.set(der, certificate);
+  if (kept.size > MOST_KEPT) kept.delete(kept.keys().next().value!);
+  return certificate;
+}
+
 interface Facts {
   /** Every SAN of type URI, byte for byte. */
   readonly uris: readonly string[];
@@ -35,7 +54,7 @@ interface Facts {
   readonly unknownCritical: readonly string[];
 }
 
-const known = new WeakMap<X509Certificate, Facts>();
+const factsKnown = new WeakMap<X509Certificate, Facts>();
 
 /**
  * Reads the extensions from DER. Node prints the alternative names as one string, and its `keyUsage` is the extended
@@ -44,10 +63,10 @@ const known = new WeakMap<X509Certificate, Facts>();
  * @throws FoedusError `bad-certificate`
  */
 function factsOf(certificate: X509Certificate): Facts {
-  const cached = known.get(certificate);
+  const cached = factsKnown.get(certificate);
   if (cached) return cached;
   const facts = parse(certificate);
-  known.set(certificate, facts);
+  factsKnown.set(certificate, facts);
   return facts;
 }
 
@@ -148,10 +167,22 @@ export function verifyChain(chain: readonly X509Certificate[], trust: Trust, at:
   );
 }
 
+const issuers = new WeakMap<X509Certificate, WeakMap<X509Certificate, boolean>>();
+
+/** Whether `authority` has signed `certificate`: computed once for each pair, since it never changes. */
+function signed(authority: X509Certificate, certificate: X509Certificate): boolean {
+  const known = issuers.get(certificate) ?? new WeakMap<X509Certificate, boolean>();
+  issuers.set(certificate, known);
+  // checkIssued compares names and key identifiers and wants keyCertSign; the signature is a check of its own.
+  const result =
+    known.get(authority) ?? (certificate.checkIssued(authority) && certificate.verify(authority.publicKey));
+  known.set(authority, result);
+  return result;
+}
+
 /** @param below how many authorities already stand between `certificate` and the end of the chain */
 function issued(authority: X509Certificate, certificate: X509Certificate, below: number): boolean {
-  // checkIssued compares names and key identifiers and wants keyCertSign; the signature is a check of its own.
-  if (!authority.ca || !certificate.checkIssued(authority) || !certificate.verify(authority.publicKey)) return false;
+  if (!authority.ca || !signed(authority, certificate)) return false;
   const { pathLength, unknownCritical } = factsOf(authority);
   return unknownCritical.length === 0 && (pathLength === null || pathLength >= below);
 }

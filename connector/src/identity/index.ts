@@ -5,4 +5,4 @@ export { verifySignature, type VerifiedSignature } from './signature.ts';
 export type { HttpServer } from './http-server.ts';
 export { callerOf, servePeers } from './peer-server.ts';
 export { bearerAuth, serveOperators } from './operator-server.ts';
-export { createPeerClient, type PeerClient, type PeerRequest } from './peer-client.ts';
+export { createPeerClient, type PeerAnswer, type PeerCall, type PeerClient, type PeerRequest } from './peer-client.ts';

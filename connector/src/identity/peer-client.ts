@@ -1,6 +1,6 @@
 import { X509Certificate } from 'node:crypto';
 import { checkServerIdentity, type PeerCertificate } from 'node:tls';
-import { Agent, fetch as undiciFetch } from 'undici';
+import { Agent, fetch as undiciFetch, type Dispatcher } from 'undici';
 import { FoedusError } from '../errors.ts';
 import { participantOf } from './certificate.ts';
 import type { Identity } from './identity.ts';
@@ -13,8 +13,37 @@ export interface PeerRequest extends RequestInit {
   timeoutMs?: number;
 }
 
+/** A request with a small body and a small answer. */
+export interface PeerCall {
+  /** @default GET */
+  readonly method?: 'GET' | 'POST';
+  readonly headers?: Readonly<Record<string, string>>;
+  readonly body?: string;
+  /** Participant id that the server's certificate must name. */
+  readonly expect?: string;
+  /** How long to wait for the whole answer, in milliseconds. @default 60000 */
+  readonly timeoutMs?: number;
+  readonly signal?: AbortSignal;
+  /** @default 1 MiB */
+  readonly maxBytes?: number;
+}
+
+/** An answer, whole. */
+export interface PeerAnswer {
+  readonly status: number;
+  readonly headers: Pick<Headers, 'get'>;
+  /** Undefined where it was longer than the call allowed: the rest was not read. */
+  readonly body: Uint8Array | undefined;
+}
+
 /** Calls other participants over mutual TLS 1.3. Connections are kept and used again. */
 export interface PeerClient extends AsyncDisposable {
+  /**
+   * What `fetch` does, for a message: in one piece, without streams, at a fraction of the cost.
+   *
+   * @throws FoedusError as `fetch`
+   */
+  call(url: string | URL, call?: PeerCall): Promise<PeerAnswer>;
   /**
    * Like the global fetch, for https only and without following redirects. The caller's signal ends it at any time.
    *
@@ -56,15 +85,15 @@ export function createPeerClient(identity: Identity): PeerClient {
         dispatcher: agentFor(expect),
         signal: signal ? AbortSignal.any([signal, timeout.signal]) : timeout.signal,
       });
-      if (response.status >= 300 && response.status < 400 && response.status !== 304) {
+      if (isRedirect(response.status)) {
         await response.body?.cancel();
-        throw new FoedusError('refused-redirect', `${target.origin} answered with a redirect, which is not followed.`);
+        throw refusedRedirect(target);
       }
       return response;
     } catch (error) {
       if (signal?.aborted) throw signal.reason;
       if (timeout.signal.aborted) {
-        throw new FoedusError('unavailable', `${target.origin} did not answer within ${timeoutMs / 1000} s.`);
+        throw tooLate(target, timeoutMs);
       }
       throw explain(error, target);
     } finally {
@@ -73,19 +102,128 @@ export function createPeerClient(identity: Identity): PeerClient {
   };
 
   return {
+    call: async (url, call = {}) => {
+      const target = addressOf(url);
+      const headers: Record<string, string> = { ...call.headers };
+      const method = call.method ?? 'GET';
+      const answer = await traceClient(
+        method,
+        target,
+        (name, value) => (headers[name] = value),
+        () => exchange(agentFor(call.expect), target, { ...call, method, headers }),
+      );
+      if (isRedirect(answer.status)) throw refusedRedirect(target);
+      return answer;
+    },
     fetch: async (url, init = {}) => {
-      const target = new URL(url);
-      if (target.protocol !== 'https:') {
-        throw new FoedusError('bad-request', `Other participants are called over https only, not ${target.protocol}`);
-      }
+      const target = addressOf(url);
       const headers = new Headers(init.headers);
-      return await traceClient(init.method ?? 'GET', target, headers, () => send(target, headers, init));
+      return await traceClient(
+        init.method ?? 'GET',
+        target,
+        (name, value) => headers.set(name, value),
+        () => send(target, headers, init),
+      );
     },
     [Symbol.asyncDispose]: async () => {
       await Promise.all([...agents.values()].map((agent) => agent.destroy()));
       agents.clear();
     },
   };
+}
+
+/** One request and its answer over `agent`, without streams. */
+function exchange(
+  agent: Agent,
+  target: URL,
+  call: PeerCall & Required<Pick<PeerCall, 'method' | 'headers'>>,
+): Promise<PeerAnswer> {
+  const { method, headers, body, signal, timeoutMs = 60_000, maxBytes = 1 << 20 } = call;
+  return new Promise((resolve, reject) => {
+    if (signal?.aborted) {
+      reject(signal.reason as Error);
+      return;
+    }
+    let controller: Dispatcher.DispatchController | undefined;
+    let ended = false;
+    const settle = (work: () => void): void => {
+      if (ended) return;
+      ended = true;
+      clearTimeout(timer);
+      signal?.removeEventListener('abort', abort);
+      work();
+    };
+    const fail = (error: Error): void =>
+      settle(() => {
+        reject(error);
+        controller?.abort(error);
+      });
+    const abort = (): void => fail(signal!.reason as Error);
+    const timer = setTimeout(() => fail(tooLate(target, timeoutMs)), timeoutMs);
+    signal?.addEventListener('abort', abort);
+
+    const chunks: Uint8Array[] = [];
+    let size = 0;
+    let status = 0;
+    let answered: Pick<Headers, 'get'> | undefined;
+    const handler: Dispatcher.DispatchHandler = {
+      onRequestStart: (started) => {
+        controller = started;
+        if (ended) started.abort(new Error('nobody waits for the answer'));
+      },
+      onResponseStart: (_controller, statusCode, received) => {
+        status = statusCode;
+        answered = headersOf(received);
+      },
+      onResponseData: (_controller, chunk) => {
+        size += chunk.byteLength;
+        if (size <= maxBytes) chunks.push(chunk);
+        else {
+          settle(() => resolve({ status, headers: answered!, body: undefined }));
+          controller?.abort(new Error('the answer is too long'));
+        }
+      },
+      onResponseEnd: () =>
+        settle(() =>
+          resolve({ status, headers: answered!, body: chunks.length === 1 ? chunks[0]! : Buffer.concat(chunks) }),
+        ),
+      onResponseError: (_controller, error) => fail(explain(error, target)),
+    };
+    try {
+      const options = { origin: target.origin, path: target.pathname + target.search, method, headers };
+      agent.dispatch({ ...options, body: body ?? null }, handler);
+    } catch (error) {
+      fail(explain(error, target));
+    }
+  });
+}
+
+function headersOf(received: Record<string, string | string[] | undefined>): Pick<Headers, 'get'> {
+  return {
+    get: (name) => {
+      const value = received[name.toLowerCase()];
+      return Array.isArray(value) ? value.join(', ') : (value ?? null);
+    },
+  };
+}
+
+/** @throws FoedusError `bad-request` */
+function addressOf(url: string | URL): URL {
+  const target = new URL(url);
+  if (target.protocol === 'https:') return target;
+  throw new FoedusError('bad-request', `Other participants are called over https only, not ${target.protocol}`);
+}
+
+function isRedirect(status: number): boolean {
+  return status >= 300 && status < 400 && status !== 304;
+}
+
+function refusedRedirect({ origin }: URL): FoedusError {
+  return new FoedusError('refused-redirect', `${origin} answered with a redirect, which is not followed.`);
+}
+
+function tooLate({ origin }: URL, ms: number): FoedusError {
+  return new FoedusError('unavailable', `${origin} did not answer within ${ms / 1000} s.`);
 }
 
 function createAgent(identity: Identity, expected: string | undefined): Agent {

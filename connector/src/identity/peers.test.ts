@@ -16,6 +16,7 @@ import {
   serveOperators,
   servePeers,
   type Identity,
+  type PeerAnswer,
 } from './index.ts';
 
 const BDL = 'did:web:bdl.example';
@@ -222,6 +223,80 @@ describe('a client of peers', () => {
     const late = client(pvd).fetch(`${server.url}/late`, { signal: controller.signal });
     controller.abort(reason);
     await expect(late).rejects.toBe(reason);
+  });
+});
+
+describe('a call of a peer', () => {
+  const text = ({ body }: PeerAnswer): string => Buffer.from(body!).toString();
+
+  it('sends and brings back a message in one piece', async () => {
+    const hono = app().post('/echo', async (c) =>
+      c.body(await c.req.text(), 201, { 'retry-after': '7', 'x-type': c.req.header('content-type') ?? '' }),
+    );
+    const server = await serve(bdl, hono);
+    const message = JSON.stringify({ ä: 'x'.repeat(100_000) });
+    const answer = await client(pvd).call(`${server.url}/echo`, {
+      method: 'POST',
+      headers: { 'content-type': 'application/json' },
+      body: message,
+      expect: BDL,
+    });
+    expect([answer.status, text(answer), answer.headers.get('Retry-After')]).toEqual([201, message, '7']);
+    expect(answer.headers.get('x-type')).toBe('application/json');
+    expect(answer.headers.get('x-absent')).toBeNull();
+    expect(text(await client(pvd).call(`${server.url}/who?a=b`))).toBe(PVD);
+  });
+
+  it('reads no more of an answer than it was told to', async () => {
+    let sent = 0;
+    const hono = app().get('/endless', () => {
+      const pull = (controller: ReadableStreamDefaultController): void => {
+        sent += 1;
+        controller.enqueue(new Uint8Array(65_536));
+      };
+      return new Response(new ReadableStream({ pull }));
+    });
+    const server = await serve(bdl, hono);
+    const peer = client(pvd);
+    expect(await peer.call(`${server.url}/endless`, { maxBytes: 100_000 })).toMatchObject({
+      status: 200,
+      body: undefined,
+    });
+    expect(text(await peer.call(`${server.url}/who`))).toBe(PVD);
+    expect(sent).toBeLessThan(500);
+  });
+
+  it('refuses whom fetch refuses', async () => {
+    const server = await serve(bdl);
+    const peer = client(pvd);
+    await peer.call(`${server.url}/who`, { expect: BDL });
+    const wrong = peer.call(`${server.url}/who`, { expect: PVD });
+    await expect(wrong).rejects.toMatchObject({ code: 'wrong-peer', message: expect.stringContaining(BDL) });
+    await expect(peer.call(`${server.url}/away`)).rejects.toMatchObject({ code: 'refused-redirect' });
+    await expect(peer.call('http://localhost:1/')).rejects.toMatchObject({ code: 'bad-request' });
+  });
+
+  it('says unavailable when nothing listens, and when the answer is not whole in time', async () => {
+    const hono = app().get(
+      '/late',
+      () => new Response(new ReadableStream({ pull: () => new Promise(() => undefined) })),
+    );
+    const server = await serve(bdl, hono);
+    const late = client(pvd).call(`${server.url}/late`, { timeoutMs: 50 });
+    await expect(late).rejects.toMatchObject({ code: 'unavailable', message: expect.stringContaining('0.05 s') });
+    await server.close();
+    await expect(client(pvd).call(`${server.url}/who`)).rejects.toMatchObject({ code: 'unavailable' });
+  });
+
+  it("ends with the caller's own signal and its reason, before and while it runs", async () => {
+    const hono = app().get('/late', () => new Promise<Response>(() => undefined));
+    const server = await serve(bdl, hono);
+    const reason = new Error('enough');
+    const controller = new AbortController();
+    const late = client(pvd).call(`${server.url}/late`, { signal: controller.signal });
+    controller.abort(reason);
+    await expect(late).rejects.toBe(reason);
+    await expect(client(pvd).call(`${server.url}/who`, { signal: controller.signal })).rejects.toBe(reason);
   });
 });
 

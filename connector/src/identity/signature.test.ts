@@ -244,6 +244,8 @@ describe('the certificate of a signer', () => {
     const then = await verifySignature(jws, 1, { expectedSigner: BDL, trust: pvd.trust, at });
     expect(then.fingerprint).toMatch(/^[0-9a-f]{64}$/);
     expect(then.validTo.getTime()).toBeLessThan(Date.now());
+    // Also when the certificate has been accepted before.
+    await expect(pvd.verify(jws, 1, BDL)).rejects.toThrow('is valid from');
   });
 
   it('must be meant for signing: the one for TLS is not', async () => {

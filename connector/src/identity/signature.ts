@@ -1,9 +1,9 @@
-import { X509Certificate, type KeyObject } from 'node:crypto';
+import type { KeyObject, X509Certificate } from 'node:crypto';
 import { CompactSign, compactVerify } from 'jose';
 import { z } from 'zod';
 import { FoedusError } from '../errors.ts';
 import { canonicalise } from './canonical.ts';
-import { MAX_CHAIN, checkMaySign, participantOf, verifyChain, type Trust } from './certificate.ts';
+import { MAX_CHAIN, certificateOf, checkMaySign, participantOf, verifyChain, type Trust } from './certificate.ts';
 
 const MAX_LENGTH = 64 * 1024;
 
@@ -91,7 +91,7 @@ export async function verifySignature(
 function readChain(header: string, bad: (why: string, cause?: unknown) => FoedusError): X509Certificate[] {
   try {
     const parsed = headerSchema.parse(JSON.parse(Buffer.from(header, 'base64url').toString('utf8')));
-    return parsed.x5c.map((der) => new X509Certificate(Buffer.from(der, 'base64')));
+    return parsed.x5c.map(certificateOf);
   } catch (cause) {
     throw bad('its header must hold alg "ES256" and the signing certificate as x5c, and nothing else.', cause);
   }

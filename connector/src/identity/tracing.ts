@@ -48,13 +48,13 @@ export function traceServer(handler: Handler): (request: Request, env: Bindings)
   };
 }
 
-/** Sends a request in a span of its own, with the W3C trace context in `headers`. */
-export function traceClient(
+/** Sends a request in a span of its own, after its W3C trace context was set as headers. */
+export function traceClient<T extends { readonly status: number }>(
   method: string,
   url: URL,
-  headers: Headers,
-  send: () => Promise<Response>,
-): Promise<Response> {
+  setHeader: (name: string, value: string) => void,
+  send: () => Promise<T>,
+): Promise<T> {
   const attributes = {
     'http.request.method': method,
     'server.address': url.hostname,
@@ -62,7 +62,7 @@ export function traceClient(
     'url.path': url.pathname,
   };
   return inSpan(method, SpanKind.CLIENT, attributes, context.active(), async (span) => {
-    propagation.inject(context.active(), headers, { set: (carrier, key, value) => carrier.set(key, value) });
+    propagation.inject(context.active(), undefined, { set: (_carrier, name, value) => setHeader(name, value) });
     const response = await send();
     span.setAttribute('http.response.status_code', response.status);
     if (response.status >= 400) span.setStatus({ code: SpanStatusCode.ERROR });

@@ -33,7 +33,7 @@ interface BackOffOptions {
  *
  * @returns milliseconds from `now`; 0 where there is none that can be read
  */
-export function retryAfterOf(headers: Headers, now: Date): number {
+export function retryAfterOf(headers: Pick<Headers, 'get'>, now: Date): number {
   const value = headers.get('retry-after');
   if (value === null) return 0;
   if (/^\d{1,9}$/.test(value)) return Number(value) * 1000;

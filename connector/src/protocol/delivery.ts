@@ -2,7 +2,7 @@ import { context, propagation, ROOT_CONTEXT } from '@opentelemetry/api';
 import { FoedusError } from '../errors.ts';
 import type { PeerClient } from '../identity/index.ts';
 import { retryAfterOf } from './back-off.ts';
-import { readJson } from './json-body.ts';
+import { parseJson } from './json-body.ts';
 import { messagePath } from './messages.ts';
 import type { OutboxEntry } from './outbox.ts';
 import type { SignOfLife } from './peer-gate.ts';
@@ -40,28 +40,26 @@ export async function deliver(
     return { kind: 'again', sign: 'nothing', reason, retryAfter: 0 };
   }
   const { consumerPid, providerPid } = process;
-  const body = entry.initial ? entry.message : { ...entry.message, consumerPid, providerPid };
+  const message = entry.initial ? entry.message : { ...entry.message, consumerPid, providerPid };
   const url = process.counterPartyAddress + messagePath(entry.name, entry.initial ? undefined : peerPid);
   const parent = propagation.extract(ROOT_CONTEXT, entry.trace);
   try {
-    const response = await context.with(parent, () =>
-      client.fetch(url, {
+    const { status, headers, body } = await context.with(parent, () =>
+      client.call(url, {
         method: 'POST',
         headers: { 'content-type': 'application/json', accept: 'application/json' },
-        body: JSON.stringify(body),
+        body: JSON.stringify(message),
         expect: process.counterPartyId,
         timeoutMs: attemptTimeoutMs,
-        // The body counts, too: a peer that sends it drop by drop must not hold a lane for ever.
-        signal: AbortSignal.any([signal, AbortSignal.timeout(2 * attemptTimeoutMs)]),
+        signal,
       }),
     );
     // Many answers are empty or say no content type: only what can be read is used.
-    const answer: unknown = await readJson(response).catch(() => undefined);
-    if (response.ok) return { kind: 'delivered', sign: 'answered', answer };
-    const { status } = response;
+    const answer = readAnswer(body);
+    if (status < 300) return { kind: 'delivered', sign: 'answered', answer };
     const said = `${status}${wordsOf(answer)}`;
     const reason = `it answered ${said}`;
-    const retryAfter = retryAfterOf(response.headers, clock());
+    const retryAfter = retryAfterOf(headers, clock());
     if (status === 429 || status >= 500) return { kind: 'again', sign: { reason, retryAfter }, reason, retryAfter };
     if (status === 404 || status === 408 || status === 425) {
       return { kind: 'again', sign: 'answered', reason, retryAfter };
@@ -73,6 +71,15 @@ export async function deliver(
     if (error instanceof FoedusError && error.code !== 'unavailable')
       return { kind: 'refused', sign: 'nothing', reason };
     return { kind: 'again', sign: { reason, retryAfter: 0 }, reason, retryAfter: 0 };
+  }
+}
+
+/** @returns undefined for what is no JSON */
+export function readAnswer(body: Uint8Array | undefined): unknown {
+  try {
+    return body === undefined || body.byteLength === 0 ? undefined : parseJson(body);
+  } catch {
+    return undefined;
   }
 }
 

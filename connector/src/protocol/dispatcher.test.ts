@@ -1,7 +1,7 @@
 import { pino } from 'pino';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { FoedusError } from '../errors.ts';
-import type { PeerRequest } from '../identity/index.ts';
+import type { PeerCall } from '../identity/index.ts';
 import { createEvents } from '../events.ts';
 import {
   createGroupCommit,
@@ -41,6 +41,11 @@ let circuit: string[];
 /** What the network does with a call. */
 let network: (call: Call) => Response | Promise<Response>;
 let settled: (line: string) => void;
+const answerTo = async (call: Call) => {
+  const response = await network(call);
+  const { status, headers } = response;
+  return { status, headers, body: new Uint8Array(await response.arrayBuffer()) };
+};
 
 const process = (id: string, fields: Partial<Process> = {}): void => {
   processes.set(id, {
@@ -86,11 +91,12 @@ const start = (giveUpAfterMs = 60_000): Dispatcher => {
     attemptTimeoutMs: 5_000,
     longestPauseMs: 2,
     client: {
-      fetch: async (url: string | URL, init: PeerRequest = {}) => {
-        const body = JSON.parse(init.body as string) as Record<string, unknown>;
+      fetch: () => Promise.reject(new Error('a message is sent as a call')),
+      call: async (url: string | URL, init: PeerCall = {}) => {
+        const body = JSON.parse(init.body!) as Record<string, unknown>;
         const call = { url: String(url), expect: init.expect, body };
         calls.push(call);
-        return await network(call);
+        return await answerTo(call);
       },
       [Symbol.asyncDispose]: async () => undefined,
     },

@@ -26,6 +26,12 @@ export async function readJson(
   limits: JsonLimits = MESSAGE_LIMITS,
 ): Promise<unknown> {
   const { maxBytes } = limits;
+  if (isSmallRequest(source, maxBytes)) {
+    // The same in one piece, at a fraction of the cost: the length is what Node's parser lets through.
+    const body = new Uint8Array(await source.arrayBuffer().catch(brokenOff({})));
+    limits.read?.(body.byteLength);
+    return parseJson(body, limits);
+  }
   const chunks: Uint8Array[] = [];
   let size = 0;
   try {
@@ -37,9 +43,7 @@ export async function readJson(
       if (size > maxBytes * PATIENCE) break;
     }
   } catch (cause) {
-    const response = source.status !== undefined;
-    const what = response ? 'The answer broke off. Try again.' : 'The body did not arrive whole. Send it again.';
-    throw new FoedusError(response ? 'unavailable' : 'bad-request', what, { cause });
+    brokenOff(source)(cause);
   }
   if (size > maxBytes) {
     throw new FoedusError('too-large', `The message is larger than ${maxBytes} bytes. Send a smaller one.`);
@@ -48,11 +52,28 @@ export async function readJson(
   return parseJson(Buffer.concat(chunks), limits);
 }
 
+/** A request that says how long it is, which is not too long. */
+function isSmallRequest(source: object, maxBytes: number): source is Request {
+  if (!(source instanceof Request)) return false;
+  const length = source.headers.get('content-length');
+  return length !== null && Number(length) <= maxBytes;
+}
+
+const brokenOff =
+  (source: { readonly status?: number }) =>
+  (cause: unknown): never => {
+    const response = source.status !== undefined;
+    const what = response ? 'The answer broke off. Try again.' : 'The body did not arrive whole. Send it again.';
+    throw new FoedusError(response ? 'unavailable' : 'bad-request', what, { cause });
+  };
+
+const utf8 = new TextDecoder('utf-8', { fatal: true });
+
 /** @throws FoedusError `bad-request` */
 export function parseJson(bytes: Uint8Array, limits: JsonLimits = MESSAGE_LIMITS): unknown {
   let text: string;
   try {
-    text = new TextDecoder('utf-8', { fatal: true }).decode(bytes);
+    text = utf8.decode(bytes);
   } catch (cause) {
     throw new FoedusError('bad-request', 'The body is not UTF-8. Send JSON in UTF-8.', { cause });
   }

@@ -1,5 +1,5 @@
 import type { PeerClient } from '../identity/index.ts';
-import { readJson } from './json-body.ts';
+import { readAnswer } from './delivery.ts';
 import { readMessage } from './messages.ts';
 import type { MessageName, ProcessKind } from './outbox.ts';
 import type { SignOfLife } from './peer-gate.ts';
@@ -28,20 +28,18 @@ export async function askState(
 ): Promise<PeerState> {
   const url = `${process.counterPartyAddress}/${kind}s/${encodeURIComponent(peerPidOf(process) ?? '')}`;
   try {
-    const response = await client.fetch(url, {
+    const { status, body } = await client.call(url, {
       headers: { accept: 'application/json' },
       expect: process.counterPartyId,
       timeoutMs: attemptTimeoutMs,
-      signal: AbortSignal.any([signal, AbortSignal.timeout(2 * attemptTimeoutMs)]),
+      signal,
     });
-    const { status } = response;
-    const body = await readJson(response).catch(() => undefined);
     if (status >= 500 || status === 429) {
       const reason = `it answered ${status}`;
       return { kind: 'no answer', sign: { reason, retryAfter: 0 }, reason };
     }
     if (status === 404 || status === 410) return { kind: 'unknown', sign: 'answered' };
-    const document = readMessage(kind === 'negotiation' ? 'ContractNegotiation' : 'TransferProcess', body);
+    const document = readMessage(kind === 'negotiation' ? 'ContractNegotiation' : 'TransferProcess', readAnswer(body));
     if (document.consumerPid !== process.consumerPid || document.providerPid !== process.providerPid) {
       return { kind: 'no answer', sign: 'answered', reason: 'it answered about another process' };
     }

@@ -1,3 +1,5 @@
+import { context, createContextKey, ROOT_CONTEXT, type Context } from '@opentelemetry/api';
+import { AsyncLocalStorage } from 'node:async_hooks';
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -125,6 +127,36 @@ describe('a group commit', () => {
     ]);
     expect(results.map(({ status }) => status)).toEqual(['rejected', 'rejected', 'rejected']);
     expect(words()).toEqual([]);
+  });
+
+  it('does each piece, and what follows from it, in the trace of what caused it', async () => {
+    const storage = new AsyncLocalStorage<Context>();
+    context.setGlobalContextManager({
+      active: () => storage.getStore() ?? ROOT_CONTEXT,
+      with: (active, work, self, ...args) => storage.run(active, () => work.call(self, ...args)),
+      bind: (_active, target) => target,
+      enable: () => context as never,
+      disable: () => context as never,
+    });
+    try {
+      const key = createContextKey('cause');
+      const seen: unknown[] = [];
+      await Promise.all(
+        ['a', 'b'].map((cause) =>
+          context.with(ROOT_CONTEXT.setValue(key, cause), () =>
+            group.run(() =>
+              transact((transaction) => {
+                seen.push(context.active().getValue(key));
+                transaction.after(() => seen.push(`after ${String(context.active().getValue(key))}`));
+              }),
+            ),
+          ),
+        ),
+      );
+      expect(seen).toEqual(['a', 'b', 'after a', 'after b']);
+    } finally {
+      context.disable();
+    }
   });
 
   it('does what nobody waits for with the next group, in the order it was handed in', async () => {

@@ -1,3 +1,4 @@
+import { context, type Context } from '@opentelemetry/api';
 import type { Transact, Transaction } from './transact.ts';
 
 /**
@@ -22,6 +23,8 @@ export interface GroupCommit extends AsyncDisposable {
 const LATEST = 50;
 
 interface Piece {
+  /** Whose trace it belongs to. */
+  readonly from: Context;
   readonly work: (transaction: Transaction) => unknown;
   readonly resolve: (value: unknown) => void;
   readonly reject: (error: unknown) => void;
@@ -41,9 +44,9 @@ export function createGroupCommit(transact: Transact, failed: (error: unknown) =
     let settle: (() => void)[] = [];
     try {
       transact(() => {
-        settle = group.map(({ work, resolve, reject }) => {
+        settle = group.map(({ from, work, resolve, reject }) => {
           try {
-            const value = group.length > 1 ? transact.attempt(work) : transact(work);
+            const value = context.with(from, () => (group.length > 1 ? transact.attempt(work) : transact(work)));
             return () => resolve(value);
           } catch (error) {
             if (group.length === 1) throw error;
@@ -73,11 +76,11 @@ export function createGroupCommit(transact: Transact, failed: (error: unknown) =
   return {
     run: (work) =>
       new Promise((resolve, reject) => {
-        pieces.push({ work, resolve: resolve as (value: unknown) => void, reject });
+        pieces.push({ from: context.active(), work, resolve: resolve as (value: unknown) => void, reject });
         scheduled ??= setImmediate(flush);
       }),
     soon: (work) => {
-      pieces.push({ work, resolve: () => undefined, reject: failed });
+      pieces.push({ from: context.active(), work, resolve: () => undefined, reject: failed });
       if (!scheduled) latest ??= setTimeout(flush, LATEST);
     },
     [Symbol.asyncDispose]: async () => flush(),

@@ -1,3 +1,4 @@
+import { context } from '@opentelemetry/api';
 import type { Database } from './database.ts';
 
 /** A transaction under way. */
@@ -26,7 +27,9 @@ export function createTransact(database: Database): Transact {
     const around = current;
     current = effects;
     try {
-      return work({ after: (effect) => void effects.push(effect) });
+      // What follows belongs to the trace of what caused it, whoever's turn it is to commit.
+      const active = context.active();
+      return work({ after: (effect) => void effects.push(() => context.with(active, effect)) });
     } finally {
       current = around;
     }
