@@ -157,14 +157,14 @@ function obligationsOf(compiled: CompiledPolicy, { request, target, state, evalu
 }
 
 function planOf(rule: CompiledRule, request: UsageRequest): Plan {
-  const { columns: granted, masks: all, rowFilter } = rule.grant;
+  const { columns: granted, masks: all, rowFilter, disclosure } = rule.grant;
   const columns = request.columns === undefined ? granted : [...new Set(request.columns)];
   const masks = Object.create(null) as Record<string, Mask>;
   for (const column in all) {
     const mask = all[column];
     if (mask !== undefined && (columns === 'all' || columns.includes(column))) masks[column] = mask;
   }
-  return { columns, masks, rowFilter };
+  return { columns, masks, rowFilter, ...disclosure };
 }
 
 function chargesOf(rule: CompiledRule, request: UsageRequest): Charge[] {

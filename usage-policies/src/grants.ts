@@ -1,5 +1,7 @@
 /** What a permission lets out of the data set, and up to which limits. */
-import type { Limits, Mask, RowFilter } from './model.ts';
+import { canonicalForm } from './digest.ts';
+import type { Disclosure, Limits, Mask, RowFilter } from './model.ts';
+import { strictest } from './operands/disclosure.ts';
 import type { Cut, ReadConstraint } from './operands/operand.ts';
 import { listed, shown } from './wording.ts';
 
@@ -8,6 +10,7 @@ export interface Grant {
   readonly columns: 'all' | readonly string[];
   readonly masks: Readonly<Record<string, Mask>>;
   readonly rowFilter: RowFilter | null;
+  readonly disclosure: Disclosure;
 }
 
 /** All cuts at once: columns that every constraint grants, all filters, all masks. */
@@ -15,7 +18,11 @@ export function grantOf(cuts: readonly Cut[], problems: Set<string>): Grant {
   let columns: 'all' | readonly string[] = 'all';
   const filters: RowFilter[] = [];
   const masks = Object.create(null) as Record<string, Mask>;
+  let disclosure: Disclosure = {};
   for (const cut of cuts) {
+    const strict = strictest(disclosure, cut.disclosure ?? {});
+    if (strict === undefined) problems.add('The lists of allowed aggregates have nothing in common.');
+    else disclosure = strict;
     if (cut.columns !== undefined) {
       const granted: readonly string[] = cut.columns;
       columns = columns === 'all' ? granted : columns.filter((column) => granted.includes(column));
@@ -36,12 +43,11 @@ export function grantOf(cuts: readonly Cut[], problems: Set<string>): Grant {
     if (stray.length > 0) problems.add(`A mask is set on ${listed(stray)}, which the agreement does not grant.`);
   }
   const [first = null] = filters;
-  return { columns, masks, rowFilter: filters.length > 1 ? { and: filters } : first };
+  return { columns, masks, rowFilter: filters.length > 1 ? { and: filters } : first, disclosure };
 }
 
 function sameMask(a: Mask, b: Mask): boolean {
-  if (a.method === 'constant') return b.method === 'constant' && a.value === b.value;
-  return a.method === b.method;
+  return canonicalForm(a) === canonicalForm(b);
 }
 
 /** The strictest of the limits that the constraints of one permission set. */

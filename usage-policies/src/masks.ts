@@ -9,6 +9,18 @@ const maskSchema = z.discriminatedUnion('method', [
   z.strictObject({ method: z.literal('null') }),
   z.strictObject({ method: z.literal('constant'), value: z.string().max(1000) }),
   z.strictObject({ method: z.literal('hash') }),
+  z.strictObject({
+    method: z.literal('truncate'),
+    unit: z.enum(['hour', 'day', 'week', 'month', 'quarter', 'year']).optional(),
+    step: z.number().positive().optional(),
+  }),
+  z.strictObject({
+    method: z.literal('generalise'),
+    parents: z
+      .record(z.string().max(1000), z.string().max(1000))
+      .refine((parents) => Object.keys(parents).length > 0, 'a hierarchy has at least one value'),
+    levels: z.int().positive().max(20).optional(),
+  }),
 ]);
 
 /**
@@ -27,13 +39,28 @@ export function readMasks(raw: unknown): Record<string, Mask> {
     const at = pathKey(name);
     const parsed = maskSchema.safeParse(raw[name]);
     if (!parsed.success) throw fromZod(parsed.error, at);
-    masks[readColumnName(name, at)] = parsed.data;
+    masks[readColumnName(name, at)] = toMask(parsed.data, at);
   }
   return masks;
 }
 
-/** `destination (hash)`, for sentences. */
+function toMask(read: z.infer<typeof maskSchema>, at: string): Mask {
+  if (read.method === 'generalise') {
+    const { method, parents, levels } = read;
+    return { method, parents, ...(levels !== undefined && { levels }) };
+  }
+  if (read.method !== 'truncate') return read;
+  const { method, unit, step } = read;
+  if (unit !== undefined && step === undefined) return { method, unit };
+  if (step !== undefined && unit === undefined) return { method, step };
+  throw new Unreadable('truncate takes a unit of time or a step, one of the two', at);
+}
+
+/** `replaced by a keyed hash`, for sentences. */
 export function describeMask(mask: Mask): string {
   if (mask.method === 'null') return 'emptied';
-  return mask.method === 'hash' ? 'replaced by a keyed hash' : 'replaced by a constant';
+  if (mask.method === 'hash') return 'replaced by a keyed hash';
+  if (mask.method === 'constant') return 'replaced by a constant';
+  if (mask.method === 'generalise') return 'replaced by something wider';
+  return `cut to ${'unit' in mask ? `its ${mask.unit}` : `steps of ${mask.step}`}`;
 }

@@ -141,14 +141,39 @@ export type Mask =
   | { readonly method: 'null' }
   | { readonly method: 'constant'; readonly value: string }
   /** Keyed hash: stable within an agreement, unlinkable between agreements. */
-  | { readonly method: 'hash' };
+  | { readonly method: 'hash' }
+  /** Dates and times: the beginning of their unit, UTC; weeks begin on Monday. */
+  | { readonly method: 'truncate'; readonly unit: TimeUnit }
+  /** Numbers: the largest multiple of `step` that is not more. */
+  | { readonly method: 'truncate'; readonly step: number }
+  /** Values by their ancestor so many levels up in a hierarchy (value → parent); a value without a parent is emptied. */
+  | { readonly method: 'generalise'; readonly parents: Readonly<Record<string, string>>; readonly levels?: number };
+
+export type TimeUnit = 'hour' | 'day' | 'week' | 'month' | 'quarter' | 'year';
+
+/** Functions of the rows of a group. */
+export type AggregateFunction = 'count' | 'sum' | 'avg' | 'min' | 'max';
+
+/** Limits on what leaves, beside columns, rows and masks. Absent or null: no such limit. */
+export interface Disclosure {
+  /** Only aggregates of groups leave, each of at least so many rows, and no row itself. */
+  readonly minimumGroupSize?: number | null;
+  /** Only these functions of groups of rows leave, and no row itself. */
+  readonly aggregates?: readonly AggregateFunction[] | null;
+  /** Rows of one use. */
+  readonly limit?: number | null;
+  /** Bytes of one use, as they are sent. */
+  readonly byteLimit?: number | null;
+  /** Share of the rows that leaves, more than 0 and at most 1: the same rows at every use. */
+  readonly sampling?: number | null;
+}
 
 /**
  * How the data must be cut: executed inside the scan, never after it. Column names are compared exactly, case
  * included. Whoever executes a plan must refuse it when the data set lacks a column that the plan names anywhere: a
- * mask or filter on a misspelt column would otherwise do nothing.
+ * mask or filter on a misspelt column would otherwise do nothing. It must refuse what it does not know or cannot do.
  */
-export interface Plan {
+export interface Plan extends Disclosure {
   /** Columns that leave, in the order of the request or of the policy; `'all'` only where no rule names columns. */
   readonly columns: 'all' | readonly string[];
   /** Has no prototype: a column may be called `constructor`. */
@@ -193,6 +218,10 @@ export interface UsageRequest {
     readonly cohort: number;
     readonly privacyLoss: { readonly epsilon: number; readonly delta: number } | null;
     readonly metrics: readonly string[];
+    /** SHA-256 of the model, hex. Absent: not said. */
+    readonly modelHash?: string;
+    /** Whether updates are summed under masks, so that nobody sees a single one. Absent: not said. */
+    readonly secureAggregation?: boolean;
   };
 }
 

@@ -1,12 +1,15 @@
+import { ODRL } from '../actions.ts';
 import { compile } from '../compile.ts';
 import { isLogical, type Condition, type Constraint, type Policy, type Rule } from '../model.ts';
 import { OPERANDS } from '../operands/index.ts';
+import { isDutyKind, isTiming } from '../parse-condition.ts';
 import { Unreadable } from '../policy-error.ts';
 import { displayTerm } from '../terms.ts';
 import { ACTION_WORDS } from './actions.ts';
 import type { Language } from './languages.ts';
-import { SUBJECTS, ourSentence } from './operands.ts';
+import { SUBJECTS } from './operands.ts';
 import { OPERATOR_WORDS } from './operators.ts';
+import { ourSentence } from './our-operands.ts';
 import { HEADINGS, PHRASES, ROLES, fill } from './phrases.ts';
 import { list, quoted, value } from './values.ts';
 
@@ -18,10 +21,9 @@ import { list, quoted, value } from './values.ts';
  * @returns lines; those that belong to the one above are indented by two more spaces
  */
 export function explain(policy: Policy, language: Language): string[] {
-  const say = (phrase: keyof typeof PHRASES, values: Readonly<Record<string, string>> = {}): string =>
-    fill(PHRASES[phrase][language], values);
+  const { say } = contextOf(policy, language);
   const names = (items: readonly string[]): string => list(items.map(quoted), language);
-  const { permissions, prohibitions } = compile(policy);
+  const { permissions, prohibitions, strategy } = compile(policy);
   const rules: readonly (readonly [Rule, readonly string[]])[] = [
     ...policy.permissions.map((rule, index) => [rule, permissions[index]?.problems ?? []] as const),
     ...policy.prohibitions.map((rule, index) => [rule, prohibitions[index]?.problems ?? []] as const),
@@ -40,9 +42,29 @@ export function explain(policy: Policy, language: Language): string[] {
     ...rules.flatMap(([rule, problems], index) =>
       numbered(index + 1, ruleLines(rule, problems, { policy, language, say })),
     ),
-    ...(policy.prohibitions.length > 0 && policy.permissions.length > 0 ? [say(conflictPhrase(policy))] : []),
+    ...(policy.prohibitions.length > 0 && policy.permissions.length > 0 ? [say(CONFLICTS[strategy])] : []),
     say('restIsDenied'),
   ];
+}
+
+/** One condition in words, on one line. */
+export function conditionWords(condition: Condition, policy: Policy, language: Language): string {
+  const lines = conditionLines(condition, contextOf(policy, language));
+  return lines.map((line) => line.trim()).join(' ');
+}
+
+/** Who may, must not or has to do what, without conditions. */
+export function dutyWords(rule: Rule, policy: Policy, language: Language): string {
+  const { say } = contextOf(policy, language);
+  return say(leadOf(rule), whoAndWhat(rule, contextOf(policy, language)));
+}
+
+function contextOf(policy: Policy, language: Language): Context {
+  return {
+    policy,
+    language,
+    say: (phrase, values = {}) => fill(PHRASES[phrase][language], values),
+  };
 }
 
 function numbered(number: number, [first = '', ...rest]: readonly string[]): string[] {
@@ -50,11 +72,7 @@ function numbered(number: number, [first = '', ...rest]: readonly string[]): str
   return [label + first, ...rest.map((line) => ' '.repeat(label.length) + line)];
 }
 
-function conflictPhrase({ conflicts }: Policy): keyof typeof PHRASES {
-  const [only, ...others] = new Set(conflicts);
-  if (only === undefined || others.length > 0 || only === 'invalid') return 'conflictVoids';
-  return only === 'perm' ? 'permWins' : 'prohibitWins';
-}
+const CONFLICTS = { perm: 'permWins', prohibit: 'prohibitWins', invalid: 'conflictVoids' } as const;
 
 interface Context {
   readonly policy: Policy;
@@ -65,21 +83,20 @@ interface Context {
 }
 
 function ruleLines(rule: Rule, problems: readonly string[], context: Context): string[] {
-  const { policy, language, say } = context;
-  const party = rule.assignee ?? policy.assignee;
-  const anyone = say(policy.type === 'Offer' ? 'whoeverAccepts' : 'anybody');
-  const who = party === undefined ? (context.who ?? anyone) : quoted(party);
-  const target = rule.target ?? policy.target;
-  const asset = target === undefined ? say('theData') : quoted(target);
+  const { language, say } = context;
+  const { who, what, asset } = whoAndWhat(rule, context);
   const inner = { ...context, who };
 
   const sections = [
     section(say('inThisWay'), rule.actionRefinements, inner),
     section(say('ofTarget', { x: asset }), rule.targetRefinements, inner),
     section(say('ofAssignee', { x: who }), rule.assigneeRefinements, inner),
-    section(say('ifAll'), rule.constraints, inner),
+    section(say(isDutyKind(rule.kind) ? 'suchThat' : 'ifAll'), constraintsOf(rule), inner),
   ].flat();
-  const roles = Object.entries({ ...(rule.assigner !== undefined && { assigner: rule.assigner }), ...rule.parties });
+  const roles = Object.entries({
+    ...(rule.assigner !== undefined && { assigner: rule.assigner }),
+    ...rule.parties,
+  });
   const others = roles.map(([role, iri]) => {
     const words = Object.hasOwn(ROLES, role) ? ROLES[role]?.[language] : undefined;
     return say('role', { role: words ?? quoted(role), x: quoted(iri) });
@@ -90,7 +107,7 @@ function ruleLines(rule: Rule, problems: readonly string[], context: Context): s
   const unread = rule.unread.map(({ term, value: written }) =>
     say('notRead', { x: quoted(`${displayTerm(term)} ${JSON.stringify(written)}`) }),
   );
-  const first = say(leadOf(rule), { who, what: actionWords(rule.action, asset, language) });
+  const first = say(leadOf(rule), { who, what });
   return [
     first + (sections.length === 0 ? '.' : ','),
     ...[
@@ -101,6 +118,23 @@ function ruleLines(rule: Rule, problems: readonly string[], context: Context): s
       ...dependent,
     ].map((line) => `  ${line}`),
   ];
+}
+
+/** That a duty is due before or after the use is said already. */
+function constraintsOf({ kind, constraints }: Rule): readonly Condition[] {
+  return kind === 'duty' ? constraints.filter((each) => isLogical(each) || !isTiming(each)) : constraints;
+}
+
+function whoAndWhat(rule: Rule, { policy, language, say, who: above }: Context) {
+  const party = rule.assignee ?? policy.assignee;
+  const anyone = say(policy.type === 'Offer' ? 'whoeverAccepts' : 'anybody');
+  const target = rule.target ?? policy.target;
+  const asset = target === undefined ? say('theData') : quoted(target);
+  return {
+    who: party === undefined ? (above ?? anyone) : quoted(party),
+    what: actionWords(rule.action, asset, language),
+    asset,
+  };
 }
 
 function leadOf({ kind, timing }: Rule): keyof typeof PHRASES {
@@ -115,7 +149,8 @@ function unreadPhrase({ kind }: Rule): keyof typeof PHRASES {
 
 /** An action's words, or its name as it was written. */
 function actionWords(action: string, asset: string, language: Language): string {
-  const words = Object.hasOwn(ACTION_WORDS, action) ? ACTION_WORDS[action]?.[language] : undefined;
+  const name = ODRL.resolve(action) ?? action;
+  const words = Object.hasOwn(ACTION_WORDS, name) ? ACTION_WORDS[name]?.[language] : undefined;
   return words === undefined ? `${quoted(displayTerm(action))} (${asset})` : fill(words, { x: asset });
 }
 
@@ -137,13 +172,14 @@ function conditionLines(condition: Condition, context: Context): string[] {
 }
 
 function constraintWords(constraint: Constraint, { language, say }: Context): string {
-  const { leftOperand, operator, rightOperand, references = [], unit, status, unread } = constraint;
+  const { leftOperand, operator, rightOperand, references = [], unit, status, frequency, unread } = constraint;
   const written = rightOperand === null && references.length > 0 ? [] : [value(rightOperand, language)];
   const looked = references.map((each) => say('reference', { x: quoted(each) }));
   const right = list([...written, ...looked], language);
+  const words = ourWords(constraint, language) ?? `${subjectWords(leftOperand, operator, language)} ${right}`;
   return [
-    ourWords(constraint, language) ?? `${subjectWords(leftOperand, operator, language)} ${right}`,
-    ...(unit === undefined ? [] : [say('unit', { x: quoted(unit) })]),
+    unit === undefined ? words : `${words} ${say('unit', { x: quoted(unit) })}`,
+    ...(frequency === undefined ? [] : [say('frequency', { x: value(frequency, language) })]),
     ...(status === undefined ? [] : [say('status', { x: String(status) })]),
     ...unread.map((each) => say('notRead', { x: quoted(`${displayTerm(each.term)} ${JSON.stringify(each.value)}`) })),
   ].join('; ');

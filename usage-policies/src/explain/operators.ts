@@ -2,7 +2,7 @@
 import type { Words } from './languages.ts';
 
 /** What an operand is measured in: it decides how its operators read. */
-export type Kind = 'name' | 'amount' | 'moment' | 'duration';
+export type Kind = 'name' | 'amount' | 'moment' | 'duration' | 'period' | 'delay' | 'phase' | 'interval';
 
 const NAMES: Readonly<Record<string, Words>> = {
   eq: { en: 'is', de: 'ist' },
@@ -39,9 +39,44 @@ const DURATIONS: Readonly<Record<string, Words>> = {
   gt: { en: 'is longer than', de: 'ist länger als' },
 };
 
+/** A time that there is in all: ODRL's `eq` is an upper limit here (Vocabulary, elapsedTime and meteredTime). */
+const PERIODS: Readonly<Record<string, Words>> = {
+  ...DURATIONS,
+  eq: { en: 'does not exceed', de: 'überschreitet nicht' },
+};
+
+/** A time to wait: `eq` is a lower limit (Vocabulary, delayPeriod). */
+const DELAYS: Readonly<Record<string, Words>> = {
+  ...DURATIONS,
+  eq: { en: 'is no less than', de: 'ist nicht kürzer als' },
+};
+
+/** Once in every period (Vocabulary, timeInterval). */
+const INTERVALS: Readonly<Record<string, Words>> = {
+  ...DURATIONS,
+  eq: { en: 'is no shorter than', de: 'unterschreitet nicht' },
+};
+
+/** Before, during or after an event. */
+const PHASES: Readonly<Record<string, Words>> = {
+  ...NAMES,
+  lt: { en: 'is before', de: 'liegt vor' },
+  lteq: { en: 'is before or during', de: 'liegt vor oder in' },
+  eq: { en: 'is during', de: 'liegt in' },
+  gteq: { en: 'is during or after', de: 'liegt in oder nach' },
+  gt: { en: 'is after', de: 'liegt nach' },
+  neq: { en: 'is before or after', de: 'liegt vor oder nach' },
+  isAnyOf: { en: 'is during one of', de: 'liegt in einem von' },
+  isNoneOf: { en: 'is not during any of', de: 'liegt in keinem von' },
+};
+
 export const OPERATOR_WORDS: Readonly<Record<Kind, Readonly<Record<string, Words>>>> = {
   name: NAMES,
   amount: AMOUNTS,
   moment: MOMENTS,
   duration: DURATIONS,
+  period: PERIODS,
+  delay: DELAYS,
+  phase: PHASES,
+  interval: INTERVALS,
 };

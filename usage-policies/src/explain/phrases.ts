@@ -58,6 +58,7 @@ export const PHRASES = {
   },
 
   ifAll: { en: 'if all of this holds:', de: 'wenn all das zutrifft:' },
+  suchThat: { en: 'such that all of this holds:', de: 'sodass all das zutrifft:' },
   inThisWay: { en: 'in this way:', de: 'auf diese Weise:' },
   ofTarget: { en: 'of {x}, only what fulfils this:', de: 'von {x} nur, was dies erfüllt:' },
   ofAssignee: { en: 'of {x}, only those who fulfil this:', de: 'von {x} nur, wer dies erfüllt:' },
@@ -66,10 +67,14 @@ export const PHRASES = {
   and: { en: 'all of these:', de: 'alles davon:' },
   or: { en: 'at least one of these:', de: 'mindestens eines davon:' },
   xone: { en: 'exactly one of these:', de: 'genau eines davon:' },
-  andSequence: { en: 'all of these, one after the other:', de: 'alles davon, eines nach dem anderen:' },
+  andSequence: {
+    en: 'all of these, one after the other:',
+    de: 'alles davon, eines nach dem anderen:',
+  },
 
   reference: { en: 'what is found at {x}', de: 'was unter {x} zu finden ist' },
   unit: { en: 'in {x}', de: 'in {x}' },
+  frequency: { en: 'anew within every {x}', de: 'erneut in jedem Zeitraum von {x}' },
   status: { en: 'counted from {x}', de: 'gezählt ab {x}' },
 
   permissionUnread: {

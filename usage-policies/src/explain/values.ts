@@ -1,5 +1,6 @@
 /** Values as people read them, whole: a person who signs must see all of it. */
 import type { Mask, RowFilter } from '../model.ts';
+import { isPolicyUsage } from '../operands/times.ts';
 import { isObject, itemsOf } from '../values.ts';
 import type { Language, Words } from './languages.ts';
 
@@ -40,6 +41,8 @@ export function value(raw: unknown, language: Language): string {
 }
 
 function single(raw: unknown, language: Language): string {
+  if (typeof raw === 'string' && isPolicyUsage(raw))
+    return { en: 'the use itself', de: 'der Nutzung selbst' }[language];
   if (typeof raw === 'string') return durationWords(raw, language) ?? quoted(raw);
   if (typeof raw === 'number' || typeof raw === 'boolean' || raw === null) return String(raw);
   if (raw instanceof Date) return raw.toISOString();
@@ -97,11 +100,30 @@ const MASKS: Readonly<Record<string, Words>> = {
   null: { en: 'emptied', de: 'geleert' },
   constant: { en: 'replaced by {v}', de: 'ersetzt durch {v}' },
   hash: { en: 'replaced by a keyed hash', de: 'ersetzt durch einen Hashwert mit Schlüssel' },
+  truncate: { en: 'made coarser: {v}', de: 'vergröbert: {v}' },
+  generalise: { en: 'replaced by something wider: {v}', de: 'ersetzt durch etwas Allgemeineres: {v}' },
 };
 
 /** `column destination replaced by a keyed hash`. */
 export function maskWords(column: string, mask: Mask, language: Language): string {
   const words = MASKS[mask.method]?.[language] ?? quoted(JSON.stringify(mask));
-  const constant = mask.method === 'constant' ? literal(mask.value) : '';
-  return `${{ en: 'column', de: 'Spalte' }[language]} ${quoted(column)} ${words.replace('{v}', () => constant)}`;
+  return `${{ en: 'column', de: 'Spalte' }[language]} ${quoted(column)} ${words.replace('{v}', () => extentOf(mask, language))}`;
+}
+
+const PERIODS: Readonly<Record<string, Words>> = {
+  hour: { en: 'the hour only', de: 'nur die Stunde' },
+  day: { en: 'the day only', de: 'nur der Tag' },
+  week: { en: 'the week only', de: 'nur die Woche' },
+  month: { en: 'the month only', de: 'nur der Monat' },
+  quarter: { en: 'the quarter of the year only', de: 'nur das Vierteljahr' },
+  year: { en: 'the year only', de: 'nur das Jahr' },
+};
+
+function extentOf(mask: Mask, language: Language): string {
+  if (mask.method === 'constant') return literal(mask.value);
+  if (mask.method === 'truncate' && 'unit' in mask) return PERIODS[mask.unit]?.[language] ?? mask.unit;
+  if (mask.method === 'truncate') return `${{ en: 'steps of', de: 'Schritte von' }[language]} ${mask.step}`;
+  if (mask.method !== 'generalise') return '';
+  const parents = Object.entries(mask.parents).map(([child, parent]) => `${quoted(child)} → ${quoted(parent)}`);
+  return `${parents.join(', ')} (${mask.levels ?? 1} ${{ en: 'levels up', de: 'Stufen höher' }[language]})`;
 }

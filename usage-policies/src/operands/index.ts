@@ -1,9 +1,11 @@
 import { FOEDUS } from '../model.ts';
 import { measured } from './amounts.ts';
 import { columns, masks, rowFilter } from './cut.ts';
+import { aggregates, byteLimit, minimumGroupSize, rowLimit, sampling } from './disclosure.ts';
 import { named } from './names.ts';
 import { ODRL_OPERANDS } from './odrl.ts';
 import type { Operand } from './operand.ts';
+import { modelHash, roundPrivacyBudget, secureAggregation } from './session.ts';
 import { metrics, minimumCohort, planHash, privacyBudget, rounds } from './training.ts';
 
 /** Every operand that this package decides on, by its normalised name. */
@@ -17,6 +19,14 @@ export const OPERANDS: ReadonlyMap<string, Operand> = new Map([
   [`${FOEDUS}minimumCohort`, minimumCohort],
   [`${FOEDUS}metrics`, metrics],
   [`${FOEDUS}planHash`, planHash],
+  [`${FOEDUS}minimumGroupSize`, minimumGroupSize],
+  [`${FOEDUS}aggregates`, aggregates],
+  [`${FOEDUS}rowLimit`, rowLimit],
+  [`${FOEDUS}byteLimit`, byteLimit],
+  [`${FOEDUS}sampling`, sampling],
+  [`${FOEDUS}roundPrivacyBudget`, roundPrivacyBudget],
+  [`${FOEDUS}modelHash`, modelHash],
+  [`${FOEDUS}secureAggregation`, secureAggregation],
 ]);
 
 /** What the values of an operand are that a profile adds: names and IRIs, or numbers. */

@@ -14,6 +14,13 @@ const NAMES = [
   .join(' ')
   .split(' ');
 
+/** What descriptions of parties and assets are refined by in the IDS usage-control classes. */
+const DESCRIPTIONS = [
+  'http://www.w3.org/2006/vcard/ns#hasGeo',
+  'http://www.w3.org/2006/vcard/ns#hasRole',
+  'http://www.w3.org/2004/02/skos/core#concept',
+];
+
 const AMOUNTS = 'absoluteSize relativeSize percentage resolution'.split(' ');
 
 export const ODRL_OPERANDS: readonly (readonly [string, Operand])[] = [
@@ -27,5 +34,5 @@ export const ODRL_OPERANDS: readonly (readonly [string, Operand])[] = [
   ['event', event],
   ['payAmount', measured({ name: 'payAmount', from: 'compensate' })],
   ...AMOUNTS.map((name): [string, Operand] => [name, measured({ name })]),
-  ...[...NAMES, ...IDS_OPERANDS].map((name): [string, Operand] => [name, named({ name })]),
+  ...[...NAMES, ...IDS_OPERANDS, ...DESCRIPTIONS].map((name): [string, Operand] => [name, named({ name })]),
 ];

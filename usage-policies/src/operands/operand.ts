@@ -2,7 +2,7 @@
  * What an operand is: how its value is read, what it tests in a request, what it grants and which limit it sets.
  * One entry a constraint operand; a term without an entry is unknown, and its rule fails closed.
  */
-import type { Mask, RowFilter, RuleKind, UsageEvent, UsageRequest, UsageState } from '../model.ts';
+import type { Disclosure, Mask, RowFilter, RuleKind, UsageEvent, UsageRequest, UsageState } from '../model.ts';
 
 /** `unknown`: the request does not say what would decide it. Then a permission does not hold and a prohibition does. */
 export type Verdict =
@@ -61,6 +61,7 @@ export interface Cut {
   readonly columns?: readonly string[];
   readonly rowFilter?: RowFilter;
   readonly masks?: Readonly<Record<string, Mask>>;
+  readonly disclosure?: Disclosure;
 }
 
 /** A constraint, read. */
