@@ -116,8 +116,8 @@ function memory(): void {
     if (seen.has(id)) continue;
     seen.add(id);
     const copies = Math.max(20, Math.min(2_000, Math.floor(4_000_000 / json.length)));
-    const keep = <T>(make: () => T): number => {
-      const kept: T[] = [];
+    const keep = (make: () => unknown): number => {
+      const kept: unknown[] = [];
       gc();
       const before = process.memoryUsage().heapUsed;
       for (let copy = 0; copy < copies; copy++) kept.push(make());

@@ -13,7 +13,7 @@ import {
   type Rule,
 } from './model.ts';
 import type { Lookup, Test } from './operands/operand.ts';
-import type { DutyMode, PolicyOptions } from './options.ts';
+import type { DutyMode, PolicyOptions, References } from './options.ts';
 import { ANY_ACTION } from './parse-rule.ts';
 import { createScope, createLookup, type Scope } from './scope.ts';
 import { displayTerm, nounOf } from './terms.ts';
@@ -76,14 +76,12 @@ const MOST_STEPS = 200_000;
 export function compile(policy: Policy, options: PolicyOptions = {}): CompiledPolicy {
   const vocabulary = createVocabulary(options.profiles);
   const problems = new Set(policy.problems);
-  const permissions = policy.permissions.map((rule) => compileRule(rule, policy, vocabulary, options));
-  const prohibitions = policy.prohibitions.map((rule) => compileRule(rule, policy, vocabulary, options));
+  const owed = owedIn(policy, vocabulary);
+  const setting: Setting = { policy, vocabulary, references: options.references, owed };
+  const permissions = policy.permissions.map((rule) => compileRule(rule, setting));
+  const prohibitions = policy.prohibitions.map((rule) => compileRule(rule, setting));
   // What somebody is obliged to and nobody understands is not for us to skip.
-  const compiling = {
-    vocabulary,
-    references: options.references,
-    problem: (sentence: string) => void problems.add(sentence),
-  };
+  const compiling = compilingInto(problems, setting);
   const obligations = policy.obligations.map((duty) => compileDuty(duty, policy.assignee, policy.target, compiling));
   const [first = 'invalid'] = policy.conflicts;
   return {
@@ -173,13 +171,40 @@ function compileParts(rule: Rule, compiling: Compiling): Compiled {
   };
 }
 
-function compileRule(rule: Rule, policy: Policy, vocabulary: Vocabulary, options: PolicyOptions): CompiledRule {
-  const problems = new Set<string>();
-  const compiling: Compiling = {
-    vocabulary,
-    references: options.references,
-    problem: (sentence) => void problems.add(sentence),
+/** What all rules of a policy are compiled with. */
+interface Setting {
+  readonly policy: Policy;
+  readonly vocabulary: Vocabulary;
+  readonly references: References | undefined;
+  readonly owed: ReadonlySet<string>;
+}
+
+interface CompilingRule extends Compiling {
+  /** See createLookup. */
+  readonly owed: ReadonlySet<string>;
+}
+
+function compilingInto(problems: Set<string>, { vocabulary, references, owed }: Setting): CompilingRule {
+  return { vocabulary, references, owed, problem: (sentence) => void problems.add(sentence) };
+}
+
+/** Canonical actions of all duties, obligations, consequences and remedies. */
+function owedIn(policy: Policy, { actions }: Vocabulary): ReadonlySet<string> {
+  const found = new Set<string>();
+  const visit = (duty: Rule): void => {
+    const action = actions.resolve(duty.action);
+    if (action !== undefined) found.add(action);
+    duty.consequences.forEach(visit);
   };
+  policy.obligations.forEach(visit);
+  for (const rule of [...policy.permissions, ...policy.prohibitions]) [...rule.duties, ...rule.remedies].forEach(visit);
+  return found;
+}
+
+function compileRule(rule: Rule, setting: Setting): CompiledRule {
+  const { policy, vocabulary } = setting;
+  const problems = new Set<string>();
+  const compiling = compilingInto(problems, setting);
   const parts = compileParts(rule, compiling);
   const assignee = rule.assignee ?? policy.assignee;
   const target = rule.target ?? policy.target;
@@ -210,7 +235,7 @@ function compileRule(rule: Rule, policy: Policy, vocabulary: Vocabulary, options
     limits: limitsOfRule(reads),
     duties: compiledDuties,
     remedies,
-    exercised: createLookup(scope),
+    exercised: createLookup(scope, setting.owed),
   };
 }
 
@@ -227,7 +252,7 @@ function compileDuty(
   duty: Rule,
   assignee: string | undefined,
   target: string | undefined,
-  outer: Compiling,
+  outer: CompilingRule,
 ): CompiledDuty {
   const name = shown(displayTerm(duty.action));
   const compiling: Compiling = {
@@ -255,7 +280,7 @@ function compileDuty(
     constraints: parts.constraints,
     consequences: duty.consequences.map((consequence) => compileDuty(consequence, by, target, outer)),
     actions: outer.vocabulary.actions,
-    exercised: createLookup(createScope(duty, parts, by, on, outer.vocabulary.actions)),
+    exercised: createLookup(createScope(duty, parts, by, on, outer.vocabulary.actions), outer.owed),
   };
 }
 

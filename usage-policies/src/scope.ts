@@ -98,19 +98,25 @@ function memberTruth(
   return truthOf(refinements, { ...rest, values: described ?? {} }, state, evaluation);
 }
 
-/** The events that a rule's own action counts: by who asks, on the rule's asset, up to now. */
-export function createLookup(scope: Scope): Lookup {
+/**
+ * The events that a rule's own action counts: by who asks, on the rule's asset, up to now.
+ *
+ * @param owed canonical actions that the policy asks of somebody. ODRL includes compensate, attribute, delete and the
+ *   like in `use`, but who does what a duty asks for does not use by that.
+ */
+export function createLookup(scope: Scope, owed: ReadonlySet<string>): Lookup {
   return (request, state, evaluation) => {
     const { history } = state;
     if (history === undefined) return undefined;
     spend(evaluation, history.length);
-    return history.filter((event) => isExercise(event, scope, request, state, evaluation));
+    return history.filter((event) => isExercise(event, scope, owed, request, state, evaluation));
   };
 }
 
 function isExercise(
   event: UsageEvent,
   scope: Scope,
+  owed: ReadonlySet<string>,
   request: UsageRequest,
   state: UsageState,
   evaluation: Evaluation,
@@ -118,7 +124,7 @@ function isExercise(
   if (event.at.getTime() > evaluation.now || event.by !== request.assignee) return false;
   if (event.rule !== undefined && scope.id !== undefined && event.rule !== scope.id) return false;
   const action = scope.actions.resolve(event.action);
-  if (action === undefined || !scope.covers(action)) return false;
+  if (action === undefined || !scope.covers(action) || (owed.has(action) && action !== scope.action)) return false;
   const on = scope.target ?? request.target;
   return (
     event.target === undefined || on === undefined || isPartOf(event.target, on, state, evaluation, 'fails') === 'holds'
