@@ -2,8 +2,8 @@ import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import * as fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import { calibrateNoise, epsilonOf, marginalEpsilon, stepsWithin, subsampledGaussian } from './accountant.ts';
-import { type PrivacyEvent, privacyEventSchema } from './event.ts';
+import { calibrateNoise, epsilonOf, marginalEpsilon, stepsWithin } from './accountant.ts';
+import { type PrivacyEvent, privacyEventSchema, subsampledGaussian } from './event.ts';
 import { rdpOfSubsampledGaussian } from './rdp.ts';
 
 const VECTORS = join(import.meta.dirname, '../../../../shared/vectors/dp-accounting.json');

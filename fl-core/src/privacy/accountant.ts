@@ -1,11 +1,13 @@
 /**
  * From what was done to (ε, δ): composition in Rényi differential privacy and the conversion of Canonne, Kamath, Steinke,
- * "The Discrete Gaussian for Differential Privacy", arXiv:2004.00010, Proposition 12. Unit of privacy: one row;
- * adjacency: one row added or removed. Events may differ from each other and depend on the outcome of earlier ones,
- * as long as their number and parameters are fixed beforehand.
+ * "The Discrete Gaussian for Differential Privacy", arXiv:2004.00010, Proposition 12. All events share one unit of
+ * privacy and one adjacency; otherwise they may differ from each other and depend on the outcome of earlier ones, as long
+ * as their number and parameters are fixed beforehand.
  */
-import type { PrivacyEvent } from './event.ts';
-import { DEFAULT_ORDERS, rdpOfSubsampledGaussian } from './rdp.ts';
+import { commonModel, type PrivacyEvent, subsampledGaussian } from './event.ts';
+import { rdpOfEvent } from './rdp-of-event.ts';
+import { DEFAULT_ORDERS } from './rdp.ts';
+import { truncationMass, withTruncation } from './truncated-sampling.ts';
 
 /** ε at the δ asked for, and the Rényi order that gave it (the smallest of those that give the same). */
 export interface PrivacyLoss {
@@ -25,7 +27,35 @@ export function epsilonOf(
   delta: number,
   orders: readonly number[] = DEFAULT_ORDERS,
 ): PrivacyLoss {
-  return convert(composed(events, orders), delta, orders);
+  requireDelta(delta);
+  const rdp = composed(events, orders);
+  const best = convert(rdp, delta, orders);
+  const mass = truncationMass(events);
+  if (mass === 0) return best;
+  return { ...best, epsilon: withTruncation((left) => convert(rdp, left, orders).epsilon, delta, mass) };
+}
+
+/**
+ * @param epsilon ε ≥ 0
+ * @returns δ ≤ 1 of all events together at that ε, by the same conversion solved for δ
+ * @throws RangeError as epsilonOf
+ */
+export function deltaOf(
+  events: readonly PrivacyEvent[],
+  epsilon: number,
+  orders: readonly number[] = DEFAULT_ORDERS,
+): number {
+  if (!(epsilon >= 0)) throw new RangeError(`ε must not be negative; it is ${epsilon}.`);
+  const rdp = composed(events, orders);
+  let delta = 1;
+  for (const [i, order] of orders.entries()) {
+    const spent = rdp[i] ?? Infinity;
+    delta = Math.min(delta, Math.sqrt(-Math.expm1(-spent)));
+    if (order < 1.01) continue;
+    const log = (order - 1) * (spent - epsilon + Math.log1p(-1 / order)) - Math.log(order);
+    if (Number.isFinite(log)) delta = Math.min(delta, Math.exp(log));
+  }
+  return Math.min(1, delta + (1 + Math.exp(epsilon)) * truncationMass(events));
 }
 
 /**
@@ -87,11 +117,15 @@ export function stepsWithin(
   history: readonly PrivacyEvent[] = [],
 ): number {
   const { epsilon, delta, noiseMultiplier, samplingRate } = limit;
+  requireDelta(delta);
+  const step = subsampledGaussian({ noiseMultiplier, samplingRate, steps: 1 });
+  commonModel([step, ...history]);
   const before = composed(history, DEFAULT_ORDERS);
-  const perStep = DEFAULT_ORDERS.map((order) => rdpOfSubsampledGaussian(order, noiseMultiplier, samplingRate));
+  const perStep = composed([step], DEFAULT_ORDERS);
+  const mass = truncationMass(history);
   const fits = (steps: number): boolean => {
     const rdp = before.map((spent, i) => spent + steps * (perStep[i] ?? Infinity));
-    return convert(rdp, delta, DEFAULT_ORDERS).epsilon <= epsilon;
+    return withTruncation((left) => convert(rdp, left, DEFAULT_ORDERS).epsilon, delta, mass) <= epsilon;
   };
   if (!fits(1)) return 0;
   let low = 1;
@@ -109,42 +143,29 @@ export function stepsWithin(
   return low;
 }
 
-/** A Poisson-subsampled Gaussian event of record-level, add/remove privacy. */
-export function subsampledGaussian(
-  parameters: Pick<PrivacyEvent, 'noiseMultiplier' | 'samplingRate' | 'steps'>,
-): PrivacyEvent {
-  const { noiseMultiplier, samplingRate, steps } = parameters;
-  return {
-    mechanism: 'poisson-subsampled-gaussian',
-    unit: 'record',
-    adjacency: 'add-remove',
-    noiseMultiplier,
-    samplingRate,
-    steps,
-  };
+/** RDP adds up. Events with the same setting are counted together, so a long history costs no more than a short one. */
+function composed(events: readonly PrivacyEvent[], orders: readonly number[]): number[] {
+  commonModel(events);
+  const settings = mergeSteps(events);
+  return orders.map((order) => settings.reduce((sum, event) => sum + event.steps * rdpOfEvent(event, order), 0));
 }
 
-/** RDP adds up. Events with the same σ and q are counted together, so a long history costs no more than a short one. */
-function composed(events: readonly PrivacyEvent[], orders: readonly number[]): number[] {
+/** The same events with those of one setting in one, without those of no steps. */
+export function mergeSteps(events: readonly PrivacyEvent[]): PrivacyEvent[] {
   const bySetting = new Map<string, PrivacyEvent>();
   for (const event of events) {
-    if (!(event.steps >= 0)) throw new RangeError(`The number of steps must not be negative; it is ${event.steps}.`);
-    const key = `${event.noiseMultiplier} ${event.samplingRate}`;
+    const key = JSON.stringify(Object.entries({ ...event, steps: 0 }).toSorted(([a], [b]) => (a < b ? -1 : 1)));
     const steps = (bySetting.get(key)?.steps ?? 0) + event.steps;
     if (steps > 0) bySetting.set(key, { ...event, steps });
   }
-  const settings = [...bySetting.values()];
-  return orders.map((order) =>
-    settings.reduce(
-      (sum, { noiseMultiplier, samplingRate, steps }) =>
-        sum + steps * rdpOfSubsampledGaussian(order, noiseMultiplier, samplingRate),
-      0,
-    ),
-  );
+  return [...bySetting.values()];
+}
+
+export function requireDelta(delta: number): void {
+  if (!(delta > 0 && delta < 1)) throw new RangeError(`δ must be between 0 and 1; it is ${delta}.`);
 }
 
 function convert(rdp: readonly number[], delta: number, orders: readonly number[]): PrivacyLoss {
-  if (!(delta > 0 && delta < 1)) throw new RangeError(`δ must be between 0 and 1; it is ${delta}.`);
   let best: PrivacyLoss = { epsilon: Infinity, order: orders[0] ?? Number.NaN };
   for (const [i, order] of orders.entries()) {
     const epsilon = epsilonAt(order, rdp[i] ?? Infinity, delta);
