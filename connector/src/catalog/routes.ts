@@ -17,7 +17,7 @@ import type { OfferedDataset, Offers } from './offers.ts';
 /** Name of the query parameter of `Link` addresses. */
 const CONTINUATION = 'continuationToken';
 /** Shorter answers are not worth compressing, in characters. */
-const WORTH_COMPRESSING = 1_400;
+const WORTH_COMPRESSING = 8_192;
 
 /** `POST /catalog/request` and `GET /catalog/datasets/:id` of DSP 2025-1. */
 export function catalogRoutes(options: {
