@@ -25,6 +25,8 @@ const { values } = parseArgs({
     /** Contract definitions: one catalog is made and measured for each number. */
     definitions: { type: 'string', default: '20,10000' },
     requests: { type: 'string', default: '200' },
+    /** Measures the requests alone whose names contain this. */
+    only: { type: 'string', default: '' },
     /** Folder for a CPU profile of the connector. */
     profile: { type: 'string' },
   },
@@ -151,7 +153,7 @@ async function measure(connector: ConnectorProcess, client: PeerClient, dataDir:
   }
   const count = (): Promise<number> => queriesOf(connector.pid()!, join(folder, 'queries'));
   const lines: Line[] = [];
-  for (const each of casesOf(deep)) {
+  for (const each of casesOf(deep).filter(({ name }) => name.includes(values.only))) {
     for (let warmUp = 0; warmUp < 10; warmUp += 1) await (await each.send(client, root)).arrayBuffer();
     const before = await count();
     const response = await each.send(client, root);
