@@ -11,8 +11,6 @@ export const TRAIN = `${FOEDUS}train`;
 export const USE = 'use';
 /** Our action: see an offer in a catalog, and so be able to ask for it. Nothing is charged for it. */
 export const ACCESS = `${FOEDUS}access`;
-/** Actions that this package decides on. */
-export const KNOWN_ACTIONS: readonly string[] = [USE, TRAIN, ACCESS];
 
 /** The IRI that a policy names as its `profile` when it uses our terms. */
 export const PROFILE = FOEDUS.slice(0, -1);
