@@ -1,6 +1,8 @@
 export type { ActionDefinition } from './actions.ts';
 export type * from './model.ts';
 export { FOEDUS, isLogical } from './model.ts';
+export { compareOffers, type Ask, type OfferComparison, type RuleComparison } from './compare/compare-offers.ts';
+export { conflictsBetween, type Conflict } from './compare/conflicts.ts';
 export { compile, limitsOf, problemsOf, referencesOf, type CompiledPolicy } from './compile.ts';
 export { decide } from './decide.ts';
 export { policyDigest } from './digest.ts';
