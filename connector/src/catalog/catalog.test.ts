@@ -30,7 +30,8 @@ afterAll(async () => {
 const name = (index: number): string => `flights-${String(index).padStart(2, '0')}`;
 const offer = async (id: string, terms: { audience?: string[]; accessPolicy?: string } = {}): Promise<void> => {
   const source = { type: 'parquet' as const, path: space.file };
-  await provider.operator.putAsset({ id, title: `Flights ${id}`, source, formats: ['HttpData-PULL'] });
+  const description = 'Scheduled and actual times, one row a flight. '.repeat(50);
+  await provider.operator.putAsset({ id, title: `Flights ${id}`, description, source, formats: ['HttpData-PULL'] });
   await provider.operator.putContractDefinition({ id: `${id}-offer`, assets: [id], policy: 'terms', ...terms });
 };
 const withdraw = async (id: string): Promise<void> => {
