@@ -15,3 +15,7 @@ export * from './privacy/sensitivity.ts';
 export * from './privacy/distributed-noise.ts';
 export { type Bounds, type LossOptions, pldDeltaOf, pldEpsilonOf } from './privacy/privacy-loss/accountant.ts';
 export { NoLossDistributionError } from './privacy/privacy-loss/mechanism.ts';
+export * from './noise/random-bits.ts';
+export * from './noise/rational.ts';
+export * from './noise/discrete-gaussian.ts';
+export * from './noise/skellam.ts';
