@@ -119,6 +119,22 @@ describe('a person', () => {
     expect((await provider.operator.negotiation(id)).pendingDecision).toBeDefined();
   });
 
+  it('is told by the event stream that there is something to decide', async () => {
+    const { id } = await provider.operator.offer({ ...wish, offer: uses(1) });
+    const own = await question(consumer, await arrived(id));
+    const response = await fetch(`${consumer.connector.managementUrl}/events?type=negotiation`, {
+      headers: { authorization: `Bearer ${consumer.token}`, 'last-event-id': '0' },
+    });
+    const expected = `"pendingDecision":${JSON.stringify(own.pendingDecision)}`;
+    let text = '';
+    for await (const chunk of response.body!.pipeThrough(new TextDecoderStream())) {
+      text += chunk;
+      if (text.includes(expected)) break;
+    }
+    expect(text).toContain(`"id":"${own.id}"`);
+    await consumer.operator.decideNegotiation(own.id, { decision: 'reject' });
+  });
+
   it('is still asked after a restart, the same question', async () => {
     const { id } = await provider.operator.offer({ ...wish, offer: uses(1) });
     const before = await question(consumer, await arrived(id));
