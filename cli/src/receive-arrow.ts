@@ -67,7 +67,7 @@ function rowText(batch: RecordBatch, row: number): string[] {
   return batch.schema.fields.map((field, column) => {
     const value: unknown = batch.getChildAt(column)?.get(row);
     if (value === null || value === undefined) return '';
-    if (DataType.isDecimal(field.type)) return decimalText(`${value as { toString(): string }}`, field.type.scale);
+    if (DataType.isDecimal(field.type)) return decimalText(String(value), field.type.scale);
     if (typeof value === 'object') return JSON.stringify(value);
     return /^(Timestamp|Date)/.test(String(field.type))
       ? new Date(Number(value)).toISOString().slice(0, 19).replace('T', ' ')
