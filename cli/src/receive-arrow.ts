@@ -67,7 +67,7 @@ function rowText(batch: RecordBatch, row: number): string[] {
   return batch.schema.fields.map((field, column) => {
     const value: unknown = batch.getChildAt(column)?.get(row);
     if (value === null || value === undefined) return '';
-    if (DataType.isDecimal(field.type)) return decimalText(String(value), field.type.scale);
+    if (DataType.isDecimal(field.type)) return decimalText(value as Uint32Array, field.type.scale);
     if (typeof value === 'object') return JSON.stringify(value);
     return /^(Timestamp|Date)/.test(String(field.type))
       ? new Date(Number(value)).toISOString().slice(0, 19).replace('T', ' ')
@@ -76,7 +76,9 @@ function rowText(batch: RecordBatch, row: number): string[] {
 }
 
 /** Arrow keeps decimals as whole numbers of their smallest unit. */
-function decimalText(unscaled: string, scale: number): string {
+function decimalText(value: Uint32Array, scale: number): string {
+  // Arrow's array for decimals overrides toString: the digits of the whole number, with its sign.
+  const unscaled = value.toString();
   const sign = unscaled.startsWith('-') ? '-' : '';
   const digits = unscaled.slice(sign.length).padStart(scale + 1, '0');
   return scale === 0 ? unscaled : `${sign}${digits.slice(0, -scale)}.${digits.slice(-scale)}`;
