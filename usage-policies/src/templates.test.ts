@@ -8,7 +8,9 @@ import { sameRules } from './same-rules.ts';
 import { instantiate, type PolicyTemplate } from './templates.ts';
 
 const library = join(import.meta.dirname, '..', 'library');
-const files = readdirSync(library).filter((name) => name.endsWith('.json'));
+const jsonIn = (folder: string) => readdirSync(join(library, folder)).filter((name) => name.endsWith('.json'));
+const files = jsonIn('.');
+const idsFiles = jsonIn('ids').map((name) => join('ids', name));
 
 function template(name: string): PolicyTemplate {
   return JSON.parse(readFileSync(join(library, name), 'utf8')) as PolicyTemplate;
@@ -19,7 +21,7 @@ function examples(name: string): Record<string, unknown> {
   return Object.fromEntries(Object.entries(parameters).map(([parameter, { example }]) => [parameter, example]));
 }
 
-describe.each(files)('%s', (name) => {
+describe.each([...files, ...idsFiles])('%s', (name) => {
   test('makes an offer of its examples', () => {
     expect(instantiate(template(name), examples(name))).toMatchObject({ '@type': 'Offer' });
   });

@@ -10,6 +10,8 @@ const decimal = z.number().nonnegative();
 
 /** What a parameter takes, and how it is written into the policy: numbers as text, since DSP allows no bare numbers. */
 const PARAMETER_TYPES = {
+  /** One IRI or name. */
+  name: z.string().min(1),
   /** IRIs or names, at least one. */
   names: z.array(z.string().min(1)).min(1),
   /** Names, perhaps none. */
@@ -18,6 +20,12 @@ const PARAMETER_TYPES = {
   'date-time': z
     .union([z.string(), z.date()])
     .transform((value) => (value instanceof Date ? value.toISOString() : value)),
+  /** ISO 8601, for instance P3M. */
+  duration: z.string().regex(/^P/),
+  /** Masks by column name. */
+  masks: z
+    .record(z.string().min(1), z.record(z.string(), z.unknown()))
+    .refine((masks) => Object.keys(masks).length > 0),
   'whole-number': z.int().nonnegative().transform(String),
   'decimal-number': decimal.transform(String),
 } as const;
