@@ -6,6 +6,19 @@ export { conflictsBetween, type Conflict } from './compare/conflicts.ts';
 export { compile, limitsOf, problemsOf, referencesOf, type CompiledPolicy } from './compile.ts';
 export { decide } from './decide.ts';
 export { policyDigest } from './digest.ts';
+export {
+  ENFORCEMENTS,
+  FOEDUS_NODES,
+  FOEDUS_PROVIDER,
+  NOTHING,
+  enforceability,
+  type Capabilities,
+  type EnforceabilityReport,
+  type Enforcement,
+  type NodeCapabilities,
+  type PartReport,
+  type RuleEnforcement,
+} from './enforceability/index.ts';
 export { explain } from './explain/explain.ts';
 export type { Language } from './explain/languages.ts';
 export type { PolicyLimits } from './json-limits.ts';

@@ -128,14 +128,14 @@ test('duties read as what has to be done before and after', () => {
            - all of these:
              - the time is during fair
              - the purpose is, or is a kind of, urn:p or urn:q
-         Before that, did:web:consumer.example has to pay,
+         Before that: did:web:consumer.example has to pay,
            in this way:
            - the amount paid is exactly 500 in http://dbpedia.org/resource/Euro
-           If this is not done, did:web:consumer.example has to delete urn:flights.
-         After that, did:web:consumer.example has to inform somebody about the use of urn:flights.
+           If this is not done: did:web:consumer.example has to delete urn:flights.
+         After that: did:web:consumer.example has to inform somebody about the use of urn:flights.
            who is informed: did:web:provider.example
     2. did:web:consumer.example must not pass urn:flights on to third parties.
-         If it is done all the same, did:web:consumer.example has to anonymise urn:flights.
+         If it is done all the same: did:web:consumer.example has to anonymise urn:flights.
     3. did:web:consumer.example has to delete urn:flights,
          such that all of this holds:
          - the time is not after 2027-01-01T00:00:00Z

@@ -46,14 +46,14 @@ export const PHRASES = {
   permission: { en: '{who} may {what}', de: '{who} darf {what}' },
   prohibition: { en: '{who} must not {what}', de: '{who} darf nicht {what}' },
   obligation: { en: '{who} has to {what}', de: '{who} muss {what}' },
-  dutyBefore: { en: 'Before that, {who} has to {what}', de: 'Davor gilt: {who} muss {what}' },
-  dutyAfter: { en: 'After that, {who} has to {what}', de: 'Danach gilt: {who} muss {what}' },
+  dutyBefore: { en: 'Before that: {who} has to {what}', de: 'Davor gilt: {who} muss {what}' },
+  dutyAfter: { en: 'After that: {who} has to {what}', de: 'Danach gilt: {who} muss {what}' },
   consequence: {
-    en: 'If this is not done, {who} has to {what}',
+    en: 'If this is not done: {who} has to {what}',
     de: 'Geschieht das nicht, so gilt: {who} muss {what}',
   },
   remedy: {
-    en: 'If it is done all the same, {who} has to {what}',
+    en: 'If it is done all the same: {who} has to {what}',
     de: 'Geschieht es doch, so gilt: {who} muss {what}',
   },
 
