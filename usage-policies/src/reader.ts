@@ -57,7 +57,12 @@ export function createReader(
     limits,
     vocabulary,
     anyAction,
-    fields: (value, path, what) => fieldsOf(value, path, what, expand),
+    fields(value, path, what) {
+      const fields = fieldsOf(value, path, what, expand);
+      const type = fields.get('@type');
+      if (type !== undefined) fields.set('@type', { ...type, value: expandNames(type.value, expand) });
+      return fields;
+    },
     iri,
     term: (value) => {
       const name = iri(value);
@@ -115,6 +120,11 @@ function collect(json: unknown, found: Map<string, unknown>, expand: (name: stri
     for (const key of keys) if (key !== '@context') visit(value[key]);
   };
   visit(json);
+}
+
+function expandNames(raw: unknown, expand: (name: string) => string): unknown {
+  if (Array.isArray(raw)) return raw.map((item) => expandNames(item, expand));
+  return typeof raw === 'string' ? expand(raw) : raw;
 }
 
 function expandValue(raw: unknown, expand: (name: string) => string): unknown {

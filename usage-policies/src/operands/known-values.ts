@@ -29,7 +29,8 @@ export function nameIn(value: Value): string | undefined {
 
 /** A value as an amount, perhaps of a unit; undefined for what is no number. */
 export function amountIn(value: Value): { readonly amount: number; readonly unit: string | undefined } | undefined {
-  const measured = typeof value === 'object' && !(value instanceof Date) ? value : { value, unit: undefined };
+  const measured =
+    typeof value === 'object' && value !== null && !(value instanceof Date) ? value : { value, unit: undefined };
   const amount = typeof measured.value === 'string' ? decimal(measured.value) : measured.value;
   if (typeof amount !== 'number' || !Number.isFinite(amount)) return undefined;
   return { amount, unit: measured.unit };

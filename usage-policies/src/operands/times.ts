@@ -1,10 +1,11 @@
 /** Operands of time: dateTime, elapsedTime, meteredTime, delayPeriod, timeInterval, event; and how often: count. */
 import type { UsageEvent, UsageRequest, UsageState } from '../model.ts';
 import { Unreadable } from '../policy-error.ts';
-import { SPAN_COMPARISONS, after, before, readDuration, readSpan } from '../time.ts';
+import { SPAN_COMPARISONS, after, before, readDuration, readSpan, type Duration } from '../time.ts';
 import { itemsOf, onlyItem, readCount, readText } from '../values.ts';
 import { listed, shown } from '../wording.ts';
 import { NUMBER_COMPARISONS } from './amounts.ts';
+import { valuesOf } from './known-values.ts';
 import { HOLDS, fails, spend, spent, unknown, type Evaluation, type Operand, type Test } from './operand.ts';
 
 const MOMENTS: Readonly<Record<string, { words: string; refusal: string }>> = {
@@ -138,9 +139,12 @@ export const meteredTime: Operand = {
         if (until === undefined) return unknown('It is not known for how long it was used: a use has no end.');
         total += Math.max(0, until.getTime() - at.getTime());
       }
-      const stated = request.values?.['meteredTime'];
-      if (typeof stated === 'string') {
-        total += after(0, readDuration(stated));
+      const [stated] = valuesOf(request, 'meteredTime') ?? [];
+      if (stated !== undefined) {
+        const expected = typeof stated === 'string' ? durationIn(stated) : undefined;
+        if (expected === undefined)
+          return unknown(`It is not said as a duration how long the use will take: ${words}.`);
+        total += after(0, expected);
         return (operator === 'lt' ? total < limit : total <= limit)
           ? HOLDS
           : fails(`That exceeds ${period.text} of use.`);
@@ -150,6 +154,15 @@ export const meteredTime: Operand = {
     return { value: period.text, words, test };
   },
 };
+
+function durationIn(text: string): Duration | undefined {
+  try {
+    return readDuration(text);
+  } catch (error) {
+    if (error instanceof Unreadable) return undefined;
+    throw error;
+  }
+}
 
 /** Once in every period (ODRL Vocabulary, timeInterval). */
 export const timeInterval: Operand = {
