@@ -37,7 +37,9 @@ export function createBatchBuilder(columns: readonly { name: string; type: Carri
   const schema = schemaOf(columns);
   const struct = new arrow.Struct(schema.fields);
   const vectorSize = duckdb.vector_size();
-  const fresh = (): ColumnBuilder[] => columns.map(({ name, type }) => createColumn(name, type, BATCH_ROWS));
+  let expected: number[] = [];
+  const fresh = (): ColumnBuilder[] =>
+    columns.map(({ name, type }, i) => createColumn(name, type, BATCH_ROWS, expected[i]));
   let rows = 0;
   let builders = fresh();
   return {
@@ -63,6 +65,7 @@ export function createBatchBuilder(columns: readonly { name: string; type: Carri
           arrow.makeData({ type: struct, length: rows, nullCount: 0, children }),
         );
         rows = 0;
+        expected = builders.map(({ bytes }) => bytes);
         builders = fresh();
         return batch;
       },

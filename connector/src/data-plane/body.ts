@@ -1,5 +1,6 @@
 import { pipeline } from 'node:stream/promises';
 import { Readable, type Transform } from 'node:stream';
+import { FoedusError } from '../errors.ts';
 import { createGzip, createZstdCompress } from 'node:zlib';
 
 /** What a body leaves in; `identity`: as it is. */
@@ -69,6 +70,26 @@ export async function* compressed(
     await fed;
   } finally {
     compressor.destroy();
+  }
+  return undefined;
+}
+
+/** Ends in an error before more than `limit` bytes have left: what a policy grants of one answer. */
+export async function* limited(
+  pieces: AsyncGenerator<Uint8Array<ArrayBuffer>, undefined>,
+  limit: number | null,
+): AsyncGenerator<Uint8Array<ArrayBuffer>, undefined> {
+  if (limit === null) return yield* pieces;
+  let sent = 0;
+  for await (const piece of pieces) {
+    sent += piece.byteLength;
+    if (sent > limit) {
+      throw new FoedusError(
+        'too-large',
+        `The agreement grants ${limit} bytes at a time, and this is more. Ask for less.`,
+      );
+    }
+    yield piece;
   }
   return undefined;
 }

@@ -22,10 +22,11 @@ export function bytesColumn(
   name: string,
   type: Extract<CarriedType, { layout: 'bytes' | 'dictionary' | 'fixed-bytes' }>,
   capacity: number,
+  expectedBytes = FIRST_BYTES,
 ): ColumnBuilder {
   let offsets = new Int32Array(capacity + 1);
   const validity = createValidity(capacity);
-  let values = new Uint8Array(FIRST_BYTES);
+  let values = new Uint8Array(Math.ceil(expectedBytes * 1.05));
   let end = 0;
   const reserveRows = (more: number): void => {
     const size = validity.rows + more + 1;

@@ -19,8 +19,13 @@ export interface ColumnBuilder {
 /** makeData is typed for each Arrow type apart; here the type is known only at run time. */
 export type DataProperties = Parameters<typeof arrow.makeData>[0];
 
-/** A column of a type. @param capacity values that it is made for; it grows where more come */
-export function createColumn(name: string, type: CarriedType, capacity: number): ColumnBuilder {
+/**
+ * A column of a type.
+ *
+ * @param capacity values that it is made for; it grows where more come
+ * @param expectedBytes of a column of values of different lengths: what the last one had
+ */
+export function createColumn(name: string, type: CarriedType, capacity: number, expectedBytes?: number): ColumnBuilder {
   const child = (of: CarriedType): ColumnBuilder => createColumn(name, of, capacity);
   switch (type.layout) {
     case 'fixed':
@@ -34,7 +39,7 @@ export function createColumn(name: string, type: CarriedType, capacity: number):
     case 'bytes':
     case 'dictionary':
     case 'fixed-bytes':
-      return bytesColumn(name, type, capacity);
+      return bytesColumn(name, type, capacity, expectedBytes);
     case 'null':
       return nullColumn();
     case 'list':

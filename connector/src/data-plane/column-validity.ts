@@ -15,7 +15,7 @@ export interface Validity {
 /** The bitmap of a vector's rows that are there; null when all of them are. */
 export function validityOf(vector: duckdb.Vector, size: number): Uint8Array | null {
   // The bindings answer null, not an empty array, when nothing in the vector is NULL.
-  return duckdb.vector_get_validity(vector, Math.ceil(size / 64) * 8) as Uint8Array | null;
+  return duckdb.vector_get_validity(vector, Math.ceil(size / 64) * 8);
 }
 
 export function isValid(mask: Uint8Array | null, row: number): boolean {

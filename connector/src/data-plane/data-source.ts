@@ -1,5 +1,7 @@
 import type { DuckDBInstance } from '@duckdb/node-api';
 import type { Asset } from '../management/model.ts';
+import { arrowToParquet, versionOf, type CopyStore } from './arrow-import.ts';
+import { carriedType } from './carried-type.ts';
 import type { SourceColumn } from './dialect.ts';
 import { duckdbDialect, type EngineColumn, type Relation } from './duckdb-dialect.ts';
 import { fileRelation, relationColumns, type FileReading } from './file-relation.ts';
@@ -11,7 +13,8 @@ import { sourceFiles, type FileFormat } from './source-files.ts';
 
 /** A data set that is open to be scanned. */
 export interface DataSource {
-  readonly columns: readonly SourceColumn[];
+  /** `carried`: the column can be sent as it is; others only masked. */
+  readonly columns: readonly (SourceColumn & { readonly carried: boolean })[];
   /**
    * Executes a plan inside the scan.
    *
@@ -42,7 +45,7 @@ export async function openFiles(
     connection.closeSync();
   }
   return {
-    columns,
+    columns: columns.map((column) => ({ ...column, carried: carriedType(column.type, column.hint) !== undefined })),
     scan: (plan, key, options) => engineRows(engine, planned(relation, columns, plan, key), options),
     ...(parquet !== undefined && files.length === 1 && reading.partitioned !== true && { file: parquet }),
   };
@@ -54,10 +57,47 @@ function planned(relation: Relation, columns: readonly EngineColumn[], plan: Sca
   return { ...text, parameters };
 }
 
+export interface SourcesOptions {
+  readonly engine: () => Promise<DuckDBInstance>;
+  /** Where copies are kept of what the engine cannot read where it lies. */
+  readonly copies: CopyStore;
+}
+
 /** What opens the sources of assets. */
-export function createSources(engine: () => Promise<DuckDBInstance>): OpenSource {
-  return async (source) => {
-    const files = await sourceFiles(source.type, source);
-    return await openFiles(await engine(), source.type, files, {});
+export function createSources({ engine, copies }: SourcesOptions): OpenSource {
+  const asParquet = async (path: string): Promise<string> =>
+    await copies.copy(await versionOf(path), 'parquet', async (to) => await arrowToParquet(path, to));
+  const opened = async (format: FileFormat, paths: readonly string[], reading: FileReading): Promise<DataSource> => {
+    if (format !== 'arrow') return await openFiles(await engine(), format, paths, reading);
+    const converted: string[] = [];
+    for (const path of paths) converted.push(await asParquet(path));
+    const { file: _copy, ...source } = await openFiles(await engine(), 'parquet', converted, {});
+    return source;
   };
+  return async (source) => {
+    if (source.type === 'postgresql') {
+      const { openTable } = await import('./postgresql-source.ts');
+      return await openTable(source);
+    }
+    if (source.type === 's3') {
+      const { copyObjects } = await import('./s3-source.ts');
+      const objects = await copyObjects(source, copies);
+      const paths = objects.map(({ path }) => path);
+      return await opened(source.format, paths, csvReading(source));
+    }
+    const paths = await sourceFiles(source.type, source);
+    const reading = source.type === 'csv' ? csvReading(source) : {};
+    const partitioned = 'partitioned' in source ? (source.partitioned ?? false) : false;
+    return await opened(source.type, paths, { ...reading, partitioned });
+  };
+}
+
+function csvReading({
+  delimiter,
+  header,
+}: {
+  delimiter?: string | undefined;
+  header?: boolean | undefined;
+}): FileReading {
+  return { ...(delimiter !== undefined && { delimiter }), ...(header !== undefined && { header }) };
 }

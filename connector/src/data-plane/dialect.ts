@@ -27,10 +27,11 @@ export interface Dialect<C extends SourceColumn, T> {
   nullOf(column: C): Expression<T>;
   constant(value: string): Expression<T>;
   hash(column: C, key: MaskingKey): Expression<T>;
+  truncateText(column: C, length: number): Expression<T> | undefined;
   truncateTime(column: C, unit: TimeUnit): Expression<T> | undefined;
   truncateNumber(column: C, step: number): Expression<T> | undefined;
   /** A join with a two-column table `name` (`value`, `parent`) on the column's text, and the parent's expression. */
-  generalise(
+  ancestor(
     column: C,
     name: string,
     parents: readonly (readonly [string, string])[],
@@ -38,5 +39,7 @@ export interface Dialect<C extends SourceColumn, T> {
   /** @param operator one of = <> < <= > >= */
   compare(column: C, operator: string, value: string | number | boolean): string | undefined;
   aggregate(measure: AggregateFunction, column: C | undefined): Expression<T> | undefined;
+  /** A condition that the same rows fulfil at every use under a key: this share of all. */
+  sample(share: number, key: MaskingKey): string;
   readonly never: string;
 }

@@ -36,6 +36,8 @@ export interface EngineColumn extends SourceColumn {
 export interface Relation {
   readonly sql: string;
   readonly parameters: readonly Parameter[];
+  /** SQL of what tells a row from others, as arguments: where it stands, or all that is in it. */
+  readonly row: string;
 }
 
 export interface Parameter {
@@ -90,6 +92,10 @@ export function duckdbDialect(relation: Relation): {
       const innerHash = `unhex(sha256(${inner} || encode(CAST(${value} AS VARCHAR))))`;
       return { sql: `left(sha256(${outer} || ${innerHash}), ${HASH_DIGITS})`, type: VARCHAR };
     },
+    truncateText(column, length) {
+      if (column.type.typeId !== DuckDBTypeId.VARCHAR) return undefined;
+      return { sql: `left(${reference(column)}, ${length})`, type: VARCHAR };
+    },
     truncateTime(column, unit) {
       if (!TIMES.has(column.type.typeId)) return undefined;
       const type = carriedType(column.type, column.hint);
@@ -111,13 +117,18 @@ export function duckdbDialect(relation: Relation): {
       const by = bind(step, DOUBLE_TYPE);
       return cast(`floor(CAST(${value} AS DOUBLE) / ${by}) * ${by}`, DOUBLE);
     },
-    generalise(column, name, parents) {
+    ancestor(column, name, parents) {
       const values = texts(parents.map(([value]) => value));
       const above = texts(parents.map(([, parent]) => parent));
       return {
         join: `LEFT JOIN (SELECT unnest(${values}) AS value, unnest(${above}) AS parent) AS ${name} ON ${name}.value = CAST(${reference(column)} AS VARCHAR)`,
         expression: { sql: `${name}.parent`, type: VARCHAR },
       };
+    },
+    sample(part, key) {
+      // 53 bits of the hash as a fraction. The key decides which rows: nobody else can choose or repeat the sample.
+      const seed = bind(new DuckDBBlobValue(key.outer), BLOB);
+      return `CAST(hash(${relation.row}, ${seed}) >> 11 AS DOUBLE) < ${bind(part * 2 ** 53, DOUBLE_TYPE)}`;
     },
     compare(column, operator, value) {
       const both = comparable(column, reference(column), value);

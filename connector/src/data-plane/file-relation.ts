@@ -28,11 +28,16 @@ export function fileRelation(
   const paths = { value: new DuckDBListValue(files.map(exactly)), type: LIST(VARCHAR) };
   const partitions = `hive_partitioning = ${partitioned}, filename = false`;
   if (format === 'parquet') {
-    return { sql: `read_parquet($1, ${partitions}, file_row_number = false)`, parameters: [paths] };
+    return {
+      sql: `read_parquet($1, ${partitions}, file_row_number = false)`,
+      parameters: [paths],
+      row: 'data.file_index, data.file_row_number',
+    };
   }
   return {
     sql: `read_csv($1, ${partitions}, auto_detect = true, header = $2, delim = $3)`,
     parameters: [paths, { value: header, type: BOOLEAN }, { value: delimiter, type: VARCHAR }],
+    row: 'data',
   };
 }
 
@@ -49,7 +54,7 @@ function exactly(path: string): string {
  */
 export async function relationColumns(
   connection: DuckDBConnection,
-  { sql, parameters }: Relation,
+  { sql, parameters }: Pick<Relation, 'sql' | 'parameters'>,
   parquet?: string,
 ): Promise<EngineColumn[]> {
   const values = parameters.map(({ value }) => value);
@@ -81,7 +86,10 @@ async function arrowTypes(connection: DuckDBConnection, file: string): Promise<M
 }
 
 /** Number of rows from the metadata of Parquet files, counted otherwise. */
-export async function relationRows(connection: DuckDBConnection, { sql, parameters }: Relation): Promise<number> {
+export async function relationRows(
+  connection: DuckDBConnection,
+  { sql, parameters }: Pick<Relation, 'sql' | 'parameters'>,
+): Promise<number> {
   const counted = await connection.runAndReadAll(
     `SELECT count(*) FROM ${sql}`,
     parameters.map(({ value }) => value),

@@ -9,7 +9,8 @@ import { callerOf } from '../identity/index.ts';
 import type { AgreementReader, GrantedUse, UsageControl } from '../ledger/usage-control.ts';
 import type { Asset, SignedAgreement, Transfer } from '../management/model.ts';
 import type { DataFlow } from '../transfer/data-flow.ts';
-import { byteStream, compressed, type ContentEncoding } from './body.ts';
+import { createCopyStore } from './arrow-import.ts';
+import { byteStream, compressed, limited, type ContentEncoding } from './body.ts';
 import { cutOffOnFailure } from './cut-off.ts';
 import { createSources, type OpenSource } from './data-source.ts';
 import { openEngine } from './engine.ts';
@@ -28,6 +29,9 @@ export const HTTP_ENDPOINT = 'https://w3id.org/idsa/v4.1/HTTP';
 
 /** Answers of one transfer that may run at the same time. */
 const MOST_STREAMS = 8;
+
+/** Copies of data sets that lie elsewhere or in a format that the engine does not read. */
+const MOST_COPIED_BYTES = 20 * 1024 ** 3;
 
 export interface AssetReader {
   get(assetId: string): Asset | undefined;
@@ -94,7 +98,10 @@ export function createPullDataFlow(options: PullDataFlowOptions): PullDataFlow {
     clock,
   });
   let engine: Promise<DuckDBInstance> | undefined;
-  const openSource: OpenSource = createSources(() => (engine ??= openEngine()));
+  const openSource: OpenSource = createSources({
+    engine: () => (engine ??= openEngine()),
+    copies: createCopyStore(join(dataDir, 'data-plane', 'copies'), MOST_COPIED_BYTES),
+  });
   const openStreams = new Map<string, Set<AbortController>>();
   const scans = new Set<Promise<void>>();
 
@@ -163,7 +170,8 @@ export function createPullDataFlow(options: PullDataFlowOptions): PullDataFlow {
       );
       const { signal } = scanOptions;
       const dispose = async (): Promise<void> => await rows[Symbol.asyncDispose]();
-      const pieces = compressed(wanted.format.encode(rows.schema, rows.batches), wanted.encoding);
+      const encoded = compressed(wanted.format.encode(rows.schema, rows.batches), wanted.encoding);
+      const pieces = limited(encoded, granted.byteLimit ?? null);
       return {
         status: 200,
         headers: {

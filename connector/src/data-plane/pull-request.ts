@@ -1,6 +1,6 @@
 import { z } from 'zod';
 import { FoedusError } from '../errors.ts';
-import { AGGREGATE_FUNCTIONS, type Filter, type Narrowing } from './scan-plan.ts';
+import { AGGREGATES, type Filter, type Narrowing } from './scan-plan.ts';
 
 const LARGEST_COLUMNS = 1_000;
 const LARGEST_DOCUMENT = 16_384;
@@ -39,7 +39,7 @@ const filterSchema: z.ZodType<Filter> = z.lazy(() =>
   ]),
 );
 
-const measureSchema = z.strictObject({ function: z.enum(AGGREGATE_FUNCTIONS), column: columnName.optional() });
+const measureSchema = z.strictObject({ function: z.enum(AGGREGATES), column: columnName.optional() });
 const aggregateSchema = z
   .strictObject({
     groupBy: z.array(columnName).max(20).default([]),

@@ -5,6 +5,7 @@ import { join } from 'node:path';
 import { DuckDBInstance } from '@duckdb/node-api';
 import { tableFromIPC, type Table } from 'apache-arrow';
 import { arrowPieces } from './arrow-stream.ts';
+import { createCopyStore } from './arrow-import.ts';
 import { byteStream } from './body.ts';
 import { createSources } from './data-source.ts';
 import { openEngine } from './engine.ts';
@@ -34,7 +35,7 @@ export async function openScans() {
   const instance = await DuckDBInstance.create(':memory:');
   const writer = await instance.connect();
   const engine = await openEngine();
-  const open = createSources(async () => engine);
+  const open = createSources({ engine: async () => engine, copies: createCopyStore(join(folder, 'copies'), 1e9) });
   const defaultKey = maskingKeyFor(SECRET, AGREEMENT);
   let files = 0;
 

@@ -1,22 +1,24 @@
-import type { Mask as PolicyMask, Plan, RowFilter } from '@foedus/usage-policies';
+import type { Plan, RowFilter } from '@foedus/usage-policies';
 import { FoedusError } from '../errors.ts';
 
-/** Units that dates and times are cut to. */
-export const TIME_UNITS = ['hour', 'day', 'week', 'month', 'quarter', 'year'] as const;
-export type TimeUnit = (typeof TIME_UNITS)[number];
+export type TimeUnit = 'hour' | 'day' | 'week' | 'month' | 'quarter' | 'year';
 
 /** What becomes of a column's values before they leave. */
 export type Mask =
-  | PolicyMask
-  /** Dates and times cut to the beginning of their unit (weeks begin on Monday). */
+  | { readonly method: 'null' }
+  | { readonly method: 'constant'; readonly value: string }
+  | { readonly method: 'hash' }
+  /** Texts cut to their first characters. */
+  | { readonly method: 'truncate'; readonly length: number }
+  /** Dates and times cut to the beginning of their unit, numbers to the multiple of `step` below them. */
   | { readonly method: 'truncate'; readonly unit: TimeUnit }
-  /** Numbers cut to the multiple of `step` below them. */
-  | { readonly method: 'truncate'; readonly step: number }
-  /** Values replaced by their parent in a hierarchy; a value without one becomes NULL. */
+  | { readonly method: 'truncate' | 'generalise'; readonly step: number | TimeUnit }
+  /** Values replaced by their ancestor so many levels up in a hierarchy; a value that is not in it becomes NULL. */
   | { readonly method: 'generalise'; readonly parents: Readonly<Record<string, string>>; readonly levels?: number };
 
-export const AGGREGATE_FUNCTIONS = ['count', 'sum', 'avg', 'min', 'max'] as const;
-export type AggregateFunction = (typeof AGGREGATE_FUNCTIONS)[number];
+/** What aggregates may compute: the names that requests use. */
+export const AGGREGATES = ['count', 'sum', 'avg', 'min', 'max'] as const;
+export type AggregateFunction = (typeof AGGREGATES)[number];
 
 /** One number for each group. `count` without a column counts rows. */
 export interface Measure {
@@ -44,16 +46,23 @@ export type Filter =
   | { readonly and: readonly Filter[] }
   | { readonly or: readonly Filter[] };
 
-/** What an agreement grants, as far as this node knows to cut: the decision's plan. */
-export interface GrantedPlan extends Omit<Plan, 'masks' | 'rowFilter'> {
+/** What an agreement grants: a decision's plan, as far as this node knows to carry it out. */
+export interface GrantedPlan {
+  readonly columns: Plan['columns'];
   readonly masks: Readonly<Record<string, Mask>>;
   readonly rowFilter: Filter | null;
-  /** Only aggregates leave, of groups with at least so many rows; absent or null: rows may leave. */
+  /** Only aggregates leave, of groups with at least so many rows. */
   readonly minimumGroupSize?: number | null;
-  /** Functions that may be computed; absent or null: all of them. */
-  readonly aggregates?: readonly AggregateFunction[] | null;
+  /** Only aggregates leave, and only by these functions. */
+  readonly aggregates?: readonly string[] | null;
   /** Rows that leave at the most. */
-  readonly limit?: number | null;
+  readonly rowLimit?: number | null;
+  /** Bytes that leave at the most. */
+  readonly byteLimit?: number | null;
+  /** Share of the rows that leaves: the same rows at every use. */
+  readonly sampling?: number | null;
+  /** Further columns that the permission names: the data set must have them too. */
+  readonly named?: readonly string[] | null;
 }
 
 /** What a consumer asks for within the grant. */

@@ -5,12 +5,14 @@ import {
   denied,
   filteredColumns,
   type Aggregate,
+  type AggregateFunction,
   type Claims,
   type Filter,
   type GrantedPlan,
   type Mask,
   type Narrowing,
   type ScanPlan,
+  type TimeUnit,
 } from './scan-plan.ts';
 
 /** The text of a query and the columns that its result has. Its parameters were bound through the dialect. */
@@ -43,7 +45,7 @@ export function scanQuery<C extends SourceColumn, T>(
   const masks = new Map(Object.entries(granted.masks));
   // A mask that finds nothing to mask means that the policy was written for another data set: the value it was to
   // hide may now be in a column of another name.
-  for (const name of masks.keys()) resolve(name);
+  for (const name of [...masks.keys(), ...(granted.named ?? [])]) resolve(name);
   const kept = granted.columns === 'all' ? columns : [...new Set(granted.columns)].map(resolve);
   if (kept.length === 0) throw denied('The agreement grants no column of the data set.');
   const readable = new Set(kept.map(({ name }) => name));
@@ -57,26 +59,27 @@ export function scanQuery<C extends SourceColumn, T>(
   const conditions = [granted.rowFilter, asked.filter ?? null].flatMap((filter) =>
     filter === null ? [] : [condition(filter, resolve, claims, dialect)],
   );
+  const sampling = granted.sampling ?? null;
+  if (sampling !== null) conditions.push(dialect.sample(share(sampling), key));
   const groupSize = granted.minimumGroupSize ?? null;
+  const allowed = granted.aggregates ?? null;
   let selected: { name: string; expression: Expression<T> }[];
   let tail = '';
   if (asked.aggregate === undefined) {
-    if (groupSize !== null) {
-      throw denied(
-        `The agreement lets no single rows leave, only aggregates of groups of at least ${groupSize} rows. Ask with the parameter aggregate.`,
-      );
+    if (groupSize !== null || allowed !== null) {
+      throw denied('The agreement lets no single rows leave, only aggregates. Ask with the parameter aggregate.');
     }
     selected = chosen(kept, asked, resolve, readable).map((column) => ({
       name: column.name,
       expression: shown(column),
     }));
   } else {
-    const grouped = aggregated(asked.aggregate, granted.aggregates ?? null, resolve, readable, masks, shown, dialect);
+    const grouped = aggregated(asked.aggregate, allowed, resolve, readable, masks, shown, dialect);
     selected = grouped.selected;
     if (grouped.groups > 0) tail = ` GROUP BY ${Array.from({ length: grouped.groups }, (_, i) => i + 1).join(', ')}`;
     if (groupSize !== null) tail += ` HAVING count(*) >= ${whole(groupSize)}`;
   }
-  const limits = [granted.limit ?? null, asked.limit ?? null].filter((limit) => limit !== null).map(whole);
+  const limits = [granted.rowLimit ?? null, asked.limit ?? null].filter((limit) => limit !== null).map(whole);
   if (limits.length > 0) tail += ` LIMIT ${Math.min(...limits)}`;
   const list = selected.map(({ name, expression }) => `${expression.sql} AS ${quoted(name)}`).join(', ');
   const where = conditions.length === 0 ? '' : ` WHERE ${conditions.join(' AND ')}`;
@@ -93,7 +96,11 @@ const CARRIED_OUT: ReadonlySet<string> = new Set([
   'rowFilter',
   'minimumGroupSize',
   'aggregates',
-  'limit',
+  'rowLimit',
+  // Counted where the bytes leave.
+  'byteLimit',
+  'sampling',
+  'named',
 ] satisfies (keyof GrantedPlan)[]);
 
 /** A plan may say more than this scan does: rows cut by half of it must not leave. */
@@ -164,13 +171,14 @@ function masked<C extends SourceColumn, T>(
   if (mask.method === 'null') return dialect.nullOf(column);
   if (mask.method === 'constant') return dialect.constant(mask.value);
   if (mask.method === 'hash') return dialect.hash(column, key);
-  if (mask.method === 'truncate') {
-    if ('unit' in mask) return dialect.truncateTime(column, mask.unit) ?? misfit();
-    if (!(Number.isFinite(mask.step) && mask.step > 0)) return misfit();
-    return dialect.truncateNumber(column, mask.step) ?? misfit();
+  if ('length' in mask) return dialect.truncateText(column, whole(mask.length)) ?? misfit();
+  if ('unit' in mask || 'step' in mask) {
+    const step = 'unit' in mask ? mask.unit : mask.step;
+    if (typeof step === 'string') return (UNITS.has(step) && dialect.truncateTime(column, step)) || misfit();
+    return (Number.isFinite(step) && step > 0 && dialect.truncateNumber(column, step)) || misfit();
   }
-  if (mask.method === 'generalise') {
-    const { join, expression } = dialect.generalise(column, `hierarchy${joins.length}`, ancestors(mask));
+  if ('parents' in mask) {
+    const { join, expression } = dialect.ancestor(column, `hierarchy${joins.length}`, ancestors(mask));
     joins.push(` ${join}`);
     return expression;
   }
@@ -178,8 +186,10 @@ function masked<C extends SourceColumn, T>(
   throw denied(`The mask of the column "${column.name}" is not known to this node.`);
 }
 
-/** Each value with its ancestor so many levels up, or the highest one below the root. */
-function ancestors({ parents, levels = 1 }: Extract<Mask, { method: 'generalise' }>): [string, string][] {
+const UNITS: ReadonlySet<string> = new Set(['hour', 'day', 'week', 'month', 'quarter', 'year'] satisfies TimeUnit[]);
+
+/** Each value with its ancestor so many levels up, or the highest one that there is. */
+function ancestors({ parents, levels = 1 }: Extract<Mask, { parents: unknown }>): [string, string][] {
   const parentOf = new Map(Object.entries(parents));
   return [...parentOf].map(([value, parent]) => {
     let ancestor = parent;
@@ -204,7 +214,7 @@ function aggregated<C extends SourceColumn, T>(
     return { name, expression: shown(column) };
   });
   const computed = measures.map(({ function: measure, column: name }) => {
-    if (allowed !== null && !allowed.includes(measure))
+    if (allowed !== null && !allows(allowed, measure))
       throw denied(`The agreement does not allow the aggregate ${measure}.`);
     const column = name === undefined ? undefined : granting(resolve(name), readable);
     if (column !== undefined && masks.has(column.name)) {
@@ -224,6 +234,19 @@ function aggregated<C extends SourceColumn, T>(
   const names = selected.map(({ name }) => name);
   if (new Set(names).size !== names.length) throw denied('The aggregate has two columns of the same name.');
   return { selected, groups: groups.length };
+}
+
+/** Policies may write the functions out. */
+const LONG: Readonly<Record<AggregateFunction, string>> = {
+  count: 'count',
+  sum: 'sum',
+  avg: 'mean',
+  min: 'minimum',
+  max: 'maximum',
+};
+
+function allows(allowed: readonly string[], measure: AggregateFunction): boolean {
+  return allowed.includes(measure) || allowed.includes(LONG[measure]);
 }
 
 function condition<C extends SourceColumn, T>(
@@ -278,6 +301,11 @@ function quoted(name: string): string {
 /** A column of the data set, never an alias of the result, whatever it is called. */
 export function reference(column: SourceColumn): string {
   return `data.${quoted(column.name)}`;
+}
+
+function share(value: number): number {
+  if (value > 0 && value <= 1) return value;
+  throw denied('The sample that the agreement grants is no share of the rows.');
 }
 
 function whole(count: number): number {

@@ -18,7 +18,7 @@ export interface FileSelection {
   /** Absolute. Glob characters in it mean themselves. */
   readonly path: string;
   /** Glob below the folder. @default every file with an extension of the format */
-  readonly pattern?: string;
+  readonly pattern?: string | undefined;
 }
 
 /**

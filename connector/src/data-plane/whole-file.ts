@@ -34,8 +34,8 @@ export function unrestrictedFile(
     granted.columns === 'all' &&
     Object.keys(granted.masks).length === 0 &&
     granted.rowFilter === null &&
-    [granted.minimumGroupSize, granted.aggregates, granted.limit].every(
-      (part) => part === undefined || part === null,
+    Object.entries(granted).every(
+      ([part, value]) => part === 'columns' || part === 'masks' || value === null || value === undefined,
     ) &&
     [asked.columns, asked.filter, asked.aggregate, asked.limit].every((part) => part === undefined) &&
     charges.every(({ limit }) => limit === null);
