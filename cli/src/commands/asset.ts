@@ -1,4 +1,5 @@
 import { FoedusError } from '@foedus/connector/errors';
+import type { Asset } from '@foedus/connector/operator-client';
 import { open } from 'node:fs/promises';
 import { basename, resolve } from 'node:path';
 import { ownConnector } from '../own-connector.ts';
@@ -38,7 +39,7 @@ export async function listAssets({ config }: { config: string }): Promise<void> 
   const assets = await operator.assets();
   printTable(
     ['id', 'title', 'formats', 'file'],
-    assets.map((asset) => [asset.id, asset.title, asset.formats.join(', '), asset.source.path]),
+    assets.map((asset) => [asset.id, asset.title, asset.formats.join(', '), placeOf(asset.source)]),
     'No data sets are published. foedus asset add FILE.parquet publishes one.',
   );
 }
@@ -62,4 +63,11 @@ async function parquetSize(path: string): Promise<number> {
   } finally {
     await file.close();
   }
+}
+
+/** Where the data lies, in a word. */
+function placeOf(source: Asset['source']): string {
+  if ('path' in source) return source.path;
+  if (source.type === 's3') return `s3://${source.bucket}/${source.key ?? source.prefix ?? ''}`;
+  return `${source.schema}.${source.table}`;
 }

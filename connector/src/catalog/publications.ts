@@ -146,11 +146,16 @@ function missing(what: string, id: string): FoedusError {
 }
 
 function checkSource({ source }: Asset): void {
-  if (!isAbsolute(source.path) || !existsSync(source.path)) {
+  const path = 'path' in source ? source.path : source.type === 's3' ? source.credentialsFile : source.connectionFile;
+  if (path !== undefined && (!isAbsolute(path) || !existsSync(path))) {
+    const setting = 'path' in source ? 'path' : source.type === 's3' ? 'credentialsFile' : 'connectionFile';
     throw new FoedusError(
       'bad-request',
-      `source.path: ${source.path} is not the absolute path of a file that this connector can see.`,
+      `source.${setting}: ${path} is not the absolute path of a file that this connector can see.`,
     );
+  }
+  if (source.type === 's3' && (source.key === undefined) === (source.prefix === undefined)) {
+    throw new FoedusError('bad-request', 'source: give either the key of one object or the prefix of several.');
   }
 }
 

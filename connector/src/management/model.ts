@@ -13,14 +13,55 @@ export const jsonObject = z.record(z.string(), z.unknown());
 /** Formats with a meaning of their own; any other name may be used by a data flow that registers it. */
 export const transferFormats = ['HttpData-PULL', 'HttpData-PUSH', 'AmazonS3-PUSH', 'FederatedTraining-PUSH'] as const;
 
+const path = z.string().min(1).max(4_096);
+const pattern = z
+  .string()
+  .min(1)
+  .max(500)
+  .optional()
+  .describe('Glob below the folder; absent: every file of the type.');
+const partitioned = z.boolean().optional().describe('Folders named column=value are columns.');
+const csv = {
+  delimiter: z.string().length(1).optional(),
+  header: z.boolean().optional().describe('Absent: the first line names the columns.'),
+};
+const files = { path: path.describe('Absolute path of a file or folder on this node.'), pattern };
+const objects = {
+  endpoint: z
+    .url({ protocol: /^https?$/ })
+    .optional()
+    .describe('Absent: Amazon.'),
+  region: z.string().min(1).max(100).default('us-east-1'),
+  bucket: z.string().min(1).max(255),
+  key: z.string().min(1).max(1_024).optional().describe('One object; or else a prefix.'),
+  prefix: z.string().max(1_024).optional(),
+  pattern,
+  credentialsFile: path
+    .optional()
+    .describe('Absolute path of a JSON file {"accessKeyId", "secretAccessKey"}; absent: what the environment has.'),
+};
+
+export const sourceSchema = z
+  .discriminatedUnion('type', [
+    z.strictObject({ type: z.literal('parquet'), ...files, partitioned }),
+    z.strictObject({ type: z.literal('arrow'), ...files }),
+    z.strictObject({ type: z.literal('csv'), ...files, partitioned, ...csv }),
+    z.strictObject({ type: z.literal('s3'), format: z.enum(['parquet', 'arrow', 'csv']), ...objects, ...csv }),
+    z.strictObject({
+      type: z.literal('postgresql'),
+      connectionFile: path.describe('Absolute path of a file with the connection URI (postgresql://…) in it.'),
+      schema: z.string().min(1).max(63).default('public'),
+      table: z.string().min(1).max(63),
+    }),
+  ])
+  .describe('Where the data lies. Never sent to anybody.');
+
 export const assetSchema = z
   .strictObject({
     id: iri,
     title: z.string().min(1).max(500),
     description: z.string().max(5_000).optional(),
-    source: z
-      .strictObject({ type: z.literal('parquet'), path: z.string().min(1) })
-      .describe('Absolute path of a Parquet file on this node. Never sent to anybody.'),
+    source: sourceSchema,
     formats: z
       .array(z.string().min(1).max(500))
       .min(1)

@@ -103,6 +103,9 @@ async function takePart(
   const updates = createUpdateFiles(folder);
   const trainer = keptTrainer(async () => {
     const asset = await connector.asset(transfer.datasetId);
+    if (asset.source.type !== 'parquet') {
+      throw new FoedusError('conflict', `The data set ${asset.id} is no Parquet file: a trainer reads nothing else.`);
+    }
     return await startTrainer({ plan, parquetPath: asset.source.path });
   });
   const work = createRoundWork({
