@@ -38,6 +38,7 @@ function createProgram(): Command {
   addPrograms(program);
   addSetup(program);
   addProvider(program);
+  addPolicies(program);
   addConsumer(program);
   addRecords(program);
   addNegotiations(program);
@@ -183,6 +184,52 @@ function addProvider(program: Command): void {
     .action(async () => {
       const { listTemplates } = await import('./commands/offer.ts');
       await listTemplates();
+    });
+}
+
+function addPolicies(program: Command): void {
+  const policy = program.command('policy').description('policies in JSON files, without any connector');
+  const language = () => new Option('--lang <language>', 'of the words').choices(['en', 'de']).default('en');
+  policy
+    .command('check')
+    .description('who can enforce which part of it')
+    .argument('<file>')
+    .addOption(language())
+    .option('--json', 'the report as JSON')
+    .action(async (file: string, options: import('./commands/policy.ts').PolicyCommand) => {
+      const { checkPolicy } = await import('./commands/policy.ts');
+      await checkPolicy(file, options);
+    });
+  policy
+    .command('explain')
+    .description('what it says, in plain words')
+    .argument('<file>')
+    .addOption(language())
+    .option('--json', 'the lines as JSON')
+    .action(async (file: string, options: import('./commands/policy.ts').PolicyCommand) => {
+      const { explainPolicy } = await import('./commands/policy.ts');
+      await explainPolicy(file, options);
+    });
+  policy
+    .command('simulate')
+    .description('what it would decide on a request')
+    .argument('<file>')
+    .requiredOption('-r, --request <file>', 'JSON: {"assignee", "purpose", "columns", …}')
+    .option('--history <file>', 'JSON: a list of events, or {"spent", "history", "agreedAt", …}')
+    .option('--json', 'the decision as JSON')
+    .action(async (file: string, options: import('./commands/policy.ts').Simulation) => {
+      const { simulatePolicy } = await import('./commands/policy.ts');
+      await simulatePolicy(file, options);
+    });
+  policy
+    .command('compare')
+    .description('whether the second asks for more or less than the first, by rule')
+    .argument('<a>')
+    .argument('<b>')
+    .option('--json', 'the comparison as JSON')
+    .action(async (a: string, b: string, options: { json?: true }) => {
+      const { comparePolicies } = await import('./commands/policy.ts');
+      await comparePolicies(a, b, options);
     });
 }
 
