@@ -161,7 +161,7 @@ test('duties read as what has to be done before and after', () => {
            Geschieht das nicht, so gilt: did:web:consumer.example muss urn:flights löschen.
          Danach gilt: did:web:consumer.example muss jemanden über die Nutzung von urn:flights unterrichten.
            wer unterrichtet wird: did:web:provider.example
-    2. did:web:consumer.example darf nicht urn:flights an Dritte weitergeben.
+    2. did:web:consumer.example darf Folgendes nicht: urn:flights an Dritte weitergeben.
          Geschieht es doch, so gilt: did:web:consumer.example muss urn:flights anonymisieren.
     3. did:web:consumer.example muss urn:flights löschen,
          sodass all das zutrifft:

@@ -44,7 +44,7 @@ export const PHRASES = {
   theData: { en: 'the data', de: 'die Daten' },
 
   permission: { en: '{who} may {what}', de: '{who} darf {what}' },
-  prohibition: { en: '{who} must not {what}', de: '{who} darf nicht {what}' },
+  prohibition: { en: '{who} must not {what}', de: '{who} darf Folgendes nicht: {what}' },
   obligation: { en: '{who} has to {what}', de: '{who} muss {what}' },
   dutyBefore: { en: 'Before that: {who} has to {what}', de: 'Davor gilt: {who} muss {what}' },
   dutyAfter: { en: 'After that: {who} has to {what}', de: 'Danach gilt: {who} muss {what}' },
