@@ -56,7 +56,7 @@ export interface GrantedPlan {
   /** Only aggregates leave, and only by these functions. */
   readonly aggregates?: readonly string[] | null;
   /** Rows that leave at the most. */
-  readonly rowLimit?: number | null;
+  readonly limit?: number | null;
   /** Bytes that leave at the most. */
   readonly byteLimit?: number | null;
   /** Share of the rows that leaves: the same rows at every use. */

@@ -79,7 +79,7 @@ export function scanQuery<C extends SourceColumn, T>(
     if (grouped.groups > 0) tail = ` GROUP BY ${Array.from({ length: grouped.groups }, (_, i) => i + 1).join(', ')}`;
     if (groupSize !== null) tail += ` HAVING count(*) >= ${whole(groupSize)}`;
   }
-  const limits = [granted.rowLimit ?? null, asked.limit ?? null].filter((limit) => limit !== null).map(whole);
+  const limits = [granted.limit ?? null, asked.limit ?? null].filter((limit) => limit !== null).map(whole);
   if (limits.length > 0) tail += ` LIMIT ${Math.min(...limits)}`;
   const list = selected.map(({ name, expression }) => `${expression.sql} AS ${quoted(name)}`).join(', ');
   const where = conditions.length === 0 ? '' : ` WHERE ${conditions.join(' AND ')}`;
@@ -96,7 +96,7 @@ const CARRIED_OUT: ReadonlySet<string> = new Set([
   'rowFilter',
   'minimumGroupSize',
   'aggregates',
-  'rowLimit',
+  'limit',
   // Counted where the bytes leave.
   'byteLimit',
   'sampling',
