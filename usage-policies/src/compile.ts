@@ -59,11 +59,12 @@ export interface CompiledPolicy {
   readonly conflicts: readonly (readonly [permission: number, prohibition: number])[];
   readonly actions: Actions;
   readonly dutyMode: DutyMode;
+  readonly elapsedFrom: 'first-use' | 'agreement';
   /** See PolicyOptions.steps. */
   readonly steps: number;
 }
 
-const MOST_STEPS = 200_000;
+const MOST_STEPS = 1_000_000;
 
 /**
  * Turns every constraint into a closure. Never throws for what a policy may contain: what cannot be checked becomes a
@@ -102,6 +103,7 @@ export function compile(policy: Policy, options: PolicyOptions = {}): CompiledPo
     ),
     actions: vocabulary.actions,
     dutyMode: options.dutyMode ?? 'precondition',
+    elapsedFrom: options.elapsedFrom ?? 'first-use',
     steps: options.steps ?? MOST_STEPS,
   };
 }
@@ -121,8 +123,33 @@ function related(permitted: string, prohibited: string, actions: Actions): boole
  * publish or ask for a policy only where this is empty: rules with problems grant nothing.
  */
 export function problemsOf(policy: Policy, options: PolicyOptions = {}): readonly string[] {
-  const { problems, permissions, prohibitions } = compile(policy, options);
-  return [...new Set([...problems, ...[...permissions, ...prohibitions].flatMap((rule) => rule.problems)])];
+  const compiled = compile(policy, options);
+  const { problems, permissions, prohibitions } = compiled;
+  const ofRules = [...permissions, ...prohibitions].flatMap((rule) => rule.problems);
+  return [...new Set([...problems, ...ofRules, ...contradictionsIn(compiled)])];
+}
+
+/** Rules that contradict each other whatever the request: a policy with a pair of them is void from the beginning. */
+function contradictionsIn({ strategy, conflicts, permissions, prohibitions }: CompiledPolicy): string[] {
+  if (strategy !== 'invalid') return [];
+  return conflicts.flatMap(([at, other]) => {
+    const [permission, prohibition] = [permissions[at], prohibitions[other]];
+    if (permission === undefined || prohibition === undefined || !isUnconditional(prohibition)) return [];
+    const { scope } = prohibition;
+    const forAll = scope.assignee === undefined || scope.assignee === permission.scope.assignee;
+    const onAll = scope.target === undefined || scope.target === permission.scope.target;
+    return forAll && onAll ? [contradiction(permission.action, prohibition.action)] : [];
+  });
+}
+
+function isUnconditional({ tests, scope, problems }: CompiledRule): boolean {
+  const refined = [scope.actionRefinements, scope.assigneeRefinements, scope.targetRefinements].flat();
+  return tests.length === 0 && refined.length === 0 && problems.length === 0;
+}
+
+/** What is said where a permission and a prohibition contradict each other and no strategy says which wins. */
+export function contradiction(permitted: string, prohibited: string): string {
+  return `The policy is void: it permits ${nounOf(permitted)} and forbids ${nounOf(prohibited)}, and does not say which of the two wins.`;
 }
 
 /** The IRIs that a policy wants looked up (`rightOperandReference`), for an operator to allow. */

@@ -1,7 +1,7 @@
 import * as fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { CONSUMER, agreement, constraint, nothingSpent, useRequest } from './agreement.fixture.ts';
-import { compile } from './compile.ts';
+import { compile, problemsOf } from './compile.ts';
 import { decide } from './decide.ts';
 import type { UsageRequest } from './model.ts';
 import type { PolicyOptions } from './options.ts';
@@ -127,6 +127,23 @@ describe('rules that do not meet make no conflict', () => {
     expect(by(set({}, unknown))).toMatchObject({ permit: false, void: true });
     expect(by({ ...set({}, unknown), conflict: 'perm' }).permit).toBe(true);
   });
+});
+
+test('a policy that is void from the beginning has that for a problem', () => {
+  const problems = (policy: Record<string, unknown>) => problemsOf(parsePolicy(policy));
+  const rules = { permission: [{ action: 'use' }], prohibition: [{ action: 'distribute' }] };
+  expect(problems(agreement(rules))).toEqual([
+    'The policy is void: it permits use and forbids distribute, and does not say which of the two wins.',
+  ]);
+  for (const conflict of ['perm', 'prohibit']) expect(problems(agreement({ ...rules, conflict }))).toEqual([]);
+  // Only for some, at some time or for another asset: the permission is good for the rest.
+  for (const narrow of [
+    { constraint: constraint('purpose', 'eq', 'urn:p') },
+    { assignee: OTHER },
+    { target: 'urn:a' },
+  ]) {
+    expect(problems({ ...rules, prohibition: [{ action: 'distribute', ...narrow }] })).toEqual([]);
+  }
 });
 
 test('a permission wins over nothing that is not understood', () => {

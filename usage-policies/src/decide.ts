@@ -1,4 +1,4 @@
-import type { CompiledPolicy, CompiledRule } from './compile.ts';
+import { contradiction, type CompiledPolicy, type CompiledRule } from './compile.ts';
 import { reportDuty } from './duties.ts';
 import { malformedRequest, malformedState } from './malformed.ts';
 import { describeMask } from './masks.ts';
@@ -30,6 +30,7 @@ export function decide(compiled: CompiledPolicy, asked: UsageRequest, state: Usa
   if (malformed !== undefined) return denial(compiled, malformed, NOTHING, NOTHING);
   const evaluation: Evaluation = {
     now: request.at.getTime(),
+    elapsedFrom: compiled.elapsedFrom,
     left: compiled.steps,
     exercised: NO_HISTORY,
     started: NO_HISTORY,
@@ -75,11 +76,10 @@ function weigh(compiled: CompiledPolicy, weighing: Weighing): Decision {
     const overridden = compiled.strategy === 'perm' && chosen !== undefined && rule.problems.length === 0;
     if (report.active && !overridden) obstacles.push(...report.reasons);
   }
-  const contradiction =
-    compiled.strategy === 'invalid' ? contradictionIn(compiled, permissions, prohibitions) : undefined;
-  if (contradiction !== undefined && obstacles.length === 0) obstacles.push(contradiction);
+  const clash = compiled.strategy === 'invalid' ? contradictionIn(compiled, permissions, prohibitions) : undefined;
+  if (clash !== undefined && obstacles.length === 0) obstacles.push(clash);
   if (obstacles.length > 0) {
-    return denial(compiled, [...new Set(obstacles)], rules, duties, false, contradiction !== undefined);
+    return denial(compiled, [...new Set(obstacles)], rules, duties, false, clash !== undefined);
   }
 
   if (chosen !== undefined) {
@@ -141,10 +141,7 @@ function contradictionIn(
     const permission = permissions[at];
     const prohibition = prohibitions[other];
     if (permission?.inForce === true && prohibition?.inForce === true) {
-      return (
-        `The policy is void: it permits ${nounOf(permission.rule.action)} and forbids ${nounOf(prohibition.rule.action)}, ` +
-        'and does not say which of the two wins.'
-      );
+      return contradiction(permission.rule.action, prohibition.rule.action);
     }
   }
   return undefined;

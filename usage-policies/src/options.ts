@@ -38,6 +38,13 @@ export interface PolicyOptions extends Partial<PolicyLimits> {
    * @default refuse
    */
   readonly ruleWithoutAction?: 'refuse' | 'any-action';
-  /** Conditions and events that one decision may look at. @default 200000 */
+  /**
+   * What starts the clock of `elapsedTime`. ODRL's vocabulary says the first use; a contract may run from the day it is
+   * made (`agreedAt`).
+   *
+   * @default first-use
+   */
+  readonly elapsedFrom?: 'first-use' | 'agreement';
+  /** Conditions and events that one decision may look at. @default 1000000 */
   readonly steps?: number;
 }

@@ -7,9 +7,9 @@ import type { Operand } from './operand.ts';
 import { count, dateTime, delayPeriod, elapsedTime, event, meteredTime, timeInterval } from './times.ts';
 
 const NAMES = [
-  'absolutePosition absoluteSpatialPosition absoluteTemporalPosition relativePosition relativeSpatialPosition',
-  'relativeTemporalPosition deliveryChannel fileFormat industry language media product recipient spatial',
-  'spatialCoordinates systemDevice device system unitOfCount version virtualLocation',
+  'absolutePosition absoluteSpatialPosition relativePosition relativeSpatialPosition deliveryChannel fileFormat',
+  'industry language media product recipient spatial spatialCoordinates systemDevice device system unitOfCount',
+  'virtualLocation',
 ]
   .join(' ')
   .split(' ');
@@ -20,6 +20,20 @@ const DESCRIPTIONS = [
   'http://www.w3.org/2006/vcard/ns#hasRole',
   'http://www.w3.org/2004/02/skos/core#concept',
 ];
+
+/** Names, and numbers where they are put in an order: version 2 or higher, from second 192 on. */
+const ORDERED = 'version absoluteTemporalPosition relativeTemporalPosition'.split(' ');
+
+function ordered(name: string): Operand {
+  const names = named({ name });
+  const numbers = measured({ name });
+  const isOrder = (operator: string) => !names.operators.includes(operator);
+  return {
+    ...names,
+    operators: [...new Set([...names.operators, ...numbers.operators])],
+    read: (raw, operator, ...rest) => (isOrder(operator) ? numbers : names).read(raw, operator, ...rest),
+  };
+}
 
 const AMOUNTS = 'absoluteSize relativeSize percentage resolution'.split(' ');
 
@@ -35,4 +49,5 @@ export const ODRL_OPERANDS: readonly (readonly [string, Operand])[] = [
   ['payAmount', measured({ name: 'payAmount', from: 'compensate' })],
   ...AMOUNTS.map((name): [string, Operand] => [name, measured({ name })]),
   ...[...NAMES, ...IDS_OPERANDS, ...DESCRIPTIONS].map((name): [string, Operand] => [name, named({ name })]),
+  ...ORDERED.map((name): [string, Operand] => [name, ordered(name)]),
 ];

@@ -14,6 +14,8 @@ export type Verdict =
 export interface Evaluation {
   /** Milliseconds since 1970: the moment of the request, also while an earlier event is looked at. */
   readonly now: number;
+  /** See PolicyOptions.elapsedFrom. */
+  readonly elapsedFrom: 'first-use' | 'agreement';
   /** Steps that the decision may still take; see `spend`. */
   left: number;
   /** What the history has of the rule's own action, for counts. undefined: there is no history. */

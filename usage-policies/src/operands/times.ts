@@ -66,6 +66,7 @@ function first(events: readonly UsageEvent[]): number | undefined {
  * a history at the agreement, which is no later.
  */
 function startOf(request: UsageRequest, state: UsageState, evaluation: Evaluation): number | undefined | 'not-yet' {
+  if (evaluation.elapsedFrom === 'agreement') return state.agreedAt?.getTime();
   const events = evaluation.started(request, state, evaluation);
   if (events !== undefined) return first(events) ?? 'not-yet';
   if (state.agreedAt !== undefined) return state.agreedAt.getTime();
