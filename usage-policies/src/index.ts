@@ -30,6 +30,7 @@ export {
   type TrainingOfferOptions,
 } from './offers.ts';
 export type { OperandDefinition } from './operands/index.ts';
+export { operandsOf } from './operands-of.ts';
 export { EPSILON_TOLERANCE } from './operands/training.ts';
 export type { DutyMode, PolicyOptions, References } from './options.ts';
 export { parsePolicy } from './parse.ts';
