@@ -22,6 +22,8 @@ export interface ChargedUse {
 export interface Ledger {
   /** Everything reserved or committed under an agreement. */
   spent(agreementId: string): Record<Meter, number>;
+  /** When the first and the last use and training round under an agreement were charged; refunded ones are none. */
+  exercised(agreementId: string): readonly Exercised[];
   find(agreementId: string, key: string): { entry: LedgerEntry; decision: Decision } | undefined;
   /**
    * Makes a reserved entry out of the decision's charges. The caller decides and reserves inside one
@@ -34,6 +36,13 @@ export interface Ledger {
   refund(entryId: string): Settlement;
   /** All entries under an agreement, oldest first. */
   entries(agreementId: string): LedgerEntry[];
+}
+
+/** Times are RFC 3339, by the ledger's clock. */
+export interface Exercised {
+  readonly meter: 'uses' | 'rounds';
+  readonly first: string;
+  readonly last: string;
 }
 
 /** An entry that is final, and whether this call made it so. */
@@ -72,6 +81,11 @@ export function createLedger({ database, clock }: { database: Database; clock: (
   const chargesByAgreement = sql.prepare(
     'SELECT entry, meter, amount FROM ledger_charge JOIN ledger_entry ON sequence = entry WHERE agreement_id = ?',
   );
+  const span = sql.prepare(
+    `SELECT meter, min(created_at) AS first, max(created_at) AS last
+     FROM ledger_charge JOIN ledger_entry ON sequence = entry
+     WHERE agreement_id = ? AND state <> 'refunded' AND meter IN ('uses', 'rounds') GROUP BY meter`,
+  );
   const totals = sql.prepare('SELECT meter, spent FROM ledger_total WHERE agreement_id = ?');
   const insertEntry = sql.prepare(
     `INSERT INTO ledger_entry (id, agreement_id, key, state, policy_digest, decision, basis, created_at)
@@ -109,6 +123,8 @@ export function createLedger({ database, clock }: { database: Database; clock: (
       }
       return spent;
     },
+
+    exercised: (agreementId) => span.all(agreementId) as unknown as Exercised[],
 
     find(agreementId, key) {
       const row = byKey.get(agreementId, key) as EntryRow | undefined;

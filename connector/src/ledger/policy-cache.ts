@@ -2,13 +2,14 @@ import {
   compile,
   decide,
   limitsOf,
+  operandsOf,
   parsePolicy,
   policyDigest,
   PolicyError,
   TRAIN,
   USE,
-  type CompiledPolicy,
   type Decision,
+  type Policy,
   type UsageRequest,
   type UsageState,
 } from '@foedus/usage-policies';
@@ -18,6 +19,8 @@ import type { Account, SignedAgreement } from '../management/model.ts';
 /** The policy of one agreement, ready to decide. */
 export interface AgreementPolicy {
   decide(request: UsageRequest, state: UsageState): Decision;
+  /** Whether decisions depend on when earlier uses were, and on no other record than the ledger's. */
+  readonly asksForUses: boolean;
   /** `uses` are charged by the action `use`, all other meters by `train`; 0 where the agreement permits no such action. */
   readonly limits: Account['limits'];
 }
@@ -37,7 +40,7 @@ export function createPolicyCache(): (agreement: SignedAgreement) => AgreementPo
     const digest = policyDigest(agreement.agreement);
     const cached = cache.get(digest);
     if (cached !== undefined) return cached;
-    const policy = toAgreementPolicy(compileAgreement(agreement));
+    const policy = toAgreementPolicy(readAgreement(agreement));
     const oldest = cache.keys().next();
     if (cache.size >= MOST_POLICIES && !oldest.done) cache.delete(oldest.value);
     cache.set(digest, policy);
@@ -45,9 +48,9 @@ export function createPolicyCache(): (agreement: SignedAgreement) => AgreementPo
   };
 }
 
-function compileAgreement(agreement: SignedAgreement): CompiledPolicy {
+function readAgreement(agreement: SignedAgreement): Policy {
   try {
-    return compile(parsePolicy(agreement.agreement));
+    return parsePolicy(agreement.agreement);
   } catch (cause) {
     if (!(cause instanceof PolicyError)) throw cause;
     throw new FoedusError(
@@ -58,9 +61,28 @@ function compileAgreement(agreement: SignedAgreement): CompiledPolicy {
   }
 }
 
-function toAgreementPolicy(compiled: CompiledPolicy): AgreementPolicy {
+/** What the ledger's entries answer; a history made of them must not pass for one that has all that was done. */
+const BY_USES: ReadonlySet<string> = new Set(['elapsedTime', 'timeInterval']);
+const BY_OTHER_RECORDS: ReadonlySet<string> = new Set(['payAmount', 'meteredTime']);
+
+function asksForUses(policy: Policy): boolean {
+  const operands = [...operandsOf(policy)];
+  const duties = [...policy.permissions, ...policy.prohibitions].some(
+    (rule) => [...rule.duties, ...rule.remedies].length > 0,
+  );
+  return (
+    operands.some((each) => BY_USES.has(each)) &&
+    !operands.some((each) => BY_OTHER_RECORDS.has(each)) &&
+    !duties &&
+    policy.obligations.length === 0
+  );
+}
+
+function toAgreementPolicy(policy: Policy): AgreementPolicy {
+  const compiled = compile(policy);
   const { rounds, epsilon, delta } = limitsOf(compiled, TRAIN);
   return {
+    asksForUses: asksForUses(policy),
     decide: (request, state) => decide(compiled, request, state),
     limits: { uses: limitsOf(compiled, USE).uses, rounds, epsilon, delta },
   };

@@ -99,6 +99,52 @@ describe('usage control', () => {
     });
   });
 
+  test('knows when the agreement was made, when it was used first and last, and by which connector', () => {
+    let now = '2026-06-01T00:00:00Z';
+    const after = (moment: string) => void (now = moment);
+    const permitted = (...constraints: object[]) => {
+      const { usage } = controlOver(agreementWith([mayUse(...constraints)]), { now: () => new Date(now) });
+      return (key: string) => codeOf(() => usage.reserve({ agreementId: id, key, request: use }));
+    };
+    const withinMonth = permitted(constraint('elapsedTime', 'lteq', 'P1M'));
+    expect(withinMonth('a')).toBe('permitted');
+    after('2026-07-01T00:00:00Z');
+    expect(withinMonth('b')).toBe('permitted');
+    after('2026-07-01T00:00:01Z');
+    expect(withinMonth('c')).toBe('not-permitted');
+
+    const daily = permitted(constraint('timeInterval', 'eq', 'P1D'));
+    expect(daily('a')).toBe('permitted');
+    after('2026-07-02T00:00:00Z');
+    expect(daily('b')).toBe('not-permitted');
+    after('2026-07-02T00:00:01Z');
+    expect(daily('c')).toBe('permitted');
+
+    expect(permitted(constraint('delayPeriod', 'gteq', 'P6M'))('a')).toBe('permitted');
+    expect(permitted(constraint('delayPeriod', 'gteq', 'P7M'))('a')).toBe('not-permitted');
+    const connector = 'https://w3id.org/idsa/code/CONNECTOR';
+    expect(permitted(constraint(connector, 'isPartOf', [CONSUMER]))('a')).toBe('permitted');
+    expect(permitted(constraint(connector, 'isPartOf', ['did:web:other.example']))('a')).toBe('not-permitted');
+  });
+
+  test('does not count what was refunded as a use', () => {
+    let now = '2026-06-01T00:00:00Z';
+    const { usage } = controlOver(agreementWith([mayUse(constraint('timeInterval', 'eq', 'P1D'))]), {
+      now: () => new Date(now),
+    });
+    const { entry } = usage.reserve({ agreementId: id, key: 'a', request: use });
+    usage.refund(entry.id);
+    now = '2026-06-01T01:00:00Z';
+    expect(codeOf(() => usage.reserve({ agreementId: id, key: 'b', request: use }))).toBe('permitted');
+  });
+
+  test('takes what it knows for no proof of what it does not: a payment that is not on record forbids still', () => {
+    const agreement = agreementWith([mayUse(constraint('elapsedTime', 'lteq', 'P1M'))]);
+    const paid = { action: 'use', constraint: [constraint('payAmount', 'lt', '500')] };
+    const { usage } = controlOver({ ...agreement, agreement: { ...agreement.agreement, prohibition: [paid] } });
+    expect(codeOf(() => usage.reserve({ agreementId: id, key: 'a', request: use }))).toBe('not-permitted');
+  });
+
   test('answers a key seen before with the same reservation and charges nothing again', () => {
     const { usage, events } = controlOver(agreementWith([mayUse(constraint('count', 'lteq', '5'))]));
     const first = usage.reserve({ agreementId: id, key: 'a', request: use, basis: { why: 'test' } });

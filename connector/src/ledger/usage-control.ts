@@ -1,8 +1,8 @@
-import type { Decision } from '@foedus/usage-policies';
+import { TRAIN, USE, type Decision, type UsageEvent as PolicyEvent } from '@foedus/usage-policies';
 import { FoedusError } from '../errors.ts';
 import type { Account, LedgerEntry, SignedAgreement, UsageRequestBody } from '../management/model.ts';
 import type { Database } from '../store/database.ts';
-import { createLedger } from './ledger.ts';
+import { createLedger, type Exercised } from './ledger.ts';
 import { createPolicyCache } from './policy-cache.ts';
 
 /** A permitted use whose charges are held in the ledger. */
@@ -61,6 +61,9 @@ export interface UsageControlOptions {
   readonly events?: (event: UsageEvent) => void;
 }
 
+/** The operand of the IDS usage-control class 2. */
+const CONNECTOR = 'https://w3id.org/idsa/code/CONNECTOR';
+
 /**
  * Usage control over the ledger in `database` (migration 2).
  *
@@ -101,18 +104,27 @@ export function createUsageControl({ database, agreements, clock, events }: Usag
     }
     return agreement;
   };
-  const decideNow = (agreement: SignedAgreement, { action, purpose, columns, training }: UsageRequestBody): Decision =>
-    policyOf(agreement).decide(
-      {
-        action,
-        assignee: agreement.assignee,
-        at: clock(),
-        ...(purpose !== undefined && { purpose }),
-        ...(columns && { columns }),
-        ...(training && { training }),
-      },
-      { spent: ledger.spent(agreement.id) },
-    );
+  const decideNow = (
+    agreement: SignedAgreement,
+    { action, purpose, columns, training }: UsageRequestBody,
+  ): Decision => {
+    const policy = policyOf(agreement);
+    const request = {
+      action,
+      assignee: agreement.assignee,
+      at: clock(),
+      ...(purpose !== undefined && { purpose }),
+      ...(columns && { columns }),
+      ...(training && { training }),
+      // Each participant has one connector, and the certificate that both sides checked says which.
+      values: { [CONNECTOR]: agreement.assignee },
+    };
+    return policy.decide(request, {
+      spent: ledger.spent(agreement.id),
+      agreedAt: new Date(agreement.createdAt),
+      ...(policy.asksForUses && { history: usesOf(agreement, ledger.exercised(agreement.id)) }),
+    });
+  };
 
   return {
     decide: (agreementId, request) => decideNow(inForce(agreementId), request),
@@ -161,6 +173,13 @@ export function createUsageControl({ database, agreements, clock, events }: Usag
       };
     },
   };
+}
+
+/** The first and the last of each kind: all that the time since the first use, or the last, depends on. */
+function usesOf({ assignee }: SignedAgreement, exercised: readonly Exercised[]): PolicyEvent[] {
+  return exercised.flatMap(({ meter, first, last }) =>
+    [first, last].map((at) => ({ action: meter === 'uses' ? USE : TRAIN, by: assignee, at: new Date(at) })),
+  );
 }
 
 /** A denied decision as the error that a caller gets: every reason, in plain words. */
