@@ -17,7 +17,7 @@ import {
   type Identity,
   type PeerClient,
 } from './identity/index.ts';
-import { createUsageControl } from './ledger/index.ts';
+import { createUsageControl, loadLocalRules } from './ledger/index.ts';
 import { FoedusError } from './errors.ts';
 import { createAccess } from './management/access.ts';
 import { operatorApi } from './management/api.ts';
@@ -123,7 +123,14 @@ export async function startConnector(config: ConnectorConfig, options: Connector
   );
   const transfers = started.use(createTransfers({ ...shared, database, store: transferStore }));
   // Usage control and data plane
-  const usageControl = createUsageControl({ database, agreements, clock, events: (event) => events.usage(event) });
+  const restrict = await loadLocalRules(config.localRules);
+  const usageControl = createUsageControl({
+    database,
+    agreements,
+    clock,
+    restrict,
+    events: (event) => events.usage(event),
+  });
   const pull = started.use(
     createPullDataFlow({
       identity,

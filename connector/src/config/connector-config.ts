@@ -51,6 +51,23 @@ export const connectorConfigSchema = z.strictObject({
       decisions: pathSetting('decisions.mjs').optional(),
     })
     .prefault({}),
+  /** Rules of the operator's own: asked after an agreement has permitted a use, they can only refuse it. */
+  localRules: z
+    .strictObject({
+      /** Rules in Cedar. */
+      cedar: z.strictObject({ file: pathSetting('local-rules.cedar') }).optional(),
+      /** An Open Policy Agent that is asked about each use. */
+      opa: z
+        .strictObject({
+          url: setting(z.string().max(2_000), 'http://127.0.0.1:8181'),
+          /** The document that decides, below /v1/data. */
+          path: setting(z.string().max(2_000), 'foedus/usage'),
+          tokenFile: pathSetting('opa.token').optional(),
+          timeoutSeconds: seconds(2).default(2),
+        })
+        .optional(),
+    })
+    .prefault({}),
   transfer: z
     .strictObject({
       /** How long the token of a pull transfer lets its holder in. */

@@ -239,11 +239,11 @@ export function createPullDataFlow(options: PullDataFlowOptions): PullDataFlow {
     const { purpose } = query;
     const { controller, unregister } = register(transfer.id);
     try {
-      const use = usageControl.reserve({
-        agreementId: agreement.id,
-        key: `pull/${transfer.id}/${randomUUID()}`,
-        request: { action: 'use', ...(columns && { columns }), ...(purpose && { purpose }) },
-      });
+      const agreementId = agreement.id;
+      const request = { action: 'use', ...(columns && { columns }), ...(purpose && { purpose }) };
+      const consent = await usageControl.ask(agreementId, request);
+      const key = `pull/${transfer.id}/${randomUUID()}`;
+      const use = usageControl.reserve({ agreementId, key, request, consent });
       const { status, headers, body, ended } = await chargedRelease(
         transfer,
         agreement,

@@ -21,7 +21,10 @@ export function usageOperations(usageControl: UsageControl): Operation[] {
       bodyLimits,
       answer: json(model.decisionSchema, 'The decision.'),
       errors: ['not-found', 'not-permitted', 'unavailable'],
-      handle: ({ body }) => viewOf(usageControl.decide(body.agreementId, body.request)),
+      handle: async ({ body: { agreementId, request } }) => {
+        const consent = await usageControl.ask(agreementId, request);
+        return viewOf(usageControl.decide(agreementId, request, consent));
+      },
     }),
     operation({
       ...shared,
@@ -34,8 +37,9 @@ export function usageOperations(usageControl: UsageControl): Operation[] {
       bodyLimits,
       answer: json(model.reservationSchema, 'The reservation: release, then commit it.'),
       errors: ['not-found', 'not-permitted', 'budget-exhausted', 'unavailable'],
-      handle: ({ body: { basis, ...use } }) => {
-        const { entry, decision } = usageControl.reserve({ ...use, ...(basis && { basis }) });
+      handle: async ({ body: { basis, ...use } }) => {
+        const consent = await usageControl.ask(use.agreementId, use.request);
+        const { entry, decision } = usageControl.reserve({ ...use, consent, ...(basis && { basis }) });
         return { entry, decision: viewOf(decision) };
       },
     }),

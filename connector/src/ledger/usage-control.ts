@@ -1,8 +1,10 @@
 import { TRAIN, USE, type Decision, type UsageEvent as PolicyEvent } from '@foedus/usage-policies';
+import type { LocalDecision, LocalReport, PermittedUse } from '@foedus/usage-policies/local-rules';
 import { FoedusError } from '../errors.ts';
 import type { Account, LedgerEntry, SignedAgreement, UsageRequestBody } from '../management/model.ts';
 import type { Database } from '../store/database.ts';
 import { createLedger, type Exercised } from './ledger.ts';
+import type { Restrict } from './local-rules.ts';
 import { createPolicyCache } from './policy-cache.ts';
 
 /** A permitted use whose charges are held in the ledger. */
@@ -17,8 +19,14 @@ export interface GrantedUse {
  * Assignee and time are set here, from the agreement's counterparty and the clock that was given at start.
  */
 export interface UsageControl {
+  /**
+   * Asks the operator's own rules about a use. Where there are any, nothing is permitted without their consent.
+   *
+   * @throws FoedusError `not-found` for an unknown agreement
+   */
+  ask(agreementId: string, request: UsageRequestBody): Promise<Consent>;
   /** Decides without charging. @throws FoedusError `not-found` for an unknown agreement */
-  decide(agreementId: string, request: UsageRequestBody): Decision;
+  decide(agreementId: string, request: UsageRequestBody, consent?: Consent): Decision;
   /**
    * Decides and reserves all charges in one transaction. With a `key` seen before, returns that reservation unchanged.
    *
@@ -29,12 +37,24 @@ export interface UsageControl {
     key: string;
     request: UsageRequestBody;
     basis?: Record<string, unknown>;
+    /** What `ask` answered for this agreement and this very request. */
+    consent?: Consent;
   }): GrantedUse;
   /** Makes a reservation final. Idempotent. A crash between reserve and commit leaves it charged. */
   commit(reservationId: string): LedgerEntry;
   /** Gives a reservation back, when nothing was released. @throws FoedusError `conflict` once committed */
   refund(reservationId: string): LedgerEntry;
   account(agreementId: string): Account;
+}
+
+/** What the operator's own rules say of one use. */
+export interface Consent {
+  readonly agreementId: string;
+  readonly request: UsageRequestBody;
+  readonly permit: boolean;
+  readonly reasons: readonly string[];
+  /** Every source that was asked, with the digest of its rules. */
+  readonly localRules: readonly LocalReport[];
 }
 
 /** The stored agreements, as far as usage control needs them. */
@@ -57,6 +77,8 @@ export interface UsageControlOptions {
   readonly database: Database;
   readonly agreements: AgreementReader;
   readonly clock: () => Date;
+  /** The operator's own rules. @default none */
+  readonly restrict?: Restrict | undefined;
   /** Called with what was decided and charged. Must not throw. */
   readonly events?: (event: UsageEvent) => void;
 }
@@ -75,7 +97,8 @@ const CONNECTOR = 'https://w3id.org/idsa/code/CONNECTOR';
  * `not-permitted` for an agreement that is not in force or not ours to decide, `unavailable` when another process
  * holds the ledger for longer than the database waits.
  */
-export function createUsageControl({ database, agreements, clock, events }: UsageControlOptions): UsageControl {
+export function createUsageControl(options: UsageControlOptions): UsageControl {
+  const { database, agreements, clock, restrict, events } = options;
   const ledger = createLedger({ database, clock });
   const policyOf = createPolicyCache();
   const tell = events ?? (() => undefined);
@@ -104,10 +127,8 @@ export function createUsageControl({ database, agreements, clock, events }: Usag
     }
     return agreement;
   };
-  const decideNow = (
-    agreement: SignedAgreement,
-    { action, purpose, columns, training }: UsageRequestBody,
-  ): Decision => {
+  const weigh = (agreement: SignedAgreement, body: UsageRequestBody): Omit<PermittedUse, 'agreementId' | 'dataSet'> => {
+    const { action, purpose, columns, training } = body;
     const policy = policyOf(agreement);
     const request = {
       action,
@@ -119,22 +140,42 @@ export function createUsageControl({ database, agreements, clock, events }: Usag
       // Each participant has one connector, and the certificate that both sides checked says which.
       values: { [CONNECTOR]: agreement.assignee },
     };
-    return policy.decide(request, {
+    const state = {
       spent: ledger.spent(agreement.id),
       agreedAt: new Date(agreement.createdAt),
       ...(policy.asksForUses && { history: usesOf(agreement, ledger.exercised(agreement.id)) }),
-    });
+    };
+    return { request, state, decision: policy.decide(request, state) };
+  };
+  const decideNow = (agreement: SignedAgreement, request: UsageRequestBody, consent?: Consent): Decision => {
+    const { decision } = weigh(agreement, request);
+    if (restrict === undefined || !decision.permit) return decision;
+    // The rules were asked before the transaction that charges: about this use, and not about another.
+    if (consent?.agreementId !== agreement.id || consent.request !== request) {
+      return refused(decision, ['The rules of this node were not asked about this use.'], []);
+    }
+    if (!consent.permit) return refused(decision, consent.reasons, consent.localRules);
+    return withReports(decision, consent.localRules);
   };
 
   return {
-    decide: (agreementId, request) => decideNow(inForce(agreementId), request),
+    async ask(agreementId, request) {
+      const agreement = inForce(agreementId);
+      const consent = { agreementId, request };
+      if (restrict === undefined) return { ...consent, permit: true, reasons: [], localRules: [] };
+      const asked = { agreementId, dataSet: agreement.target, ...weigh(agreement, request) };
+      const { permit, reasons, localRules } = await restrict(asked);
+      return { ...consent, permit, reasons, localRules };
+    },
 
-    reserve({ agreementId, key, request, basis }) {
+    decide: (agreementId, request, consent) => decideNow(inForce(agreementId), request, consent),
+
+    reserve({ agreementId, key, request, basis, consent }) {
       const outcome = onLedger(database, (): { fresh: boolean; entry?: LedgerEntry; decision: Decision } => {
         const agreement = inForce(agreementId);
         const earlier = ledger.find(agreementId, key);
         if (earlier !== undefined) return { fresh: false, ...earlier };
-        const decision = decideNow(agreement, request);
+        const decision = decideNow(agreement, request, consent);
         if (!decision.permit) return { fresh: true, decision };
         return {
           fresh: true,
@@ -182,12 +223,24 @@ function usesOf({ assignee }: SignedAgreement, exercised: readonly Exercised[]):
   );
 }
 
+function withReports(decision: Decision, localRules: readonly LocalReport[]): LocalDecision {
+  return { ...decision, localRules };
+}
+
+function refused(decision: Decision, reasons: readonly string[], localRules: readonly LocalReport[]): LocalDecision {
+  return { ...decision, permit: false, exhausted: false, reasons, plan: null, charges: [], localRules };
+}
+
 /** A denied decision as the error that a caller gets: every reason, in plain words. */
-function denial(decision: Decision): FoedusError {
+function denial(decision: Decision & Partial<LocalDecision>): FoedusError {
+  const { exhausted, policyDigest, localRules = [] } = decision;
+  // Why they could not be asked names what runs beside this node: that is for the operator, who is told by an event.
+  const unasked = localRules.some(({ digest }) => digest === null);
+  const reasons = unasked ? ['The rules of this node could not be asked. Try again later.'] : decision.reasons;
   return new FoedusError(
-    decision.exhausted ? 'budget-exhausted' : 'not-permitted',
-    decision.reasons.length === 0 ? 'The agreement does not permit this use.' : decision.reasons.join(' '),
-    { details: { decision: { permit: false, reasons: decision.reasons, policyDigest: decision.policyDigest } } },
+    exhausted ? 'budget-exhausted' : 'not-permitted',
+    reasons.length === 0 ? 'The agreement does not permit this use.' : reasons.join(' '),
+    { details: { decision: { permit: false, reasons, policyDigest } } },
   );
 }
 
