@@ -1,0 +1,343 @@
+/**
+ * A member's side of one round: Bonawitz et al., "Practical Secure Aggregation for Privacy-Preserving Machine Learning",
+ * 2017, figure 4, with its additions against an active server (signed keys, consistency check), over the neighbours of
+ * Bell et al. 2020. Every function takes a state and a message and returns the next state and what to send; nothing else
+ * is touched. A state is used once: answering a second message with an old state is the caller's mistake, and what it
+ * must persist for a restart says the README.
+ *
+ * Whatever is thrown ends the round for this member: it forgets its state and answers nothing more.
+ */
+import type { RandomBits } from '../noise/random-bits.ts';
+import { RoundFailure } from './failure.ts';
+import { neighboursOf, thresholdOf } from './graph.ts';
+import { agree, KEY_BYTES, open, pairMaskKey, privateKeyOf, publicKeyOf, seal, selfMaskKey } from './keys.ts';
+import { addMask } from './mask.ts';
+import {
+  type Advertisement,
+  type Confirmation,
+  type Confirmations,
+  confirmationsSchema,
+  type Roster,
+  rosterSchema,
+  type SealedShares,
+  sealedSharesSchema,
+  type SignedAdvertisement,
+  type Survivors,
+  survivorsSchema,
+  type Unmasking,
+} from './messages.ts';
+import { pack } from './packing.ts';
+import { SHARE_BYTES, split } from './shamir.ts';
+import { documentHash, type RoundTerms, roundTermsSchema, termsHash } from './terms.ts';
+import { checkAdvertisement, confirmationOf, parse, requirePhase, rosterHash } from './view.ts';
+
+/** What a member needs from outside. */
+export interface MemberEdges {
+  readonly random: RandomBits;
+  /** Signs a document with the participant's certificate. */
+  readonly sign: (document: object) => Promise<string>;
+  /** Throws unless the signature is the participant's over the document. */
+  readonly verify: (signature: string, document: object, participant: string) => Promise<void>;
+}
+
+interface Round {
+  readonly terms: RoundTerms;
+  readonly hash: string;
+  readonly own: number;
+}
+
+/** Secrets of one round: 32 bytes each, from the operating system's generator, never used again. */
+interface Secrets {
+  readonly maskKey: Uint8Array;
+  readonly shareKey: Uint8Array;
+  /** What the member's own mask follows from. */
+  readonly selfMask: Uint8Array;
+}
+
+export interface Advertised {
+  readonly phase: 'advertised';
+  readonly round: Round;
+  readonly secrets: Secrets;
+  readonly advertisement: Advertisement;
+}
+
+export interface Shared {
+  readonly phase: 'shared';
+  readonly round: Round;
+  readonly secrets: Secrets;
+  readonly rosterHash: string;
+  readonly members: ReadonlySet<number>;
+  readonly neighbours: ReadonlyMap<number, Advertisement>;
+  readonly threshold: number;
+  /** The member's own share of its self-mask. */
+  readonly ownShare: Uint8Array;
+}
+
+/** Both shares that a neighbour gave: of its self-mask and of its mask key. At most one is ever given away. */
+interface HeldShares {
+  readonly selfMask: Uint8Array;
+  readonly maskKey: Uint8Array;
+}
+
+export interface Masked {
+  readonly phase: 'masked';
+  readonly round: Round;
+  readonly rosterHash: string;
+  readonly members: ReadonlySet<number>;
+  readonly threshold: number;
+  readonly held: ReadonlyMap<number, HeldShares>;
+  readonly ownShare: Uint8Array;
+}
+
+export interface Confirmed {
+  readonly phase: 'confirmed';
+  readonly round: Round;
+  readonly rosterHash: string;
+  readonly threshold: number;
+  readonly held: ReadonlyMap<number, HeldShares>;
+  readonly ownShare: Uint8Array;
+  readonly survivors: readonly number[];
+}
+
+export interface Step<State, Message> {
+  readonly state: State;
+  readonly message: Message;
+}
+
+/**
+ * Begins a round with fresh keys.
+ *
+ * @param participant the member's own id, one of the cohort
+ * @throws RoundFailure when the terms do not hold together or do not name the member
+ */
+export async function advertiseKeys(
+  input: RoundTerms,
+  participant: string,
+  { random, sign }: Pick<MemberEdges, 'random' | 'sign'>,
+): Promise<Step<Advertised, SignedAdvertisement>> {
+  const terms = parse(roundTermsSchema, input);
+  const own = terms.cohort.indexOf(participant);
+  if (own < 0) throw new RoundFailure('other-round', `The cohort does not name ${participant}.`);
+  if (terms.cohort.length < terms.minimumCohort) {
+    throw new RoundFailure('below-minimum', `The cohort is smaller than ${terms.minimumCohort}.`);
+  }
+  const fresh = (): Uint8Array => Uint8Array.from({ length: KEY_BYTES }, () => random.bits(8));
+  const secrets = { maskKey: fresh(), shareKey: fresh(), selfMask: fresh() };
+  const hash = termsHash(terms);
+  const advertisement: Advertisement = {
+    type: 'foedus-key-advertisement',
+    participant,
+    sessionId: terms.sessionId,
+    round: terms.round,
+    cohortHash: documentHash(terms.cohort),
+    modelHash: terms.modelHash,
+    policyHash: terms.policyHash,
+    termsHash: hash,
+    maskKey: publicKeyOf(secrets.maskKey),
+    shareKey: publicKeyOf(secrets.shareKey),
+  };
+  return {
+    state: { phase: 'advertised', round: { terms, hash, own }, secrets, advertisement },
+    message: { advertisement, signature: await sign(advertisement) },
+  };
+}
+
+/**
+ * Checks the roster and shares both secrets among the neighbours.
+ *
+ * @throws RoundFailure when the roster is too small, lists a stranger, a key twice or another key than the member's own,
+ *   leaves out a neighbour, or contains an advertisement that is not signed for this very round
+ */
+export async function shareSecrets(
+  state: Advertised,
+  message: unknown,
+  { random, verify }: Pick<MemberEdges, 'random' | 'verify'>,
+): Promise<Step<Shared, SealedShares>> {
+  requirePhase(state, 'advertised');
+  const { round, secrets, advertisement } = state;
+  const { terms, hash, own } = round;
+  const roster: Roster = parse(rosterSchema, message, hash);
+  const hashes = new Map(roster.members);
+  const members = roster.members.map(([member]) => member);
+  if (members.some((member, i) => member >= terms.cohort.length || (i > 0 && members[i - 1]! >= member))) {
+    throw new RoundFailure('inconsistent-view', 'The roster lists members twice or that are not of the cohort.');
+  }
+  if (members.length < terms.minimumCohort) {
+    throw new RoundFailure(
+      'below-minimum',
+      `Only ${members.length} of at least ${terms.minimumCohort} members are here.`,
+    );
+  }
+  if (hashes.get(own) !== documentHash(advertisement)) {
+    throw new RoundFailure('inconsistent-view', 'The roster does not contain this member as it advertised itself.');
+  }
+  const view = rosterHash(roster);
+  const linked = neighboursOf(members, terms.degree, view).get(own) ?? [];
+  const given = new Map(roster.neighbours);
+  const neighbours = new Map<number, Advertisement>();
+  const keys = new Set([advertisement.maskKey, advertisement.shareKey]);
+  for (const neighbour of linked) {
+    const signed = given.get(neighbour);
+    if (signed === undefined || documentHash(signed.advertisement) !== hashes.get(neighbour)) {
+      throw new RoundFailure('inconsistent-view', `The advertisement of neighbour ${neighbour} is not the roster's.`);
+    }
+    await checkAdvertisement(signed, neighbour, round, verify);
+    keys.add(signed.advertisement.maskKey).add(signed.advertisement.shareKey);
+    neighbours.set(neighbour, signed.advertisement);
+  }
+  if (keys.size !== 2 * (linked.length + 1)) throw new RoundFailure('inconsistent-view', 'Two members have one key.');
+  const threshold = thresholdOf(linked.length, terms.mode);
+  // The member is the last of the holders of its own shares.
+  const points = [...linked, own].map((holder) => holder + 1);
+  const ofSelfMask = split(secrets.selfMask, points, threshold, random);
+  const ofMaskKey = split(secrets.maskKey, points, threshold, random);
+  const shareKey = privateKeyOf(secrets.shareKey);
+  const shares = linked.map((neighbour, i): [number, string] => {
+    const about = sealingOf(view, own, neighbour);
+    const key = agree(shareKey, neighbours.get(neighbour)!.shareKey, about, KEY_BYTES);
+    return [neighbour, seal(key, Buffer.concat([ofSelfMask[i]!, ofMaskKey[i]!]), about).toString('base64')];
+  });
+  return {
+    state: {
+      phase: 'shared',
+      round,
+      secrets,
+      rosterHash: view,
+      members: new Set(members),
+      neighbours,
+      threshold,
+      ownShare: ofSelfMask[linked.length]!,
+    },
+    message: { termsHash: hash, shares },
+  };
+}
+
+/**
+ * Opens the neighbours' shares and masks the input. Those who sent none are treated as gone.
+ *
+ * @param input ring elements, words [P]; not changed
+ * @returns the masked input, packed to the ring's bits
+ * @throws RoundFailure when too few neighbours are left, a share cannot be opened, or the input has another length
+ */
+export function maskInput(state: Shared, message: unknown, input: Uint32Array): Step<Masked, Uint8Array<ArrayBuffer>> {
+  requirePhase(state, 'shared');
+  const { round, secrets, rosterHash: view, members, neighbours, threshold, ownShare } = state;
+  const { terms, hash, own } = round;
+  const inbox = parse(sealedSharesSchema, message, hash);
+  if (input.length !== terms.length) {
+    throw new RoundFailure('bad-input', `The input has ${input.length} elements; the round's have ${terms.length}.`);
+  }
+  const shareKey = privateKeyOf(secrets.shareKey);
+  const held = new Map<number, HeldShares>();
+  for (const [from, sealed] of inbox.shares) {
+    const neighbour = neighbours.get(from);
+    if (neighbour === undefined || held.has(from)) {
+      throw new RoundFailure('inconsistent-view', `Shares of ${from} came twice or from no neighbour.`);
+    }
+    const about = sealingOf(view, from, own);
+    const plain = open(agree(shareKey, neighbour.shareKey, about, KEY_BYTES), Buffer.from(sealed, 'base64'), about);
+    if (plain?.length !== 2 * SHARE_BYTES) {
+      throw new RoundFailure('bad-share', `The shares of neighbour ${from} were not sealed for this member and round.`);
+    }
+    held.set(from, { selfMask: plain.subarray(0, SHARE_BYTES), maskKey: plain.subarray(SHARE_BYTES) });
+  }
+  if (held.size + 1 < threshold) {
+    throw new RoundFailure(
+      'below-threshold',
+      `With this one only ${held.size + 1} members shared; ${threshold} are needed.`,
+    );
+  }
+  const sum = Uint32Array.from(input);
+  addMask(sum, selfMaskKey(secrets.selfMask, view), 1, terms.bits);
+  const maskKey = privateKeyOf(secrets.maskKey);
+  for (const other of held.keys()) {
+    const key = pairMaskKey(maskKey, neighbours.get(other)!.maskKey, view, own, other);
+    addMask(sum, key, own < other ? 1 : -1, terms.bits);
+  }
+  return {
+    state: { phase: 'masked', round, rosterHash: view, members, threshold, held, ownShare },
+    message: pack(sum, terms.bits),
+  };
+}
+
+/**
+ * Signs whose inputs the server says are in the sum.
+ *
+ * @throws RoundFailure when too few are, this member is not, or one is of whom nobody heard
+ */
+export async function confirmSurvivors(
+  state: Masked,
+  message: unknown,
+  { sign }: Pick<MemberEdges, 'sign'>,
+): Promise<Step<Confirmed, string>> {
+  requirePhase(state, 'masked');
+  const { round, rosterHash: view, members, threshold, held, ownShare } = state;
+  const { survivors }: Survivors = parse(survivorsSchema, message, round.hash);
+  if (survivors.some((member, i) => !members.has(member) || (i > 0 && survivors[i - 1]! >= member))) {
+    throw new RoundFailure('inconsistent-view', 'The survivors are not all members of the roster, each once.');
+  }
+  if (!survivors.includes(round.own)) {
+    throw new RoundFailure(
+      'inconsistent-view',
+      'The server says that this member dropped out, and asks it all the same.',
+    );
+  }
+  if (survivors.length < round.terms.minimumCohort) {
+    throw new RoundFailure(
+      'below-minimum',
+      `Only ${survivors.length} inputs of at least ${round.terms.minimumCohort}.`,
+    );
+  }
+  const document = confirmationOf(round.terms, round.hash, view, survivors, round.own);
+  return {
+    state: { phase: 'confirmed', round, rosterHash: view, threshold, held, ownShare, survivors },
+    message: await sign(document),
+  };
+}
+
+/**
+ * Gives away one share of every neighbour, once at least the threshold of holders have signed the same survivors: of
+ * the self-mask of a survivor, of the mask key of a dropout, never both. There is no state after this: the round is over
+ * for the member.
+ *
+ * @throws RoundFailure when signatures are wrong, of others than surviving neighbours, or too few
+ */
+export async function unmask(
+  state: Confirmed,
+  message: unknown,
+  { verify }: Pick<MemberEdges, 'verify'>,
+): Promise<Unmasking> {
+  requirePhase(state, 'confirmed');
+  const { round, rosterHash: view, threshold, held, ownShare, survivors } = state;
+  const { signatures }: Confirmations = parse(confirmationsSchema, message, round.hash);
+  const alive = new Set(survivors);
+  const signers = new Set<number>();
+  for (const [member, signature] of signatures) {
+    if (!alive.has(member) || !held.has(member) || signers.has(member)) {
+      throw new RoundFailure('inconsistent-view', `Member ${member} confirms twice or is no surviving neighbour.`);
+    }
+    const document: Confirmation = confirmationOf(round.terms, round.hash, view, survivors, member);
+    await verify(signature, document, document.participant).catch((cause: unknown) => {
+      throw new RoundFailure(
+        'inconsistent-view',
+        `Member ${member} has not confirmed the same survivors: ${String(cause)}. Nothing is given away.`,
+      );
+    });
+    signers.add(member);
+  }
+  if (signers.size + 1 < threshold) {
+    throw new RoundFailure(
+      'below-threshold',
+      `With this one only ${signers.size + 1} members confirmed; ${threshold} are needed.`,
+    );
+  }
+  const selfMasks: [number, string][] = [[round.own, Buffer.from(ownShare).toString('base64')]];
+  const maskKeys: [number, string][] = [];
+  for (const [member, shares] of held) {
+    if (alive.has(member)) selfMasks.push([member, Buffer.from(shares.selfMask).toString('base64')]);
+    else maskKeys.push([member, Buffer.from(shares.maskKey).toString('base64')]);
+  }
+  return { termsHash: round.hash, selfMasks, maskKeys };
+}
+
+const sealingOf = (view: string, from: number, to: number): string => `foedus share ${view} ${from} ${to}`;

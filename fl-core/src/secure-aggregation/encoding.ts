@@ -1,0 +1,143 @@
+/**
+ * From an update to ring elements and back: clip, rotate, scale, round at random, clip again by rounding anew, add
+ * integer noise, wrap. Kairouz, Liu, Steinke, arXiv:2102.06387, Algorithms 1 and 2, with the Skellam noise of Agarwal,
+ * Kairouz, Liu, arXiv:2110.04995.
+ */
+import { randomFillSync } from 'node:crypto';
+import { integerL1Sensitivity } from '../privacy/sensitivity.ts';
+import { RoundFailure } from './failure.ts';
+import { centred } from './packing.ts';
+import { rotate, rotateBack, rotatedLength } from './rotation.ts';
+
+/** All that members and coordinator need to agree on to encode and decode. */
+export interface Encoding {
+  /** P */
+  readonly length: number;
+  /** C: the L2 norm that an update is clipped to. */
+  readonly clipNorm: number;
+  /** Ring elements per unit of the update: the grid's spacing is 1/scale. */
+  readonly scale: number;
+  /** The ring is the integers modulo 2^bits. */
+  readonly bits: number;
+  /** Public, hex; from the round's terms. */
+  readonly rotationSeed: string;
+  /** What a rounded update's L2 norm cannot exceed, in ring elements: the sensitivity under add/remove. */
+  readonly l2Bound: number;
+  /** The same for the L1 norm. */
+  readonly l1Bound: number;
+  /** Variance of the Skellam noise that each member adds, in ring elements; 0 without. */
+  readonly noiseVariance: number;
+  /** An upper bound of the probability, over rotation, rounding and noise, that any of the P sums wraps around. */
+  readonly wrapProbability: number;
+}
+
+/**
+ * The smallest ring in which the sum of a cohort does not wrap around but with a stated probability. The bound does not
+ * assume that updates differ: rotated, the sum of n updates of norm C has norm at most nC, and each of its coordinates is
+ * sub-Gaussian with variance (nC)²/2^m. Rounding adds n independent errors within (−1, 1), and noise n Skellam variables
+ * (Chernoff).
+ *
+ * @throws RangeError when more than 32 bits would be needed: scale down or allow a larger probability
+ */
+export function planEncoding(options: {
+  readonly length: number;
+  readonly clipNorm: number;
+  readonly scale: number;
+  readonly cohort: number;
+  readonly rotationSeed: string;
+  /** @default 0 */
+  readonly noiseVariance?: number;
+  /** @default 1e-6 */
+  readonly wrapProbability?: number;
+}): Encoding {
+  const { length, clipNorm, scale, cohort, rotationSeed, noiseVariance = 0, wrapProbability = 1e-6 } = options;
+  const depth = Math.log((6 * length) / wrapProbability);
+  const value = cohort * clipNorm * scale * Math.sqrt((2 * depth) / rotatedLength(length));
+  const rounding = Math.sqrt(2 * cohort * depth);
+  const noise = noiseVariance === 0 ? 0 : skellamQuantile(cohort * noiseVariance, depth);
+  const largest = Math.min(value, cohort * clipNorm * scale) + rounding + noise;
+  const bits = Math.ceil(Math.log2(2 * largest + 2));
+  if (!(bits <= 32)) throw new RangeError(`Sums up to ${largest.toExponential(1)} need ${bits} bits; 32 are the most.`);
+  const l2Bound = roundedNorm(scale * clipNorm, length);
+  const l1Bound = integerL1Sensitivity(l2Bound, length);
+  return { length, clipNorm, scale, bits, rotationSeed, l2Bound, l1Bound, noiseVariance, wrapProbability };
+}
+
+/** Chernoff, K(θ) = v·(cosh θ − 1): beyond it with probability at most e^−depth. */
+function skellamQuantile(variance: number, depth: number): number {
+  const theta = Math.min(1, Math.sqrt((2 * depth) / variance));
+  return (variance * (Math.cosh(theta) - 1) + depth) / theta;
+}
+
+/**
+ * What randomised rounding exceeds with probability at most e^(−1/2), so that rounding anew soon succeeds (Kairouz, Liu,
+ * Steinke 2021, Proposition 22, β = e^(−1/2)).
+ */
+function roundedNorm(norm: number, length: number): number {
+  const root = Math.sqrt(length);
+  return Math.min(norm + root, Math.sqrt(norm ** 2 + length / 4 + norm + root / 2));
+}
+
+/** Rounding that fails this often fails for another reason than chance (e^(−1/2) a time). */
+const MAX_ROUNDINGS = 400;
+
+/**
+ * @param update float [P], not changed
+ * @param noise draws from Skellam noise of the encoding's variance; must be given if and only if that is not 0
+ * @param fill random bytes for rounding; only tests give another than the operating system's
+ * @returns ring elements, words [P]
+ * @throws RoundFailure bad-input when a value is not finite, the length is another or noise is missing
+ */
+export function encode(
+  update: Float32Array | Float64Array,
+  encoding: Encoding,
+  noise?: () => number,
+  fill: (words: Uint32Array) => void = (words) => void randomFillSync(words),
+): Uint32Array {
+  const { length, clipNorm, scale, rotationSeed, l2Bound, noiseVariance } = encoding;
+  if (update.length !== length) throw new RoundFailure('bad-input', `${update.length} values, not ${length}.`);
+  if ((noise === undefined) !== (noiseVariance === 0)) {
+    throw new RoundFailure('bad-input', 'The encoding asks for noise exactly when its variance is not 0.');
+  }
+  const values = Float64Array.from(update);
+  let square = 0;
+  for (let i = 0; i < length; i++) square += values[i]! * values[i]!;
+  const norm = Math.sqrt(square);
+  if (!Number.isFinite(norm)) throw new RoundFailure('bad-input', 'The update has values that are not finite.');
+  const factor = scale * Math.min(1, clipNorm / norm || 1);
+  for (let i = 0; i < length; i++) values[i] = values[i]! * factor;
+  rotate(values, rotationSeed);
+  const rounded = roundWithin(values, l2Bound, fill);
+  if (noise !== undefined) for (let i = 0; i < length; i++) rounded[i] = (rounded[i]! + noise()) | 0;
+  return new Uint32Array(rounded.buffer);
+}
+
+function roundWithin(values: Float64Array, bound: number, fill: (words: Uint32Array) => void): Int32Array {
+  const rounded = new Int32Array(values.length);
+  const random = new Uint32Array(values.length);
+  for (let attempt = 0; attempt < MAX_ROUNDINGS; attempt++) {
+    fill(random);
+    let square = 0;
+    for (let i = 0; i < values.length; i++) {
+      const value = values[i]!;
+      const floor = Math.floor(value);
+      const integer = floor + (random[i]! < (value - floor) * 2 ** 32 ? 1 : 0);
+      rounded[i] = integer;
+      square += integer * integer;
+    }
+    if (square <= bound * bound) return rounded;
+  }
+  throw new RoundFailure('bad-input', 'The update cannot be rounded within its norm: take a larger scale.');
+}
+
+/**
+ * @param sum words [P] of which the lower `bits` bits are a sum of encoded updates
+ * @returns the sum of the clipped updates, float64 [P]: divide by the number of survivors for their mean
+ */
+export function decode(sum: Uint32Array, encoding: Encoding): Float64Array {
+  const values = Float64Array.from(centred(sum, encoding.bits));
+  const { scale } = encoding;
+  for (let i = 0; i < values.length; i++) values[i] = values[i]! / scale;
+  rotateBack(values, encoding.rotationSeed);
+  return values;
+}

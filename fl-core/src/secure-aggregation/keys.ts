@@ -1,0 +1,85 @@
+/** Key agreement and the sealing of shares: X25519 and ChaCha20-Poly1305 of node:crypto, HKDF-SHA-256 (RFC 5869). */
+import {
+  createCipheriv,
+  createDecipheriv,
+  createPrivateKey,
+  createPublicKey,
+  diffieHellman,
+  hkdfSync,
+  type KeyObject,
+} from 'node:crypto';
+import { RoundFailure } from './failure.ts';
+import { MASK_KEY_BYTES } from './mask.ts';
+
+/** RFC 8410: what comes before the 32 bytes of a key in PKCS #8 and SubjectPublicKeyInfo. */
+const PKCS8 = Buffer.from('302e020100300506032b656e04220420', 'hex');
+const SPKI = Buffer.from('302a300506032b656e032100', 'hex');
+const TAG_BYTES = 16;
+
+export const KEY_BYTES = 32;
+
+/** @param secret any 32 bytes */
+export function privateKeyOf(secret: Uint8Array): KeyObject {
+  return createPrivateKey({ key: Buffer.concat([PKCS8, secret]), format: 'der', type: 'pkcs8' });
+}
+
+/** @returns the 32 bytes of the public key, hex */
+export function publicKeyOf(secret: Uint8Array): string {
+  const der = createPublicKey(privateKeyOf(secret)).export({ format: 'der', type: 'spki' });
+  return der.subarray(SPKI.length).toString('hex');
+}
+
+/**
+ * @param publicKey 32 bytes, hex
+ * @param purpose what the key is for; other purposes give independent keys
+ * @returns `length` bytes that only the holders of the two secrets know
+ * @throws RoundFailure bad-message when the public key is of small order (the agreement would be the same for everybody)
+ */
+export function agree(secret: KeyObject, publicKey: string, purpose: string, length: number): Buffer {
+  let shared: Buffer;
+  try {
+    const key = createPublicKey({
+      key: Buffer.concat([SPKI, Buffer.from(publicKey, 'hex')]),
+      format: 'der',
+      type: 'spki',
+    });
+    shared = diffieHellman({ privateKey: secret, publicKey: key });
+  } catch (cause) {
+    throw new RoundFailure('bad-message', `A public key is not one of X25519: ${String(cause)}. Leave the round.`);
+  }
+  return expand(shared, purpose, length);
+}
+
+/** HKDF without salt. */
+export function expand(secret: Uint8Array, purpose: string, length: number): Buffer {
+  return Buffer.from(hkdfSync('sha256', secret, new Uint8Array(0), purpose, length));
+}
+
+/** @param key 32 bytes, used for this one message only */
+export function seal(key: Uint8Array, plain: Uint8Array, about: string): Buffer {
+  const cipher = createCipheriv('chacha20-poly1305', key, new Uint8Array(12), { authTagLength: TAG_BYTES });
+  cipher.setAAD(Buffer.from(about), { plaintextLength: plain.length });
+  return Buffer.concat([cipher.update(plain), cipher.final(), cipher.getAuthTag()]);
+}
+
+/** @returns undefined when it was not sealed with this key about this */
+export function open(key: Uint8Array, sealed: Uint8Array, about: string): Buffer | undefined {
+  if (sealed.length < TAG_BYTES) return undefined;
+  const length = sealed.length - TAG_BYTES;
+  const decipher = createDecipheriv('chacha20-poly1305', key, new Uint8Array(12), { authTagLength: TAG_BYTES });
+  decipher.setAuthTag(sealed.subarray(length));
+  decipher.setAAD(Buffer.from(about), { plaintextLength: length });
+  try {
+    return Buffer.concat([decipher.update(sealed.subarray(0, length)), decipher.final()]);
+  } catch {
+    return undefined;
+  }
+}
+
+/** The key of a member's own mask. The roster's hash is in it: another roster, another mask. */
+export const selfMaskKey = (secret: Uint8Array, view: string): Buffer =>
+  expand(secret, `foedus self mask ${view}`, MASK_KEY_BYTES);
+
+/** The key of the mask between two members: the same from either side. */
+export const pairMaskKey = (own: KeyObject, other: string, view: string, a: number, b: number): Buffer =>
+  agree(own, other, `foedus pair mask ${view} ${Math.min(a, b)} ${Math.max(a, b)}`, MASK_KEY_BYTES);

@@ -1,0 +1,208 @@
+import { createCipheriv, randomBytes } from 'node:crypto';
+import * as fc from 'fast-check';
+import { describe, expect, test } from 'vitest';
+import { createRandomBits } from '../noise/random-bits.ts';
+import { rationalOf } from '../noise/rational.ts';
+import { createSkellam } from '../noise/skellam.ts';
+import { decode, encode, planEncoding } from './encoding.ts';
+import { chooseDegree, neighboursOf } from './graph.ts';
+import { addMask } from './mask.ts';
+import { addPacked, centred, pack, packedBytes } from './packing.ts';
+import { rotate, rotateBack } from './rotation.ts';
+import { combine, PRIME, SECRET_BYTES, split } from './shamir.ts';
+
+const random = createRandomBits();
+const secret = fc.uint8Array({ minLength: SECRET_BYTES, maxLength: SECRET_BYTES });
+
+describe('a shared secret', () => {
+  test('comes back from any threshold of shares and from no fewer', () => {
+    fc.assert(
+      fc.property(secret, fc.integer({ min: 2, max: 12 }), fc.nat(), (value, holders, choice) => {
+        const threshold = 2 + (choice % (holders - 1));
+        const points = Array.from({ length: holders }, (_, i) => 1 + i * 7);
+        const shares = split(value, points, threshold, random).map((bytes, i) => ({ at: points[i]!, bytes }));
+        const start = choice % holders;
+        const some = [...shares.slice(start), ...shares.slice(0, start)].slice(0, threshold);
+        expect(combine(some, threshold)).toEqual(value);
+        expect(combine(some.slice(1), threshold)).toBeUndefined();
+        expect(combine([some[0]!, ...some.slice(0, -1)], threshold)).toBeUndefined();
+      }),
+    );
+  });
+
+  test('is hidden in fewer: a share’s element is uniform whatever the secret', () => {
+    const counts = new Float64Array(16);
+    const runs = 1600;
+    for (let i = 0; i < runs; i++) {
+      const [share] = split(new Uint8Array(SECRET_BYTES), [5], 1, random)
+        .concat(split(new Uint8Array(SECRET_BYTES), [5, 6], 2, random))
+        .slice(1);
+      counts[Math.floor((new DataView(share!.buffer).getUint32(0, true) / PRIME) * 16)]!++;
+    }
+    // χ², 15 degrees of freedom, false alarm 10⁻⁹.
+    expect(counts.reduce((sum, c) => sum + (c - runs / 16) ** 2 / (runs / 16), 0)).toBeLessThan(74);
+  });
+});
+
+describe('packing', () => {
+  test('gives back every value of every ring, in exactly the bits of the ring', () => {
+    fc.assert(
+      fc.property(fc.uint32Array({ minLength: 1, maxLength: 70 }), fc.integer({ min: 1, max: 32 }), (values, bits) => {
+        const packed = pack(values, bits);
+        expect(packed.length).toBe(Math.ceil((values.length * bits) / 8));
+        const sum = new Uint32Array(values.length).fill(5);
+        addPacked(sum, packed, bits);
+        expect(centred(sum, bits)).toEqual(
+          centred(
+            values.map((v) => v + 5),
+            bits,
+          ),
+        );
+      }),
+      { numRuns: 300 },
+    );
+  });
+});
+
+describe('a mask', () => {
+  test('taken off leaves what was there, in every ring and at every length', () => {
+    fc.assert(
+      fc.property(
+        fc.integer({ min: 1, max: 32 }),
+        fc.constantFrom(1, 3, 4, 61, 20_480, 20_483, 30_721),
+        (bits, length) => {
+          const values = Uint32Array.from({ length }, (_, i) => i);
+          const key = randomBytes(16);
+          const sum = Uint32Array.from(values);
+          addMask(sum, key, 1, bits);
+          if (length > 60 && bits > 8) expect(centred(sum, bits)).not.toEqual(centred(values, bits));
+          addMask(sum, key, -1, bits);
+          expect(centred(sum, bits)).toEqual(centred(values, bits));
+        },
+      ),
+      { numRuns: 40 },
+    );
+  });
+
+  test('is the key stream of AES-128-CTR, also across the pieces in which it is made', () => {
+    const key = randomBytes(16);
+    const length = 45_001;
+    const stream = createCipheriv('aes-128-ctr', key, new Uint8Array(16)).update(new Uint8Array(length * 4));
+    for (const [bits, at] of [
+      [32, (i: number) => stream.readUInt32LE(i * 4)],
+      [24, (i: number) => stream.readUIntLE(i * 3, 3)],
+      [16, (i: number) => stream.readUInt16LE(i * 2)],
+    ] as const) {
+      const sum = new Uint32Array(length);
+      addMask(sum, key, 1, bits);
+      const mask = bits === 32 ? 0xffff_ffff : (1 << bits) - 1;
+      for (const i of [0, 1, 2, 3, 15_360, 20_479, 20_480, 30_720, 45_000]) expect((sum[i]! & mask) >>> 0).toBe(at(i));
+    }
+  });
+});
+
+describe('the graph', () => {
+  test('links everybody with k others, mutually, and all who are left stay connected', () => {
+    fc.assert(
+      fc.property(fc.integer({ min: 8, max: 60 }), fc.constantFrom(4, 6), fc.string(), (n, degree, seed) => {
+        const graph = neighboursOf(
+          Array.from({ length: n }, (_, i) => i * 3),
+          degree,
+          seed,
+        );
+        for (const [member, linked] of graph) {
+          expect(new Set(linked).size).toBe(degree);
+          for (const other of linked) expect(graph.get(other)).toContain(member);
+        }
+        const reached = new Set([0]);
+        for (const member of reached) for (const other of graph.get(member)!) reached.add(other);
+        expect(reached.size).toBe(n);
+      }),
+    );
+  });
+
+  test('needs more neighbours the more members collude or drop out, and everybody where half do', () => {
+    const degree = (corrupt: number, dropped: number) => chooseDegree({ members: 1000, corrupt, dropped });
+    const few = degree(20, 50)!;
+    expect(few).toBeGreaterThan(20);
+    expect(degree(100, 100)!).toBeGreaterThan(few);
+    expect(degree(500, 100)).toBeNull();
+    expect(chooseDegree({ members: 10, corrupt: 4, dropped: 3 })).toBeNull();
+  });
+});
+
+describe('an encoded update', () => {
+  const length = 1500;
+  const plan = (overrides = {}) =>
+    planEncoding({ length, clipNorm: 1, scale: 1e4, cohort: 10, rotationSeed: 'aa', ...overrides });
+  const update = (seed: number, norm: number): Float64Array => {
+    const raw = Float64Array.from({ length }, (_, i) => Math.sin(i * 12.9898 + seed) ** 3);
+    const now = Math.sqrt(raw.reduce((sum, x) => sum + x * x, 0));
+    return raw.map((x) => (x * norm) / now);
+  };
+
+  test('is rotated and back to the last digits, its norm kept, at lengths of no power of two', () => {
+    fc.assert(
+      fc.property(fc.float64Array({ minLength: 1, maxLength: 100, noNaN: true, min: -1e3, max: 1e3 }), (values) => {
+        const turned = Float64Array.from(values);
+        rotate(turned, 'seed');
+        const norm = (v: Float64Array) => Math.sqrt(v.reduce((sum, x) => sum + x * x, 0));
+        expect(norm(turned)).toBeCloseTo(norm(values), 6);
+        rotateBack(turned, 'seed');
+        for (const [i, value] of turned.entries()) expect(value).toBeCloseTo(values[i]!, 6);
+      }),
+    );
+  });
+
+  test('rotated has no coordinate that stands out, even where the update had only one', () => {
+    const spike = new Float64Array(length);
+    spike[length - 1] = 1;
+    rotate(spike, 'seed');
+    expect(Math.max(...spike.map(Math.abs))).toBeLessThan(0.1);
+  });
+
+  test('decodes, summed, to the sum of the clipped updates but for rounding', () => {
+    const encoding = plan();
+    const updates = [0.3, 0.9, 4].map((norm, i) => update(i, norm));
+    const sum = new Uint32Array(length);
+    for (const u of updates) addPacked(sum, pack(encode(u, encoding), encoding.bits), encoding.bits);
+    const decoded = decode(sum, encoding);
+    const expected = updates.map((u, i) => u.map((x) => x * [1, 1, 0.25][i]!));
+    let square = 0;
+    for (let i = 0; i < length; i++)
+      square += (decoded[i]! - expected[0]![i]! - expected[1]![i]! - expected[2]![i]!) ** 2;
+    // Each rounding error has variance at most 1/4.
+    expect(Math.sqrt(square)).toBeLessThan((2 * Math.sqrt((3 * length) / 4)) / encoding.scale);
+  });
+
+  test('never has a larger norm than its sensitivity says, rounding included', () => {
+    for (const scale of [5, 50, 1e4]) {
+      const encoding = plan({ scale });
+      for (let seed = 0; seed < 5; seed++) {
+        const integers = centred(encode(update(seed, 10), encoding), encoding.bits);
+        const l2 = Math.sqrt(integers.reduce((sum, x) => sum + x * x, 0));
+        expect(l2).toBeLessThanOrEqual(encoding.l2Bound);
+        expect(integers.reduce((sum, x) => sum + Math.abs(x), 0)).toBeLessThanOrEqual(encoding.l1Bound);
+      }
+    }
+  });
+
+  test('does not wrap around when the whole cohort sends the same, largest update with noise', () => {
+    const encoding = plan({ noiseVariance: 400 });
+    const noise = createSkellam(rationalOf(400), random);
+    const same = update(1, 1);
+    const sum = new Uint32Array(length);
+    for (let i = 0; i < 10; i++) addPacked(sum, pack(encode(same, encoding, noise), encoding.bits), encoding.bits);
+    const decoded = decode(sum, encoding);
+    const off = Math.max(...decoded.map((x, i) => Math.abs(x - 10 * same[i]!)));
+    expect(off).toBeLessThan((8 * Math.sqrt(4000 + 10)) / encoding.scale);
+    expect(packedBytes(length, encoding.bits)).toBeLessThan(length * 3);
+  });
+
+  test('is refused when not finite, of another length, or without the noise that was agreed', () => {
+    expect(() => encode(new Float64Array(3), plan())).toThrow(/1500/);
+    expect(() => encode(new Float64Array(length).fill(Number.NaN), plan())).toThrow(/finite/);
+    expect(() => encode(new Float64Array(length), plan({ noiseVariance: 4 }))).toThrow(/noise/);
+    expect(() => plan({ scale: 1e12 })).toThrow(RangeError);
+  });
+});

@@ -1,0 +1,105 @@
+/**
+ * Shamir's secret sharing ("How to Share a Secret", 1979) of 32-byte secrets over the field of p = 2^26 − 5: a secret is
+ * cut into eleven pieces of 24 bits, each shared by a polynomial of its own. The products of two field elements are below
+ * 2^52 and therefore exact in float64; any t − 1 shares are independent of the secret whatever p is.
+ */
+import type { RandomBits } from '../noise/random-bits.ts';
+
+export const PRIME = 2 ** 26 - 5;
+export const SECRET_BYTES = 32;
+const PIECE_BYTES = 3;
+const PIECES = Math.ceil(SECRET_BYTES / PIECE_BYTES);
+/** A share on the wire: eleven field elements of four bytes. */
+export const SHARE_BYTES = PIECES * 4;
+
+export interface Share {
+  /** Where the polynomials were evaluated: 1 … p − 1, another for every holder. */
+  readonly at: number;
+  readonly bytes: Uint8Array;
+}
+
+/**
+ * @param secret 32 bytes
+ * @param points the holders' places, distinct, in 1 … p − 1
+ * @param threshold how many shares are needed
+ * @returns one share for each point
+ */
+export function split(
+  secret: Uint8Array,
+  points: readonly number[],
+  threshold: number,
+  random: RandomBits,
+): Uint8Array[] {
+  if (secret.length !== SECRET_BYTES) throw new RangeError(`A secret has ${SECRET_BYTES} bytes.`);
+  if (!(threshold >= 1 && threshold <= points.length)) {
+    throw new RangeError(`${threshold} of ${points.length} shares cannot be asked for.`);
+  }
+  const shares = points.map(() => new Uint8Array(SHARE_BYTES));
+  const views = shares.map((share) => new DataView(share.buffer));
+  const coefficients = new Float64Array(threshold);
+  for (let piece = 0; piece < PIECES; piece++) {
+    coefficients[0] = pieceAt(secret, piece);
+    for (let i = 1; i < threshold; i++) coefficients[i] = random.below(PRIME);
+    for (const [holder, at] of points.entries()) {
+      let value = 0;
+      for (let i = threshold - 1; i >= 0; i--) value = (value * at + coefficients[i]!) % PRIME;
+      views[holder]!.setUint32(piece * 4, value, true);
+    }
+  }
+  coefficients.fill(0);
+  return shares;
+}
+
+/**
+ * @param shares at least the threshold, at distinct points; more are not looked at
+ * @returns the secret, or undefined when the shares do not belong together
+ */
+export function combine(shares: readonly Share[], threshold: number): Uint8Array | undefined {
+  const used = shares.slice(0, threshold);
+  if (used.length < threshold || new Set(used.map(({ at }) => at)).size < threshold) return undefined;
+  const weights = lagrangeAtZero(used.map(({ at }) => at));
+  const padded = new Uint8Array(PIECES * PIECE_BYTES);
+  const views = used.map(({ bytes }) => new DataView(bytes.buffer, bytes.byteOffset, SHARE_BYTES));
+  for (let piece = 0; piece < PIECES; piece++) {
+    let value = 0;
+    for (const [i, view] of views.entries()) {
+      const share = view.getUint32(piece * 4, true);
+      if (share >= PRIME) return undefined;
+      value = (value + share * weights[i]!) % PRIME;
+    }
+    if (value >= 2 ** 24) return undefined;
+    padded.set([value & 255, (value >> 8) & 255, value >> 16], piece * PIECE_BYTES);
+  }
+  if (padded.subarray(SECRET_BYTES).some((byte) => byte !== 0)) return undefined;
+  return padded.slice(0, SECRET_BYTES);
+}
+
+function pieceAt(secret: Uint8Array, piece: number): number {
+  const at = piece * PIECE_BYTES;
+  return (secret[at] ?? 0) + 256 * (secret[at + 1] ?? 0) + 65_536 * (secret[at + 2] ?? 0);
+}
+
+/** Π_{j≠i} x_j / (x_j − x_i) for every i. */
+function lagrangeAtZero(points: readonly number[]): number[] {
+  return points.map((own) => {
+    let above = 1;
+    let below = 1;
+    for (const other of points) {
+      if (other === own) continue;
+      above = (above * other) % PRIME;
+      below = (below * ((other - own + PRIME) % PRIME)) % PRIME;
+    }
+    return (above * inverse(below)) % PRIME;
+  });
+}
+
+/** a^(p−2) */
+function inverse(a: number): number {
+  let result = 1;
+  let base = a;
+  for (let exponent = PRIME - 2; exponent > 0; exponent = Math.floor(exponent / 2)) {
+    if (exponent % 2 === 1) result = (result * base) % PRIME;
+    base = (base * base) % PRIME;
+  }
+  return result;
+}
