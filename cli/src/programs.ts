@@ -1,5 +1,6 @@
 /** The programs of a node: what each one is configured by and started with. */
 import { loadConfig } from '@foedus/connector/config';
+import { flushCompileCache } from 'node:module';
 import type { Logger } from 'pino';
 import type { z } from 'zod';
 import { createLogger } from './logger.ts';
@@ -54,6 +55,8 @@ export async function runProgram(name: ProgramName, configFile: string, env = pr
   {
     await using _running = await program.start(config, { logger });
     logger.info({ config: configFile, pid: process.pid }, `${name} of ${participantId} runs`);
+    // Not at the end, as Node does by itself: a program that is killed has no end.
+    setTimeout(flushCompileCache, 10_000).unref();
     logger.info({ signal: await asked }, 'ending');
   }
   logger.info('ended');

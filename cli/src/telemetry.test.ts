@@ -12,6 +12,7 @@ import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
 import { createLogger } from './logger.ts';
 import { collector } from './otlp-collector.ts';
 import { startTelemetry } from './telemetry.ts';
+import { createTraceIds } from './trace-ids.ts';
 
 const BDL = 'did:web:bdl.example';
 const PVD = 'did:web:pvd.example';
@@ -98,6 +99,26 @@ describe('telemetry', () => {
     });
     expect(line.trace_id).toMatch(/^(?!0+$)[0-9a-f]{32}$/);
     await telemetry[Symbol.asyncDispose]();
+  });
+
+  it('makes spans that are nothing but ids: of the trace they belong to, recorded by whoever can', () => {
+    const tracer = createTraceIds({ sampled: true }).getTracer('test');
+    const outer = tracer.startSpan('outer');
+    expect(outer.isRecording()).toBe(false);
+    const { traceId, spanId, traceFlags } = outer.spanContext();
+    expect([traceId, spanId, traceFlags]).toEqual([
+      expect.stringMatching(/^[0-9a-f]{32}$/),
+      expect.stringMatching(/^[0-9a-f]{16}$/),
+      1,
+    ]);
+    const inner = tracer.startSpan('inner', {}, trace.setSpan(context.active(), outer)).spanContext();
+    expect(inner).toMatchObject({ traceId, traceFlags: 1 });
+    expect(inner.spanId).not.toBe(spanId);
+    expect(tracer.startSpan('other').spanContext().traceId).not.toBe(traceId);
+    // Who began a trace decides whether it is recorded.
+    const unsampled = trace.wrapSpanContext({ traceId, spanId, traceFlags: 0, isRemote: true });
+    const after = tracer.startSpan('after', {}, trace.setSpan(context.active(), unsampled)).spanContext();
+    expect([after.traceId, after.traceFlags]).toEqual([traceId, 0]);
   });
 
   it('exports nothing when it is disabled or set to none, whatever the endpoint', async () => {

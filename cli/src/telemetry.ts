@@ -1,5 +1,5 @@
 /**
- * OpenTelemetry's SDK, and the only place that knows it: everything else speaks the API.
+ * Sets up OpenTelemetry: everything else speaks its API.
  *
  * Nothing leaves this process unless the standard variables ask for it. Trace ids are made and passed on always, so
  * that the logs of two connectors can be read together.
@@ -7,22 +7,20 @@
 import { context, diag, metrics, propagation, trace, type Attributes } from '@opentelemetry/api';
 import { AsyncLocalStorageContextManager } from '@opentelemetry/context-async-hooks';
 import { CompositePropagator, W3CBaggagePropagator, W3CTraceContextPropagator } from '@opentelemetry/core';
-import { defaultResource, detectResources, envDetector, resourceFromAttributes } from '@opentelemetry/resources';
-import { MeterProvider, PeriodicExportingMetricReader, type IMetricReader } from '@opentelemetry/sdk-metrics';
-import {
-  AlwaysOffSampler,
-  AlwaysOnSampler,
-  BatchSpanProcessor,
-  ParentBasedSampler,
-  TraceIdRatioBasedSampler,
-  TracerProvider,
-  type Sampler,
-  type SpanProcessor,
-} from '@opentelemetry/sdk-trace';
 import { FoedusError } from '@foedus/connector/errors';
 import type { Logger } from 'pino';
+import { createTraceIds } from './trace-ids.ts';
 
-type Environment = Readonly<Record<string, string | undefined>>;
+export type Environment = Readonly<Record<string, string | undefined>>;
+
+/** Where telemetry goes, and which traces are sampled. */
+export interface Exports {
+  readonly traces: 'otlp' | 'none';
+  readonly metrics: 'otlp' | 'prometheus' | 'none';
+  readonly sampler: { readonly root: (typeof SAMPLERS)[number]; readonly parentBased: boolean };
+}
+
+const SAMPLERS = ['always_on', 'always_off', 'traceidratio'] as const;
 
 /**
  * Installs the context manager, the W3C propagators and the exporters that `env` asks for (OpenTelemetry's
@@ -51,106 +49,58 @@ export async function startTelemetry(
     'service.name': env.OTEL_SERVICE_NAME ?? `foedus-${program}`,
     ...(participantId === undefined ? {} : { 'foedus.participant.id': participantId }),
   };
-  const resource = defaultResource()
-    .merge(detectResources({ detectors: [envDetector] }))
-    .merge(resourceFromAttributes(attributes));
-  const disabled = env.OTEL_SDK_DISABLED?.toLowerCase() === 'true';
-  const processors = disabled ? [] : await spanProcessors(env);
-  const traces = new TracerProvider({ resource, sampler: samplerOf(env), spanProcessors: processors });
-  trace.setGlobalTracerProvider(traces);
-  const readers = disabled ? [] : await metricReaders(env);
-  const meters = new MeterProvider({ resource, readers });
-  if (readers.length > 0) metrics.setGlobalMeterProvider(meters);
+  const to = exportsOf(env);
+  let shutdown = async (): Promise<void> => undefined;
+  if (to.traces === 'none') {
+    trace.setGlobalTracerProvider(createTraceIds({ sampled: to.sampler.root !== 'always_off' }));
+  }
+  if (to.traces !== 'none' || to.metrics !== 'none') {
+    const { startSdk } = await import('./telemetry-sdk.ts');
+    shutdown = await startSdk(attributes, to, env);
+  }
 
   return {
     [Symbol.asyncDispose]: async () => {
-      const ended = Promise.allSettled([traces.shutdown(), meters.shutdown()]);
       let timer: NodeJS.Timeout | undefined;
-      await Promise.race([ended, new Promise((resolve) => (timer = setTimeout(resolve, 2_000)))]);
+      await Promise.race([shutdown(), new Promise((resolve) => (timer = setTimeout(resolve, 2_000)))]);
       clearTimeout(timer);
       for (const api of [trace, metrics, propagation, context, diag]) api.disable();
     },
   };
 }
 
-function exporterOf(env: Environment, signal: 'TRACES' | 'METRICS', known: readonly string[]): string {
+/** @throws FoedusError `bad-config` */
+function exportsOf(env: Environment): Exports {
+  const traces = exporterOf(env, 'TRACES', ['otlp', 'none']);
+  const metricsTo = exporterOf(env, 'METRICS', ['otlp', 'prometheus', 'none']);
+  const name = env.OTEL_TRACES_SAMPLER || 'parentbased_always_on';
+  const rootName = name.replace(/^parentbased_/, '');
+  const root = SAMPLERS.find((sampler) => sampler === rootName);
+  if (root === undefined) {
+    throw new FoedusError(
+      'bad-config',
+      `OTEL_TRACES_SAMPLER: "${name}" is not known here. It is one of ${SAMPLERS.join(', ')}, each also with parentbased_ before it.`,
+    );
+  }
+  const sampler = { root, parentBased: rootName !== name };
+  if (env.OTEL_SDK_DISABLED?.toLowerCase() === 'true') return { traces: 'none', metrics: 'none', sampler };
+  return { traces, metrics: metricsTo, sampler };
+}
+
+function exporterOf<Known extends string>(
+  env: Environment,
+  signal: 'TRACES' | 'METRICS',
+  known: readonly (Known | 'otlp' | 'none')[],
+): Known | 'otlp' | 'none' {
   const name = `OTEL_${signal}_EXPORTER`;
   const asked = env[name]?.trim();
   if (!asked) {
     const endpoint = env.OTEL_EXPORTER_OTLP_ENDPOINT || env[`OTEL_EXPORTER_OTLP_${signal}_ENDPOINT`];
     return endpoint ? 'otlp' : 'none';
   }
-  if (known.includes(asked)) return asked;
+  const found = known.find((exporterName) => exporterName === asked);
+  if (found !== undefined) return found;
   throw new FoedusError('bad-config', `${name}: "${asked}" is not known here. It is one of ${known.join(', ')}.`);
-}
-
-async function spanProcessors(env: Environment): Promise<SpanProcessor[]> {
-  if (exporterOf(env, 'TRACES', ['otlp', 'none']) === 'none') return [];
-  const { OTLPTraceExporter } = await import('@opentelemetry/exporter-trace-otlp-http');
-  return [
-    new BatchSpanProcessor({
-      exporter: new OTLPTraceExporter(),
-      scheduledDelayMillis: milliseconds(env, 'OTEL_BSP_SCHEDULE_DELAY', 5_000),
-      exportTimeoutMillis: milliseconds(env, 'OTEL_BSP_EXPORT_TIMEOUT', 30_000),
-      maxQueueSize: milliseconds(env, 'OTEL_BSP_MAX_QUEUE_SIZE', 2_048),
-      maxExportBatchSize: milliseconds(env, 'OTEL_BSP_MAX_EXPORT_BATCH_SIZE', 512),
-    }),
-  ];
-}
-
-async function metricReaders(env: Environment): Promise<IMetricReader[]> {
-  const exporter = exporterOf(env, 'METRICS', ['otlp', 'prometheus', 'none']);
-  if (exporter === 'none') return [];
-  if (exporter === 'prometheus') {
-    const { PrometheusExporter } = await import('@opentelemetry/exporter-prometheus');
-    const host = env.OTEL_EXPORTER_PROMETHEUS_HOST ?? 'localhost';
-    const port = milliseconds(env, 'OTEL_EXPORTER_PROMETHEUS_PORT', 9_464);
-    const reader = new PrometheusExporter({ host, port, preventServerStart: true });
-    try {
-      await reader.startServer();
-    } catch (cause) {
-      throw new FoedusError(
-        'bad-config',
-        `OTEL_EXPORTER_PROMETHEUS_PORT: ${host}, port ${port} cannot be listened on. Give each program a port of its own.`,
-        { cause },
-      );
-    }
-    return [reader];
-  }
-  const { OTLPMetricExporter } = await import('@opentelemetry/exporter-metrics-otlp-http');
-  const interval = milliseconds(env, 'OTEL_METRIC_EXPORT_INTERVAL', 60_000);
-  return [
-    new PeriodicExportingMetricReader({
-      exporter: new OTLPMetricExporter(),
-      exportIntervalMillis: interval,
-      exportTimeoutMillis: Math.min(interval, milliseconds(env, 'OTEL_METRIC_EXPORT_TIMEOUT', 30_000)),
-    }),
-  ];
-}
-
-function samplerOf(env: Environment): Sampler {
-  const name = env.OTEL_TRACES_SAMPLER || 'parentbased_always_on';
-  const root = name.replace(/^parentbased_/, '');
-  const ratio = Number(env.OTEL_TRACES_SAMPLER_ARG ?? 1);
-  const samplers: Record<string, () => Sampler> = {
-    always_on: () => new AlwaysOnSampler(),
-    always_off: () => new AlwaysOffSampler(),
-    traceidratio: () => new TraceIdRatioBasedSampler(Number.isFinite(ratio) ? ratio : 1),
-  };
-  const make = samplers[root];
-  if (!make) {
-    throw new FoedusError(
-      'bad-config',
-      `OTEL_TRACES_SAMPLER: "${name}" is not known here. It is one of ${Object.keys(samplers).join(', ')}, each also with parentbased_ before it.`,
-    );
-  }
-  return root === name ? make() : new ParentBasedSampler({ root: make() });
-}
-
-/** @returns the whole number in a variable; what is no number is ignored, as the specification wants it */
-function milliseconds(env: Environment, name: string, otherwise: number): number {
-  const value = Number(env[name]);
-  return env[name] && Number.isInteger(value) && value >= 0 ? value : otherwise;
 }
 
 function diagLogger(logger: Logger): Parameters<typeof diag.setLogger>[0] {

@@ -6,8 +6,8 @@ import { createCatalogClient } from './catalog/ask.ts';
 import { createPublications } from './catalog/publications.ts';
 import { catalogRoutes } from './catalog/routes.ts';
 import { ensureToken, type ConnectorConfig } from './config/index.ts';
-import { createPullDataFlow } from './data-plane/index.ts';
 import { loadOrCreateSecret } from './data-plane/node-secret.ts';
+import { onDemand } from './data-plane/on-demand.ts';
 import { createEvents } from './events.ts';
 import {
   createPeerClient,
@@ -132,16 +132,11 @@ export async function startConnector(config: ConnectorConfig, options: Connector
     events: (event) => events.usage(event),
   });
   const pull = started.use(
-    createPullDataFlow({
-      identity,
-      usageControl,
-      agreements,
-      publicUrl,
-      clock,
-      logger,
-      assets: publications.assets,
-      transfers: transferStore,
-      dataDir: config.dataDir,
+    onDemand(['HttpData-PULL'], async () => {
+      const { createPullDataFlow } = await import('./data-plane/index.ts');
+      const { assets } = publications;
+      const stores = { usageControl, agreements, assets, transfers: transferStore };
+      return createPullDataFlow({ identity, ...stores, publicUrl, clock, logger, dataDir: config.dataDir });
     }),
   );
   transfers.flows.add(pull.flow);

@@ -1,0 +1,38 @@
+import {
+  context,
+  isSpanContextValid,
+  trace,
+  TraceFlags,
+  type Context,
+  type Span,
+  type SpanOptions,
+  type Tracer,
+  type TracerProvider,
+} from '@opentelemetry/api';
+import { randomBytes } from 'node:crypto';
+
+/**
+ * Traces of which nobody sees more than their ids: they go into logs and to other participants, who may record their
+ * own part. Spans keep nothing else, since it would be thrown away.
+ *
+ * @param sampled whether traces that begin here are to be recorded by who can (W3C trace context, flag `sampled`)
+ */
+export function createTraceIds({ sampled }: { sampled: boolean }): TracerProvider {
+  const startSpan = (_name: string, { root = false }: SpanOptions = {}, from: Context = context.active()): Span => {
+    const parent = root ? undefined : trace.getSpanContext(from);
+    const spanId = randomBytes(8).toString('hex');
+    if (parent && isSpanContextValid(parent)) return trace.wrapSpanContext({ ...parent, spanId, isRemote: false });
+    const traceFlags = sampled ? TraceFlags.SAMPLED : TraceFlags.NONE;
+    return trace.wrapSpanContext({ traceId: randomBytes(16).toString('hex'), spanId, traceFlags });
+  };
+  type Work = (span: Span) => unknown;
+  const startActiveSpan = (name: string, ...rest: [...(SpanOptions | Context)[], Work]): unknown => {
+    const work = rest.at(-1) as Work;
+    const options = rest.length > 1 ? (rest[0] as SpanOptions) : {};
+    const from = rest.length > 2 ? (rest[1] as Context) : context.active();
+    const span = startSpan(name, options, from);
+    return context.with(trace.setSpan(from, span), work, undefined, span);
+  };
+  const tracer: Tracer = { startSpan, startActiveSpan };
+  return { getTracer: () => tracer };
+}
