@@ -181,6 +181,7 @@ describe('what is not understood', () => {
     ['a permission to another assignee', { ...use, assignee: 'urn:other' }, /own assignee/],
     ['a type of permission', { ...use, '@type': 'odrl:Duty' }, /type Duty/],
     ['any other property of a permission', { ...use, 'ids:x': 1 }, /property ids:x/],
+    ['a property that every object of JavaScript has', { ...use, constructor: 1 }, /property constructor/],
     ['an action that says more', { action: { 'rdf:value': { '@id': 'odrl:use' }, implies: 'urn:x' } }, /says more/],
     ['a refinement', { action: { 'rdf:value': { '@id': 'odrl:use' }, refinement: [{}] } }, /without a left operand/],
     ['a part of a logical constraint', permission('use', { or: [constraint('urn:x', 'eq', PURPOSE)] }), /urn:x/],

@@ -57,17 +57,24 @@ const TYPES: Readonly<Record<RuleKind, readonly string[]>> = {
 };
 
 /** Rules inside of rules: ODRL 2.2 sections 2.6.5 to 2.6.7. What ODRL does not allow is left unread. */
-const INNER: Readonly<Record<RuleKind, Readonly<Record<string, RuleKind>>>> = {
-  permission: { duty: 'duty', 'ids:preDuty': 'duty', 'ids:postDuty': 'duty' },
-  prohibition: { remedy: 'remedy' },
-  obligation: { consequence: 'consequence' },
-  duty: { consequence: 'consequence' },
-  consequence: {},
-  remedy: {},
+interface Inside {
+  readonly kind: RuleKind;
+  /** Where the property itself says when its duty is due. */
+  readonly timing?: DutyTiming;
+}
+const CONSEQUENCES: ReadonlyMap<string, Inside> = new Map([['consequence', { kind: 'consequence' }]]);
+const INSIDE: Readonly<Record<RuleKind, ReadonlyMap<string, Inside>>> = {
+  permission: new Map<string, Inside>([
+    ['duty', { kind: 'duty' }],
+    ['ids:preDuty', { kind: 'duty', timing: 'before' }],
+    ['ids:postDuty', { kind: 'duty', timing: 'after' }],
+  ]),
+  prohibition: new Map<string, Inside>([['remedy', { kind: 'remedy' }]]),
+  obligation: CONSEQUENCES,
+  duty: CONSEQUENCES,
+  consequence: new Map(),
+  remedy: new Map(),
 };
-
-/** Properties that say themselves when their duty is due. */
-const STATED: Readonly<Record<string, DutyTiming>> = { 'ids:preDuty': 'before', 'ids:postDuty': 'after' };
 
 /** Actions that only a use brings about (ODRL Vocabulary: "after it has been used", "has been performed"). */
 const AFTER_USE: ReadonlySet<string> = new Set([
@@ -84,8 +91,22 @@ export interface ActionReading {
   readonly unread?: unknown;
 }
 
+/** A rule as it is written: what all the atomic rules that it stands for have in common, and what they are made of. */
+interface WrittenRule {
+  readonly kind: RuleKind;
+  readonly id: string | undefined;
+  readonly timing: DutyTiming | undefined;
+  readonly actions: readonly ActionReading[];
+  readonly relations: Readonly<Record<Relation, readonly (Selector | undefined)[]>>;
+  readonly parties: Readonly<Record<string, string>>;
+  readonly constraint: Field | undefined;
+  readonly inside: readonly (Inside & { readonly field: Field })[];
+  readonly unread: readonly Unread[];
+  readonly problems: readonly string[];
+}
+
 /**
- * Reads one rule, which is one Rule for each of its actions, assets and parties.
+ * Reads one rule, which is one Rule for each of its actions, assets and parties (ODRL 2.2 section 2.7).
  *
  * @param count called with the number of rules before any is made
  * @param timing what the property that holds a duty says of it (`ids:preDuty`)
@@ -99,6 +120,28 @@ export function readRule(
   count: (rules: number) => void,
   timing?: DutyTiming,
 ): Rule[] {
+  const written = readWritten(entry, kind, shared, reader, timing);
+  const { actions, relations } = written;
+  count(actions.length * RELATIONS.reduce((product, relation) => product * relations[relation].length, 1));
+  const rules: Rule[] = [];
+  for (const action of actions) {
+    for (const target of relations.target) {
+      for (const assignee of relations.assignee) {
+        for (const assigner of relations.assigner)
+          rules.push(atomicRule(written, action, { target, assignee, assigner }, reader));
+      }
+    }
+  }
+  return rules;
+}
+
+function readWritten(
+  entry: Field,
+  kind: RuleKind,
+  shared: Shared,
+  reader: Reader,
+  timing: DutyTiming | undefined,
+): WrittenRule {
   const field = isDutyKind(kind) ? reader.dereference(entry) : entry;
   const fields = reader.fields(field.value, field.path, `a ${kind}`);
   const unread: Unread[] = [];
@@ -108,101 +151,104 @@ export function readRule(
     problems.push(sentence);
   };
 
-  const selected = Object.fromEntries(
+  const relations = Object.fromEntries(
     RELATIONS.map((relation) => [relation, readRelation(fields.get(relation), relation, kind, shared, reader, leave)]),
-  ) as Record<Relation, readonly (Selector | undefined)[]>;
+  ) as WrittenRule['relations'];
   const parties: Record<string, string> = {};
-  const inner: { kind: RuleKind; field: Field; timing: DutyTiming | undefined }[] = [];
+  const inside: (Inside & { field: Field })[] = [];
   for (const [term, each] of fields) {
     const { value } = each;
-    const innerKind = INNER[kind][term];
     if (['@id', 'action', 'constraint', ...RELATIONS].includes(term) || saysNothing(term, value)) continue;
     if (IDS_ENDPOINTS.has(term) || isDocumentation(term)) continue;
     const party = PARTIES.has(term) ? reader.iri(value) : undefined;
+    const inner = INSIDE[kind].get(term);
     if (term === '@type') {
       const types = typesOf(each, TYPES[kind]);
       if (types.length > 0) leave(term, value, `${article(kind)} of type ${shown(types[0] ?? '')} is not supported.`);
     } else if (party !== undefined) {
       parties[term] = party;
-    } else if (innerKind !== undefined) {
-      const when = STATED[term];
-      inner.push(...eachOf(each).map((one) => ({ kind: innerKind, field: one, timing: when })));
+    } else if (inner === undefined) {
+      const what = shown(displayTerm(term));
+      leave(term, value, `The property ${what} of ${article(kind).toLowerCase()} is not supported.`);
     } else {
-      leave(
-        term,
-        value,
-        `The property ${shown(displayTerm(term))} of ${article(kind).toLowerCase()} is not supported.`,
-      );
+      for (const one of eachOf(each)) inside.push({ ...inner, field: one });
     }
   }
-
   const actions = readActions(fields.get('action'), kind, shared, field.path, reader, leave);
-  count(actions.length * RELATIONS.reduce((product, relation) => product * selected[relation].length, 1));
-  const id = fields.has('@id') ? reader.iri(fields.get('@id')?.value) : undefined;
-  return actions.flatMap((action) =>
-    selected.target.flatMap((target) =>
-      selected.assignee.flatMap((assignee) =>
-        selected.assigner.map((assigner): Rule => {
-          const left = [...unread];
-          const troubles = [...problems];
-          const place = { kind, action: action.name };
-          const conditionsOf = (from: Field | undefined, term: string): Condition[] => {
-            const read = readConditions(from, place, reader, term);
-            left.push(...read.unread);
-            troubles.push(...read.problems);
-            return read.conditions;
-          };
-          if (action.unread !== undefined) {
-            left.push({ term: 'action', value: action.unread });
-            troubles.push(`The action ${shownValue(action.unread)} says more than a name and refinements.`);
-          }
-          const constraints = conditionsOf(fields.get('constraint'), 'constraint');
-          const actionRefinements = conditionsOf(action.refinements, REFINEMENTS.action);
-          const rulesOf = (wanted: RuleKind): Rule[] =>
-            inner
-              .filter((each) => each.kind === wanted)
-              .flatMap((each) => {
-                reader.part(each.field.path);
-                return readRule(
-                  each.field,
-                  wanted,
-                  NOBODY,
-                  reader,
-                  (rules) => countParts(rules, each.field, reader),
-                  each.timing,
-                );
-              });
-          const when = timing ?? timingOf(action.name, [...constraints, ...actionRefinements]);
-          return {
-            kind,
-            ...(id === undefined ? {} : { id }),
-            action: action.name,
-            actionRefinements,
-            ...(target === undefined ? {} : { target: target.name }),
-            targetRefinements: conditionsOf(target?.refinements, REFINEMENTS.target),
-            ...(assigner === undefined ? {} : { assigner: assigner.name }),
-            ...(assignee === undefined ? {} : { assignee: assignee.name }),
-            assigneeRefinements: conditionsOf(assignee?.refinements, REFINEMENTS.assignee),
-            parties,
-            constraints,
-            duties: rulesOf('duty'),
-            consequences: rulesOf('consequence'),
-            remedies: rulesOf('remedy'),
-            ...(isDutyKind(kind) ? { timing: when } : {}),
-            unread: left,
-            problems: troubles,
-          };
-        }),
-      ),
-    ),
-  );
+  const id = reader.iri(fields.get('@id')?.value);
+  return {
+    kind,
+    id,
+    timing,
+    actions,
+    relations,
+    parties,
+    constraint: fields.get('constraint'),
+    inside,
+    unread,
+    problems,
+  };
+}
+
+function atomicRule(
+  written: WrittenRule,
+  action: ActionReading,
+  { target, assignee, assigner }: Readonly<Record<Relation, Selector | undefined>>,
+  reader: Reader,
+): Rule {
+  const { kind, id, parties, inside } = written;
+  const unread = [...written.unread];
+  const problems = [...written.problems];
+  const conditionsOf = (from: Field | undefined, term: string): Condition[] => {
+    const read = readConditions(from, { kind, action: action.name }, reader, term);
+    unread.push(...read.unread);
+    problems.push(...read.problems);
+    return read.conditions;
+  };
+  if (action.unread !== undefined) {
+    unread.push({ term: 'action', value: action.unread });
+    problems.push(`The action ${shownValue(action.unread)} says more than a name and refinements.`);
+  }
+  const constraints = conditionsOf(written.constraint, 'constraint');
+  const actionRefinements = conditionsOf(action.refinements, REFINEMENTS.action);
+  const targetRefinements = conditionsOf(target?.refinements, REFINEMENTS.target);
+  const assigneeRefinements = conditionsOf(assignee?.refinements, REFINEMENTS.assignee);
+  const rulesOf = (wanted: RuleKind): Rule[] =>
+    inside
+      .filter((each) => each.kind === wanted)
+      .flatMap(({ field, timing }) => readInside(field, wanted, reader, timing));
+  const timing = written.timing ?? timingOf(action.name, [...constraints, ...actionRefinements]);
+  return {
+    kind,
+    ...(id === undefined ? {} : { id }),
+    action: action.name,
+    actionRefinements,
+    ...(target === undefined ? {} : { target: target.name }),
+    targetRefinements,
+    ...(assigner === undefined ? {} : { assigner: assigner.name }),
+    ...(assignee === undefined ? {} : { assignee: assignee.name }),
+    assigneeRefinements,
+    parties,
+    constraints,
+    duties: rulesOf('duty'),
+    consequences: rulesOf('consequence'),
+    remedies: rulesOf('remedy'),
+    ...(isDutyKind(kind) ? { timing } : {}),
+    unread,
+    problems,
+  };
+}
+
+/** A duty, consequence or remedy. Each counts as a part of the policy, since the rules around it multiply them. */
+function readInside(field: Field, kind: RuleKind, reader: Reader, timing: DutyTiming | undefined): Rule[] {
+  reader.part(field.path);
+  const count = (rules: number): void => {
+    for (let made = 1; made < rules; made++) reader.part(field.path);
+  };
+  return readRule(field, kind, NOBODY, reader, count, timing);
 }
 
 const NOBODY: Shared = { assigner: [], assignee: [], target: [], actions: [], plain: {} };
-
-function countParts(rules: number, field: Field, reader: Reader): void {
-  for (let made = 1; made < rules; made++) reader.part(field.path);
-}
 
 export function article(kind: RuleKind): string {
   return `${kind === 'obligation' ? 'An' : 'A'} ${kind}`;

@@ -75,6 +75,10 @@ describe('rules differ', () => {
     ['another conflict strategy', { ...rules, conflict: 'perm' }],
     ['a duty', { ...rules, prohibition: [{ ...rules.prohibition[0], remedy: [{ action: 'delete' }] }] }],
     ['an assignee of its own', { ...rules, prohibition: [{ ...rules.prohibition[0], assignee: 'urn:other' }] }],
+    [
+      'two targets of its own in a rule',
+      { ...rules, prohibition: [{ ...rules.prohibition[0], target: ['urn:x', 'urn:y'] }] },
+    ],
     ['a refined target', { ...rules, target: { '@id': 'urn:flights', refinement: [{}] } }],
   ];
 
@@ -148,4 +152,10 @@ test('what cannot be read is never the same as anything, itself included', () =>
     expect(sameRules(wrong, wrong)).toBe(false);
     expect(sameRules(offer, wrong)).toBe(false);
   }
+});
+
+test('targets of its own make a rule differ, each of several', () => {
+  const to = (...target: string[]) => agreement({ permission: [{ action: 'use', target }] });
+  expect(sameRules(to('urn:x', 'urn:y'), to('urn:x', 'urn:y'))).toBe(true);
+  expect(sameRules(to('urn:x', 'urn:y'), to('urn:z', 'urn:y'))).toBe(false);
 });

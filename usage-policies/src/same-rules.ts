@@ -127,8 +127,12 @@ function normalConstraint(constraint: Constraint): Record<string, unknown> {
   };
 }
 
+/** What was not read, where it stood: of a list each item that was not. */
 function left(unread: readonly Unread[]): Record<string, unknown> {
-  return Object.fromEntries(unread.map(({ term, value }) => [term, value]));
+  const byTerm = Map.groupBy(unread, ({ term }) => term);
+  return Object.fromEntries(
+    [...byTerm].map(([term, all]) => [term, all.length === 1 ? all[0]?.value : all.map(({ value }) => value)]),
+  );
 }
 
 function list(name: string, items: readonly unknown[]): Record<string, unknown> {
