@@ -99,8 +99,7 @@ async function* withRows(source: AsyncIterable<RecordBatch>): AsyncGenerator<Rec
 
 /** Parquet's coarsest unit is the millisecond (logical type TIMESTAMP): seconds become milliseconds. */
 function withoutSeconds(schema: Schema): { schema: Schema; convert: (batch: RecordBatch) => RecordBatch } {
-  const inSeconds = (type: unknown): type is Timestamp =>
-    DataType.isTimestamp(type) && (type as Timestamp).unit === TimeUnit.SECOND;
+  const inSeconds = (type: unknown): type is Timestamp => DataType.isTimestamp(type) && type.unit === TimeUnit.SECOND;
   if (!schema.fields.some(({ type }) => inSeconds(type))) return { schema, convert: (batch) => batch };
   const fields = schema.fields.map((field) =>
     inSeconds(field.type)

@@ -330,6 +330,64 @@ describe('a pull transfer', () => {
   });
 });
 
+describe('a consumer with wishes', () => {
+  const get = async (headers: Record<string, string>, query = RESEARCHING): Promise<Response> => {
+    const authorization = `Bearer ${address.properties['authorization']}`;
+    const url = `${server.url}${new URL(address.endpoint!).pathname}?${query}`;
+    return await clientOf(PVD).fetch(url, { headers: { authorization, ...headers } });
+  };
+  const parquet = 'application/vnd.apache.parquet';
+
+  test('gets another format, compressed, and only what it asks for', async () => {
+    const filter = encodeURIComponent(JSON.stringify({ column: 'distance', operator: 'lt', value: 2 }));
+    const query = `${RESEARCHING}&columns=distance&filter=${filter}`;
+    const response = await get({ accept: 'text/csv', 'accept-encoding': 'gzip' }, query);
+    expect(response.headers.get('content-encoding')).toBe('gzip');
+    expect(await response.text()).toBe('"distance"\r\n0\r\n1\r\n');
+    const masked = encodeURIComponent(JSON.stringify({ column: 'destination', operator: 'eq', value: 'D1' }));
+    expect((await refusal({ query: `${RESEARCHING}&filter=${masked}` })).slice(0, 2)).toEqual([403, 'not-permitted']);
+    const hidden = encodeURIComponent(JSON.stringify({ column: 'tail', operator: 'gt', value: 'a' }));
+    expect((await refusal({ query: `${RESEARCHING}&filter=${hidden}` })).slice(0, 2)).toEqual([403, 'not-permitted']);
+    expect(usageControl.account(AGREEMENT).spent.uses).toBe(1);
+  });
+
+  test('gets a file that is granted whole as it is, and the rest of it after a cut', async () => {
+    agreement = {
+      ...agreement,
+      agreement: { ...agreement.agreement, permission: [{ action: 'use', constraint: [] }] },
+    };
+    const original = await readFile(flights);
+    const whole = await get({ accept: parquet }, '');
+    const etag = whole.headers.get('etag')!;
+    expect([whole.status, whole.headers.get('accept-ranges')]).toEqual([200, 'bytes']);
+    expect(Buffer.from(await whole.arrayBuffer()).equals(original)).toBe(true);
+    const rest = await get({ accept: parquet, range: 'bytes=1000-', 'if-range': etag }, '');
+    expect([rest.status, rest.headers.get('content-range')]).toEqual([
+      206,
+      `bytes 1000-${original.length - 1}/${original.length}`,
+    ]);
+    expect(Buffer.from(await rest.arrayBuffer()).equals(original.subarray(1000))).toBe(true);
+    const tail = await get({ accept: parquet, range: 'bytes=-4' }, '');
+    expect(await tail.text()).toBe('PAR1');
+    const changed = await get({ accept: parquet, range: 'bytes=1000-', 'if-range': '"another"' }, '');
+    expect(changed.status).toBe(200);
+    await changed.body?.cancel();
+    const beyond = await get({ accept: parquet, range: `bytes=${original.length}-` }, '');
+    expect([beyond.status, beyond.headers.get('content-range')]).toEqual([416, `bytes */${original.length}`]);
+  });
+
+  test('gets no range of what is cut, masked or counted', async () => {
+    const response = await get({ accept: parquet, range: 'bytes=0-3' });
+    expect([response.status, response.headers.get('accept-ranges')]).toEqual([200, null]);
+    const bytes = Buffer.from(await response.arrayBuffer());
+    expect(bytes.subarray(-4).toString()).toBe('PAR1');
+    expect(bytes.equals(await readFile(flights))).toBe(false);
+    const counted = { action: 'use', constraint: [constraint('count', 'lteq', '3')] };
+    agreement = { ...agreement, agreement: { ...agreement.agreement, permission: [counted] } };
+    expect((await get({ accept: parquet, range: 'bytes=0-3' }, '')).status).toBe(200);
+  });
+});
+
 describe('a running stream', () => {
   beforeEach(() => {
     asset = { ...asset, source: { type: 'parquet', path: large } };

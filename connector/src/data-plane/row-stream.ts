@@ -101,15 +101,23 @@ async function* batches(
     const types = parameters.map(({ type }) => type);
     const result = await connection.stream(sql, values, types);
     checkTypes(result, columns);
-    for (;;) {
-      const chunk = await result.fetchChunk();
-      signal.throwIfAborted();
-      if (chunk === null || chunk.rowCount === 0) {
-        checkFinished(result);
-        break;
+    // The next chunk is read while this one is converted.
+    let coming = fetched(result);
+    try {
+      for (;;) {
+        const chunk = await coming.promise;
+        signal.throwIfAborted();
+        if (chunk === null || chunk.rowCount === 0) {
+          checkFinished(result);
+          break;
+        }
+        coming = fetched(result);
+        builder.append(chunk);
+        if (builder.full) yield builder.take();
       }
-      builder.append(chunk);
-      if (builder.full) yield builder.take();
+    } finally {
+      // A connection must not be closed under it.
+      await coming.settled;
     }
     if (builder.rows > 0) yield builder.take();
   } catch (error) {
@@ -117,6 +125,17 @@ async function* batches(
     signal.throwIfAborted();
     throw error;
   }
+}
+
+function fetched(result: DuckDBResult) {
+  const promise = result.fetchChunk();
+  return {
+    promise,
+    settled: promise.then(
+      () => undefined,
+      () => undefined,
+    ),
+  };
 }
 
 /**

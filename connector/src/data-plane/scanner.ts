@@ -6,6 +6,7 @@ import { createSources } from './data-source.ts';
 import { openEngine } from './engine.ts';
 import { maskingKeyFor } from './masking-key.ts';
 import type { RowStream } from './row-stream.ts';
+import { openFile } from './whole-file.ts';
 import type { Claims, GrantedPlan, Narrowing } from './scan-plan.ts';
 
 /** Scans of data sets without a connector around them: for measurements and tests. */
@@ -32,4 +33,10 @@ export function createScanner({ folder }: { folder: string }): Scanner {
       (await engine)?.closeSync();
     },
   };
+}
+
+/** A file as it leaves where all of it is granted. */
+export async function readWholeFile(path: string): Promise<AsyncIterable<Uint8Array>> {
+  const file = await openFile(path, { range: undefined, ifRange: undefined }, { signal: new AbortController().signal });
+  return file.pieces();
 }

@@ -1,0 +1,167 @@
+/**
+ * Throughput of the data plane beside what it is built on, in one process and one run after the other:
+ * the filtered and masked Arrow stream beside the bare scan of the same engine, and a file that is granted whole beside
+ * a plain stream of that file. Then peak memory of a stream of 1 and of 50 million rows, each in a process of its own.
+ *
+ *     npm run bench:data-plane [-- --rows 5000000 --runs 5 --memory-rows 1000000,50000000]
+ */
+import { execFileSync } from 'node:child_process';
+import { createReadStream, mkdtempSync, rmSync, statSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { parseArgs } from 'node:util';
+import { DuckDBInstance } from '@duckdb/node-api';
+import { createScanner, FORMATS, readWholeFile, type Scanner } from '@foedus/connector/data-plane';
+
+const { values: options } = parseArgs({
+  options: {
+    rows: { type: 'string', default: '5000000' },
+    runs: { type: 'string', default: '5' },
+    'memory-rows': { type: 'string', default: '1000000,50000000' },
+    /** Internal: streams this file and prints the process's peak memory. */
+    measure: { type: 'string' },
+  },
+});
+
+type Masks = NonNullable<NonNullable<Parameters<Scanner['scan']>[1]>['masks']>;
+
+const FILTER = { column: 'distance', operator: 'gteq', value: 200 } as const;
+const MASKS: Masks = {
+  tail: { method: 'null' },
+  at: { method: 'truncate', unit: 'hour' },
+  price: { method: 'constant', value: '*' },
+};
+const [ARROW, PARQUET, CSV, NDJSON] = FORMATS;
+
+async function write(path: string, rows: number): Promise<void> {
+  const instance = await DuckDBInstance.create(':memory:', { threads: '2', memory_limit: '2GB' });
+  const connection = await instance.connect();
+  await connection.run(`COPY (SELECT i AS id, TIMESTAMP '2001-01-01' + INTERVAL (i) SECOND AS at,
+      'AP' || (i % 300) AS origin, 'AP' || (i * 7 % 300) AS destination, (hash(i) % 3000)::INTEGER AS distance,
+      (hash(i + 1) % 1000) / 7.0 AS delay, 'N' || (hash(i) % 90000 + 10000) || 'tail' AS tail,
+      (hash(i + 2) % 100000 / 100)::DECIMAL(9, 2) AS price
+    FROM range(${rows}) t(i)) TO '${path}' (FORMAT parquet, COMPRESSION zstd)`);
+  connection.closeSync();
+  instance.closeSync();
+}
+
+async function bytesOf(pieces: AsyncIterable<Uint8Array>): Promise<number> {
+  let bytes = 0;
+  for await (const piece of pieces) bytes += piece.byteLength;
+  return bytes;
+}
+
+async function streamed(scanner: Scanner, path: string, format: typeof ARROW, masks: Masks): Promise<number> {
+  const rows = await scanner.scan({ type: 'parquet', path }, { rowFilter: FILTER, masks });
+  try {
+    return await bytesOf(format!.encode(rows.schema, rows.batches));
+  } finally {
+    await rows[Symbol.asyncDispose]();
+  }
+}
+
+async function bare(instance: DuckDBInstance, path: string): Promise<number> {
+  const connection = await instance.connect();
+  try {
+    const result = await connection.stream('SELECT * FROM read_parquet($1) WHERE distance >= 200', [path]);
+    let rows = 0;
+    for (let chunk = await result.fetchChunk(); chunk?.rowCount; chunk = await result.fetchChunk()) {
+      rows += chunk.rowCount;
+    }
+    return rows;
+  } finally {
+    connection.closeSync();
+  }
+}
+
+const median = (numbers: readonly number[]): number => numbers.toSorted((a, b) => a - b)[numbers.length >> 1] ?? NaN;
+
+async function compare(path: string, folder: string): Promise<void> {
+  const rows = Number(options.rows);
+  const runs = Number(options.runs);
+  await using scanner = createScanner({ folder });
+  const instance = await DuckDBInstance.create(':memory:', {
+    threads: '2',
+    memory_limit: '1GB',
+    enable_external_file_cache: 'false',
+  });
+  const size = statSync(path).size;
+  let kept = 0;
+  const work: Record<string, () => Promise<number>> = {
+    'bare scan, filtered': async () => {
+      kept = await bare(instance, path);
+      return 0;
+    },
+    'Arrow, filtered': () => streamed(scanner, path, ARROW, {}),
+    'Arrow, filtered and masked': () => streamed(scanner, path, ARROW, MASKS),
+    'Arrow, one column hashed': () => streamed(scanner, path, ARROW, { tail: { method: 'hash' } }),
+    'Parquet, filtered and masked': () => streamed(scanner, path, PARQUET, MASKS),
+    'CSV, filtered and masked': () => streamed(scanner, path, CSV, MASKS),
+    'NDJSON, filtered and masked': () => streamed(scanner, path, NDJSON, MASKS),
+    'plain file stream': () => bytesOf(createReadStream(path, { highWaterMark: 256 * 1024 })),
+    'file granted whole': async () => await bytesOf(await readWholeFile(path)),
+  };
+  const times: Record<string, number[]> = {};
+  const sizes: Record<string, number> = {};
+  for (let run = -1; run < runs; run++) {
+    for (const [name, measured] of Object.entries(work)) {
+      const text = /CSV|JSON|^Parquet/.test(name);
+      if (text && run >= 2) continue;
+      const start = performance.now();
+      sizes[name] = await measured();
+      if (run >= 0) (times[name] ??= []).push(performance.now() - start);
+    }
+  }
+  instance.closeSync();
+  console.log(`${rows} rows × 8 columns, ${(size / 1e6).toFixed(0)} MB of Parquet; ${kept} rows pass the filter.`);
+  console.log(`Medians of ${runs} runs (2 for text and Parquet), one after the other in turns.\n`);
+  const base = median(times['bare scan, filtered'] ?? []);
+  const plain = median(times['plain file stream'] ?? []);
+  for (const [name, measured] of Object.entries(times)) {
+    const ms = median(measured);
+    const file = name.includes('file');
+    const ratio = ((file ? plain : base) / ms) * 100;
+    const rate = file ? '' : `${(rows / ms / 1000).toFixed(2)} M rows/s`;
+    const volume = sizes[name] ? `${(sizes[name] / ms / 1000).toFixed(0)} MB/s` : '';
+    console.log(
+      [
+        name.padEnd(30),
+        `${ms.toFixed(0)} ms`.padStart(9),
+        rate.padStart(15),
+        volume.padStart(10),
+        `${ratio.toFixed(0)} %`.padStart(7),
+      ].join(' '),
+    );
+  }
+}
+
+/** Peak memory of a process that streams a file, in MB. */
+async function measure(path: string): Promise<void> {
+  await using scanner = createScanner({ folder: join(path, '..') });
+  const before = process.resourceUsage().maxRSS / 1000;
+  const start = performance.now();
+  const bytes = await streamed(scanner, path, ARROW, MASKS);
+  const seconds = (performance.now() - start) / 1000;
+  console.log(
+    `peak ${(process.resourceUsage().maxRSS / 1000).toFixed(0)} MB (${before.toFixed(0)} MB before), ${(bytes / 1e6).toFixed(0)} MB in ${seconds.toFixed(1)} s`,
+  );
+}
+
+if (options.measure !== undefined) {
+  await measure(options.measure);
+} else {
+  const folder = mkdtempSync(join(tmpdir(), 'foedus-bench-'));
+  try {
+    const path = join(folder, 'rows.parquet');
+    await write(path, Number(options.rows));
+    await compare(path, folder);
+    console.log('\nPeak memory of a filtered and masked Arrow stream, in a process of its own:');
+    for (const rows of options['memory-rows'].split(',').filter(Boolean).map(Number)) {
+      await write(path, rows);
+      const output = execFileSync(process.execPath, [import.meta.filename, '--measure', path], { encoding: 'utf8' });
+      console.log(`${String(rows).padStart(10)} rows: ${output.trim()}`);
+    }
+  } finally {
+    rmSync(folder, { recursive: true });
+  }
+}
