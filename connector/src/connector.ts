@@ -27,6 +27,7 @@ import { mount } from './management/operation.ts';
 import { createTokenStore } from './management/token-store.ts';
 import { decideByPublications, type NegotiationDecisions } from './negotiation/decisions.ts';
 import { loadDecisions } from './negotiation/decisions-plugin.ts';
+import { refusing } from './negotiation/refusals.ts';
 import { createNegotiations, type Negotiations } from './negotiation/negotiations.ts';
 import { negotiationRoutes } from './negotiation/routes.ts';
 import { createChanges } from './protocol/changes.ts';
@@ -83,7 +84,8 @@ export async function startConnector(config: ConnectorConfig, options: Connector
   const stopping = new AbortController();
   const changes = createChanges(stopping.signal);
   const events = createEvents({ database, transact, changes, logger, clock });
-  const publications = createPublications(database, transact, clock);
+  const { allowUnsigned, acceptLess, refuse, decisions: plugin } = config.negotiation;
+  const publications = createPublications(database, transact, clock, refuse);
   const agreements = createAgreementStore(database);
   const negotiationStore = createProcessStore<Negotiation>(database, 'negotiation');
   const transferStore = createProcessStore<Transfer>(database, 'transfer');
@@ -104,8 +106,7 @@ export async function startConnector(config: ConnectorConfig, options: Connector
   const storage = { transact, group, inbox, outbox, agreements };
   const shared = { ...storage, heard, moved, events, changes, logger, clock, baseUrl };
   const catalog = createCatalogClient(client);
-  const { allowUnsigned, decisions: plugin } = config.negotiation;
-  const defaults = decideByPublications(publications);
+  const defaults = decideByPublications(publications, { acceptLess });
   const decisions =
     options.decisions ??
     (plugin === undefined ? defaults : await loadDecisions(plugin, { defaults, participantId, logger }));
@@ -114,7 +115,7 @@ export async function startConnector(config: ConnectorConfig, options: Connector
       ...shared,
       identity,
       store: negotiationStore,
-      decisions,
+      decisions: refusing(decisions, refuse),
       catalog,
       publications,
       discover: (root) => discover(client, root),

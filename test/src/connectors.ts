@@ -43,7 +43,7 @@ export interface DataSpace extends AsyncDisposable {
 
 export interface JoinOptions extends Partial<Omit<ConnectorOptions, 'peerClient'>> {
   readonly delivery?: Record<string, number>;
-  readonly negotiation?: { allowUnsigned: boolean };
+  readonly negotiation?: Partial<Record<'allowUnsigned' | 'acceptLess', boolean>> & { refuse?: readonly string[] };
   readonly catalog?: { pageSize: number };
   /** @default free ones */
   readonly ports?: { protocol: number; management: number };

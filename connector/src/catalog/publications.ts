@@ -1,4 +1,4 @@
-import { compile, parsePolicy, problemsOf } from '@foedus/usage-policies';
+import { compile, parsePolicy, problemsOf, type Enforcement } from '@foedus/usage-policies';
 import { existsSync } from 'node:fs';
 import { isAbsolute } from 'node:path';
 import { FoedusError } from '../errors.ts';
@@ -10,6 +10,7 @@ import type { Database } from '../store/database.ts';
 import type { Transact } from '../store/transact.ts';
 import { checkAccessPolicy } from './access.ts';
 import { createOffers, type Offers } from './offers.ts';
+import { refusalOf } from './refusal.ts';
 
 interface Collection<T> {
   get(id: string): T | undefined;
@@ -30,7 +31,13 @@ export interface Publications {
 }
 
 /** Every reference is checked when it is written, so that a catalog never names what is not there. */
-export function createPublications(database: Database, transact: Transact, clock: () => Date): Publications {
+export function createPublications(
+  database: Database,
+  transact: Transact,
+  clock: () => Date,
+  /** Labels of the report on enforceability under which nothing is published. */
+  refuse: readonly Enforcement[] = [],
+): Publications {
   const { sql } = database;
   const table = <T>(name: string) => {
     const byId = sql.prepare(`SELECT body FROM ${name} WHERE id = ?`);
@@ -102,6 +109,8 @@ export function createPublications(database: Database, transact: Transact, clock
       ...policies,
       put: (definition) => {
         checkPolicy(definition);
+        const refusal = refusalOf(definition.policy, refuse);
+        if (refusal !== undefined) throw new FoedusError('bad-request', `${refusal} (setting negotiation.refuse)`);
         return transact(() => {
           if (definitionOfAccessPolicy.get(definition.id)) checkAccessPolicy(definition);
           putPolicy.run(definition.id, JSON.stringify(definition));

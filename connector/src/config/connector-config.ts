@@ -47,6 +47,15 @@ export const connectorConfigSchema = z.strictObject({
     .strictObject({
       /** Whether agreements are made with connectors that cannot sign; such an agreement says that it is unsigned. */
       allowUnsigned: setting(z.boolean(), false).default(false),
+      /**
+       * Neither offered nor agreed to: policies with rules that the report on enforceability labels so, for instance
+       * `not-understood`.
+       */
+      refuse: setting(z.array(z.enum(['enforced-by-consumer', 'evidence-only', 'not-understood'])).max(3), [
+        'not-understood',
+      ]).default([]),
+      /** Whether a request for less than was offered is agreed to without asking a person. */
+      acceptLess: setting(z.boolean(), false).default(false),
       /** A module that decides about requests and offers: docs/operator-api.md. Absent: the default decisions. */
       decisions: pathSetting('decisions.mjs').optional(),
     })

@@ -16,6 +16,7 @@ import { healthOperations } from './health.ts';
 import type { Negotiation, Transfer } from './model.ts';
 import { negotiationOperations } from './negotiations.ts';
 import type { Operation } from './operation.ts';
+import { policyReportOperations } from './policy-reports.ts';
 import { publicationOperations } from './publications.ts';
 import type { TokenStore } from './token-store.ts';
 import { tokenOperations } from './tokens.ts';
@@ -43,6 +44,7 @@ export interface OperatorApiParts {
 export function operatorApi(parts: OperatorApiParts): Operation[] {
   const operations = [
     ...publicationOperations(parts),
+    ...policyReportOperations(),
     ...negotiationOperations(parts),
     ...transferOperations(parts),
     ...usageOperations(parts.usageControl),

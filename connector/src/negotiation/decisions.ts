@@ -1,4 +1,4 @@
-import { sameRules } from '@foedus/usage-policies';
+import { compareOffers, parsePolicy, PolicyError, sameRules } from '@foedus/usage-policies';
 import { findOffer } from '../catalog/offers.ts';
 import type { Publications } from '../catalog/publications.ts';
 import type { Negotiation } from '../management/model.ts';
@@ -45,12 +45,20 @@ export interface NegotiationDecisions {
   onStep?(negotiation: Negotiation): StepDecision | Promise<StepDecision>;
 }
 
+export interface DefaultDecisionOptions {
+  /** Whether a provider agrees to rules that provably ask less of it than those that it has offered. @default false */
+  readonly acceptLess?: boolean;
+}
+
 /**
  * The default. A provider agrees to what it has published, or has offered in this negotiation; a consumer accepts what
  * it has asked for. About everything else a person is asked. Only what is not on offer to the caller at all is declined
  * without one, so that nobody learns by asking what others are offered.
  */
-export function decideByPublications(publications: Publications): NegotiationDecisions {
+export function decideByPublications(
+  publications: Publications,
+  { acceptLess = false }: DefaultDecisionOptions = {},
+): NegotiationDecisions {
   return {
     onRequest: ({ counterPartyId, offer, counterOffer, datasetId }) => {
       const id = String(offer['@id']);
@@ -60,9 +68,11 @@ export function decideByPublications(publications: Publications): NegotiationDec
       }
       if (counterOffer) {
         if (sameRules(counterOffer, offer)) return { kind: 'agree', offer: counterOffer };
+        if (acceptLess && asksForLess(counterOffer, offer)) return { kind: 'agree' };
         return { kind: 'ask', why: `${counterPartyId} asks for other rules than those that it was offered.` };
       }
       if (published?.asset.id === datasetId) {
+        if (acceptLess && asksForLess(published.offer, offer)) return { kind: 'agree' };
         return { kind: 'ask', why: `${counterPartyId} asks for other rules than those of the offer ${id}.` };
       }
       return { kind: 'terminate', reason: `There is no offer ${id} for the data set ${datasetId}.` };
@@ -76,4 +86,13 @@ export function decideByPublications(publications: Publications): NegotiationDec
       return { kind: 'ask', why: `${counterPartyId} offers other rules than those that were asked for.` };
     },
   };
+}
+
+function asksForLess(published: Record<string, unknown>, asked: Record<string, unknown>): boolean {
+  try {
+    return compareOffers(parsePolicy(published), parsePolicy(asked)).ask === 'less';
+  } catch (error) {
+    if (error instanceof PolicyError) return false;
+    throw error;
+  }
 }
