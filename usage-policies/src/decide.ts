@@ -161,7 +161,10 @@ function planOf(rule: CompiledRule, request: UsageRequest): Plan {
     const mask = all[column];
     if (mask !== undefined && (columns === 'all' || columns.includes(column))) masks[column] = mask;
   }
-  return { columns, masks, rowFilter, ...disclosure };
+  // A narrower request must not step around a part of the contract that the data set does not have any more.
+  const names = [...(granted === 'all' ? [] : granted), ...Object.keys(all)];
+  const named = columns === 'all' ? [] : [...new Set(names)].filter((column) => !columns.includes(column));
+  return { columns, masks, rowFilter, ...disclosure, ...(named.length > 0 && { named }) };
 }
 
 function chargesOf(rule: CompiledRule, request: UsageRequest): Charge[] {

@@ -125,12 +125,17 @@ export interface Constraint {
   readonly unread: readonly Unread[];
 }
 
+/** What the caller is, by the name of the claim: `participantId`. Whoever executes the filter looks it up. */
+export interface Claim {
+  readonly claim: string;
+}
+
 /** A comparison over a column, or a conjunction or disjunction: what a `rowFilter` grants. */
 export type RowFilter =
   | {
       readonly column: string;
       readonly operator: 'eq' | 'neq' | 'lt' | 'lteq' | 'gt' | 'gteq';
-      readonly value: string | number | boolean;
+      readonly value: string | number | boolean | Claim;
     }
   | { readonly column: string; readonly operator: 'isAnyOf'; readonly value: readonly (string | number)[] }
   | { readonly and: readonly RowFilter[] }
@@ -180,6 +185,8 @@ export interface Plan extends Disclosure {
   readonly masks: Readonly<Record<string, Mask>>;
   /** Rows that leave; null: every row. Several filters are joined by `and`. */
   readonly rowFilter: RowFilter | null;
+  /** Further columns that the permission names, though the request does not ask for them: they must be there too. */
+  readonly named?: readonly string[];
 }
 
 export type Meter = 'uses' | 'rounds' | 'epsilon';

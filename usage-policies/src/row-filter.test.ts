@@ -1,6 +1,14 @@
 import { describe, expect, test } from 'vitest';
 import { describeRowFilter, readRowFilter } from './row-filter.ts';
 
+test('a value may be a claim of the caller', () => {
+  const filter = { column: 'owner', operator: 'eq', value: { claim: 'participantId' } };
+  expect(readRowFilter(filter)).toEqual(filter);
+  expect(describeRowFilter(readRowFilter(filter))).toBe("owner = the caller's participantId");
+  expect(() => readRowFilter({ ...filter, value: { claim: '' } })).toThrow();
+  expect(() => readRowFilter({ ...filter, value: { claim: 'a', or: 1 } })).toThrow();
+});
+
 describe('a row filter', () => {
   const filter = {
     and: [

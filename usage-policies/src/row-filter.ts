@@ -21,7 +21,10 @@ const comparisonSchema = z.discriminatedUnion('operator', [
   z.strictObject({
     column: z.unknown(),
     operator: z.enum(['eq', 'neq', 'lt', 'lteq', 'gt', 'gteq']),
-    value: z.union([text, exactNumber, z.boolean()], 'the value must be a text, a number, true or false'),
+    value: z.union(
+      [text, exactNumber, z.boolean(), z.strictObject({ claim: z.string().min(1).max(100) })],
+      'the value must be a text, a number, true, false or a claim',
+    ),
   }),
   z.strictObject({
     column: z.unknown(),
@@ -80,7 +83,9 @@ const SIGNS = { eq: '=', neq: '≠', lt: '<', lteq: '≤', gt: '>', gteq: '≥',
 export function describeRowFilter(filter: RowFilter): string {
   if ('and' in filter) return filter.and.map(inner).join(' and ');
   if ('or' in filter) return filter.or.map(inner).join(' or ');
-  return `${shown(filter.column)} ${SIGNS[filter.operator]} ${shown(JSON.stringify(filter.value))}`;
+  const claim = typeof filter.value === 'object' && 'claim' in filter.value ? filter.value.claim : undefined;
+  const value = claim === undefined ? shown(JSON.stringify(filter.value)) : `the caller's ${shown(claim)}`;
+  return `${shown(filter.column)} ${SIGNS[filter.operator]} ${value}`;
 }
 
 function inner(filter: RowFilter): string {

@@ -17,8 +17,12 @@ export function filterImplies(given: RowFilter, wanted: RowFilter): boolean {
 }
 
 function comparisonImplies(given: Comparison, wanted: Comparison): boolean {
-  const listed = given.operator === 'isAnyOf' ? given.value : given.operator === 'eq' ? [given.value] : undefined;
-  if (listed !== undefined) return listed.every((value) => fulfils(value, wanted));
+  const listed: readonly unknown[] | undefined =
+    given.operator === 'isAnyOf' ? given.value : given.operator === 'eq' ? [given.value] : undefined;
+  if (listed !== undefined) {
+    // What a claim is, is known only when the filter is executed.
+    return listed.every((value) => typeof value !== 'object' && fulfils(value, wanted));
+  }
   // Only numbers: texts are ordered by the data base's collation, which this package does not know.
   const [from, to] = [given.value, wanted.value];
   if (typeof from !== 'number' || typeof to !== 'number') return false;
@@ -41,7 +45,9 @@ function comparisonImplies(given: Comparison, wanted: Comparison): boolean {
 }
 
 /** Whether a column that equals `value` fulfils a comparison. */
-function fulfils(value: string | number | boolean, wanted: Comparison): boolean {
+function fulfils(value: unknown, wanted: Comparison): boolean {
+  // What a claim of the caller is, is not known here.
+  if (typeof value === 'object') return false;
   if (wanted.operator === 'eq') return value === wanted.value;
   if (wanted.operator === 'isAnyOf') return wanted.value.some((each) => each === value);
   // Two texts may be one number to a column of numbers.

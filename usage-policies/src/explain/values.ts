@@ -86,7 +86,11 @@ export function rowFilterWords(filter: RowFilter, language: Language): string {
   if ('and' in filter) return filter.and.map(inner).join({ en: ' and ', de: ' und ' }[language]);
   if ('or' in filter) return filter.or.map(inner).join({ en: ' or ', de: ' oder ' }[language]);
   const column = quoted(filter.column);
-  if (filter.operator !== 'isAnyOf') return `${column} ${SIGNS[filter.operator]} ${literal(filter.value)}`;
+  if (filter.operator !== 'isAnyOf') {
+    const caller = { en: "the caller's", de: 'Angabe des Nutzers:' }[language];
+    const right = typeof filter.value === 'object' ? `${caller} ${quoted(filter.value.claim)}` : literal(filter.value);
+    return `${column} ${SIGNS[filter.operator]} ${right}`;
+  }
   const values = filter.value.map(literal).join(', ');
   return `${column} ${{ en: 'is one of', de: 'ist eines von' }[language]} ${values}`;
 }
