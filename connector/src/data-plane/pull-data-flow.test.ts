@@ -305,6 +305,28 @@ describe('a pull transfer', () => {
     expect(usageControl.account(AGREEMENT).spent.uses).toBe(0);
   });
 
+  test('denies a narrower request too where a column of the contract has vanished', async () => {
+    const masked = [constraint(`${FOEDUS}masks`, 'eq', { vanished: { method: 'hash' } })];
+    const listed = [constraint(`${FOEDUS}columns`, 'isPartOf', ['distance', 'vanished'])];
+    for (const rules of [masked, listed]) {
+      const permission = [{ action: 'use', constraint: rules }];
+      agreement = { ...agreement, id: AGREEMENT, agreement: { ...agreement.agreement, permission } };
+      const [status, code, message] = await refusal({ query: 'columns=distance' });
+      expect([status, code, message]).toEqual([403, 'not-permitted', expect.stringContaining('vanished')]);
+    }
+  });
+
+  test('gives each caller its own rows where the contract says so', async () => {
+    const rowFilter = { column: 'destination', operator: 'neq', value: { claim: 'participantId' } };
+    const permission = [{ action: 'use', constraint: [constraint(`${FOEDUS}rowFilter`, 'eq', rowFilter)] }];
+    agreement = { ...agreement, agreement: { ...agreement.agreement, permission } };
+    expect((await ask({ query: 'columns=distance' })).status).toBe(200);
+    const unknown = { ...rowFilter, value: { claim: 'department' } };
+    const other = [{ action: 'use', constraint: [constraint(`${FOEDUS}rowFilter`, 'eq', unknown)] }];
+    agreement = { ...agreement, agreement: { ...agreement.agreement, permission: other } };
+    expect((await refusal({ query: 'columns=distance' }))[2]).toContain('department');
+  });
+
   test('keeps its secrets to the owner and finds them again', async () => {
     const folder = join(dataDir, 'data-plane');
     const names = (await readdir(folder)).toSorted();
