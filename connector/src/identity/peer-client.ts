@@ -1,8 +1,7 @@
-import { X509Certificate } from 'node:crypto';
 import { checkServerIdentity, type PeerCertificate } from 'node:tls';
 import { Agent, fetch as undiciFetch, type Dispatcher } from 'undici';
 import { FoedusError } from '../errors.ts';
-import { participantOf } from './certificate.ts';
+import { certificateOf, participantOf } from './certificate.ts';
 import type { Identity } from './identity.ts';
 import { traceClient } from './tracing.ts';
 
@@ -247,7 +246,7 @@ function createAgent(identity: Identity, expected: string | undefined): Agent {
 
 function checkPeer(certificate: PeerCertificate, expected: string | undefined): Error | undefined {
   try {
-    const found = participantOf(new X509Certificate(certificate.raw));
+    const found = participantOf(certificateOf(certificate.raw.toString('base64')));
     if (expected === undefined || found === expected) return undefined;
     return new FoedusError('wrong-peer', `The server is ${found}, not ${expected}. Is the address right?`);
   } catch (error) {

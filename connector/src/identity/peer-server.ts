@@ -4,7 +4,7 @@ import { createServer } from 'node:https';
 import type { Server } from 'node:http';
 import type { TLSSocket } from 'node:tls';
 import { FoedusError } from '../errors.ts';
-import { participantOf } from './certificate.ts';
+import { certificateOf, participantOf } from './certificate.ts';
 import { listen, serverTimeouts, type HttpServer } from './http-server.ts';
 import type { Identity } from './identity.ts';
 import { traceServer } from './tracing.ts';
@@ -59,9 +59,10 @@ export function callerOf(c: Context): string {
 
 function authenticate(socket: TLSSocket): { participantId: string; validTo: Date } | undefined {
   if (!socket.encrypted || !socket.authorized) return undefined;
-  const certificate = socket.getPeerX509Certificate();
-  if (!certificate) return undefined;
+  const shown = socket.getPeerX509Certificate();
+  if (!shown) return undefined;
   try {
+    const certificate = certificateOf(shown.raw.toString('base64'));
     const caller = { participantId: participantOf(certificate), validTo: certificate.validToDate };
     callers.set(socket, caller);
     return caller;

@@ -210,8 +210,8 @@ export function createConversation<P extends Conversing<State>, State extends st
     },
 
     delivered: async (entry, answer) => {
-      const process = store.get(entry.processId);
-      if (!process || !entry.initial || peerPidOf(process) !== undefined) {
+      const process = entry.initial ? store.get(entry.processId) : undefined;
+      if (!process || peerPidOf(process) !== undefined) {
         outbox.removeSoon(entry);
         return;
       }

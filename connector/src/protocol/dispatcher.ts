@@ -4,7 +4,7 @@ import { pause, pauseBefore } from './back-off.ts';
 import { deliver, type DeliveryOptions, type Outcome } from './delivery.ts';
 import type { Outbox, OutboxEntry } from './outbox.ts';
 import type { PeerGate } from './peer-gate.ts';
-import type { Process } from './process-store.ts';
+import { peerPidOf, type Process } from './process-store.ts';
 
 export interface Dispatcher extends AsyncDisposable {
   /** There is (perhaps) something to deliver for this process. Returns at once. */
@@ -56,7 +56,8 @@ export function createDispatcher(options: DispatcherOptions): Dispatcher {
 
   /** Attempts until the message is out of the outbox, or not the first of its process any more, or the node stops. */
   const settle = async (entry: OutboxEntry): Promise<void> => {
-    const { counterPartyId } = processOf(entry);
+    let process = processOf(entry);
+    const { counterPartyId } = process;
     let since: number | undefined;
     for (let attempt = 1; !signal.aborted; attempt += 1) {
       const turn = await gate.enter(counterPartyId, giveUpAfterMs);
@@ -67,10 +68,11 @@ export function createDispatcher(options: DispatcherOptions): Dispatcher {
       since ??= performance.now();
       let outcome: Outcome | undefined;
       try {
-        // Another message may have taken its place meanwhile, because the process was ended; and the process is looked
-        // at again, because the counterparty may have told its process id.
+        // Another message may have taken its place meanwhile, because the process was ended.
         if (!outbox.isNext(entry)) return;
-        outcome = await deliver(options, entry, processOf(entry), signal);
+        // The counterparty may have told its process id, which is all of a process that a message needs to know.
+        if (peerPidOf(process) === undefined) process = processOf(entry);
+        outcome = await deliver(options, entry, process, signal);
       } finally {
         gate.leave(counterPartyId, outcome?.sign ?? 'nothing');
       }

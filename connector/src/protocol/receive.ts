@@ -56,8 +56,8 @@ export async function receive<P extends Process, State extends string, Name exte
     const known = withPeerPid(process, message.pids);
     const sender = otherRole(process.role);
     const direct = transition(message.machine, process.state as State, message.name, sender);
-    const ours = outbox.head(process.id)?.name as Name | undefined;
-    const crossed = direct === undefined && ours !== undefined ? crossing(message, process, ours) : undefined;
+    const ours = direct === undefined ? (outbox.head(process.id)?.name as Name | undefined) : undefined;
+    const crossed = ours === undefined ? undefined : crossing(message, process, ours);
     const next = direct ?? crossed;
     const earlier = inbox.answerTo(process.id, hash);
     // A message with an @id is one message however often it comes. Without one, equal bytes may be a new message (a
