@@ -2,7 +2,7 @@ import type { DuckDBDataChunk } from '@duckdb/node-api';
 import duckdb from '@duckdb/node-bindings';
 import * as arrow from 'apache-arrow';
 import type { CarriedType } from './carried-type.ts';
-import { createColumn, type ColumnBuilder } from './column-builder.ts';
+import { createColumn } from './column-builder.ts';
 
 /** Rows of a record batch: large enough that its header does not count, small enough to hold many at once. */
 export const BATCH_ROWS = 16_384;
@@ -28,7 +28,8 @@ export function schemaOf(columns: readonly { name: string; type: CarriedType }[]
  * Builds Arrow record batches from DuckDB's chunks, a whole vector at a time.
  *
  * DuckDB leaves in the slots of NULLs and of filtered rows whatever was there before: values that nobody was granted.
- * So exactly `rowCount` values are copied, the slots of NULLs are zeroed, and every batch has fresh buffers.
+ * So exactly `rowCount` values are copied, and the slots of NULLs are zeroed. The buffers are used again: a batch is
+ * good until the next one is asked for.
  */
 export function createBatchBuilder(columns: readonly { name: string; type: CarriedType }[]): {
   schema: arrow.Schema;
@@ -37,11 +38,8 @@ export function createBatchBuilder(columns: readonly { name: string; type: Carri
   const schema = schemaOf(columns);
   const struct = new arrow.Struct(schema.fields);
   const vectorSize = duckdb.vector_size();
-  let expected: number[] = [];
-  const fresh = (): ColumnBuilder[] =>
-    columns.map(({ name, type }, i) => createColumn(name, type, BATCH_ROWS, expected[i]));
   let rows = 0;
-  let builders = fresh();
+  const builders = columns.map(({ name, type }) => createColumn(name, type, BATCH_ROWS));
   return {
     schema,
     builder: {
@@ -65,8 +63,6 @@ export function createBatchBuilder(columns: readonly { name: string; type: Carri
           arrow.makeData({ type: struct, length: rows, nullCount: 0, children }),
         );
         rows = 0;
-        expected = builders.map(({ bytes }) => bytes);
-        builders = fresh();
         return batch;
       },
     },

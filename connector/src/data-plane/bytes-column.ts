@@ -22,11 +22,10 @@ export function bytesColumn(
   name: string,
   type: Extract<CarriedType, { layout: 'bytes' | 'dictionary' | 'fixed-bytes' }>,
   capacity: number,
-  expectedBytes = FIRST_BYTES,
 ): ColumnBuilder {
   let offsets = new Int32Array(capacity + 1);
   const validity = createValidity(capacity);
-  let values = new Uint8Array(Math.ceil(expectedBytes * 1.05));
+  let values = new Uint8Array(FIRST_BYTES);
   let end = 0;
   const reserveRows = (more: number): void => {
     const size = validity.rows + more + 1;
@@ -83,17 +82,25 @@ export function bytesColumn(
       validity.appendNulls(count);
     },
     take() {
-      const valueOffsets = offsets.subarray(0, validity.rows + 1);
+      const length = validity.rows;
+      const valueOffsets = offsets.subarray(0, length + 1);
       const data = values.subarray(0, end);
-      const shared = { length: validity.rows, ...validity.take() };
+      end = 0;
       if (type.layout === 'fixed-bytes') {
-        const fixed = sameLength(name, type.width, shared.length, valueOffsets, data, validity.isNull);
-        return arrow.makeData({ type: type.arrow, ...shared, data: fixed } as DataProperties);
+        const fixed = sameLength(name, type.width, length, valueOffsets, data, validity.isNull);
+        return arrow.makeData({ type: type.arrow, length, ...validity.take(), data: fixed } as DataProperties);
       }
-      if (type.layout === 'bytes')
-        return arrow.makeData({ type: type.arrow, ...shared, valueOffsets, data } as DataProperties);
-      const { indices, dictionary } = encoded(type.values, shared.length, valueOffsets, data, validity.isNull);
-      return arrow.makeData({ type: type.arrow, ...shared, data: indices, dictionary } as DataProperties);
+      if (type.layout === 'bytes') {
+        return arrow.makeData({ type: type.arrow, length, ...validity.take(), valueOffsets, data } as DataProperties);
+      }
+      const { indices, dictionary } = encoded(type.values, length, valueOffsets, data, validity.isNull);
+      return arrow.makeData({
+        type: type.arrow,
+        length,
+        ...validity.take(),
+        data: indices,
+        dictionary,
+      } as DataProperties);
     },
   };
 }

@@ -13,19 +13,15 @@ export interface ColumnBuilder {
   /** Reads a vector of `size` values. @returns what appends `count` of them from `from` on */
   open(vector: duckdb.Vector, size: number): (from: number, count: number) => void;
   appendNulls(count: number): void;
+  /** The values so far, good until the next ones are appended; the builder is empty afterwards. */
   take(): arrow.Data;
 }
 
 /** makeData is typed for each Arrow type apart; here the type is known only at run time. */
 export type DataProperties = Parameters<typeof arrow.makeData>[0];
 
-/**
- * A column of a type.
- *
- * @param capacity values that it is made for; it grows where more come
- * @param expectedBytes of a column of values of different lengths: what the last one had
- */
-export function createColumn(name: string, type: CarriedType, capacity: number, expectedBytes?: number): ColumnBuilder {
+/** A column of a type. @param capacity values that it is made for; it grows where more come */
+export function createColumn(name: string, type: CarriedType, capacity: number): ColumnBuilder {
   const child = (of: CarriedType): ColumnBuilder => createColumn(name, of, capacity);
   switch (type.layout) {
     case 'fixed':
@@ -39,7 +35,7 @@ export function createColumn(name: string, type: CarriedType, capacity: number, 
     case 'bytes':
     case 'dictionary':
     case 'fixed-bytes':
-      return bytesColumn(name, type, capacity, expectedBytes);
+      return bytesColumn(name, type, capacity);
     case 'null':
       return nullColumn();
     case 'list':
@@ -118,6 +114,8 @@ function fixedColumn(type: arrow.DataType, read: number, width: number, capacity
     },
     appendNulls(count) {
       reserve(count);
+      // Here may be values of the batch before.
+      values.fill(0, validity.rows * width, (validity.rows + count) * width);
       validity.appendNulls(count);
     },
     take() {
@@ -155,6 +153,10 @@ function nullColumn(): ColumnBuilder {
     },
     open: () => (_from, count) => append(count),
     appendNulls: append,
-    take: () => arrow.makeData({ type: new arrow.Null(), length: rows }),
+    take() {
+      const data = arrow.makeData({ type: new arrow.Null(), length: rows });
+      rows = 0;
+      return data;
+    },
   };
 }

@@ -9,6 +9,7 @@ export interface Validity {
   /** Notes `count` rows that are NULL. */
   appendNulls(count: number): void;
   readonly isNull: (index: number) => boolean;
+  /** The rows so far; none are noted afterwards. */
   take(): { nullCount: number; nullBitmap: Uint8Array | null };
 }
 
@@ -63,7 +64,13 @@ export function createValidity(capacity: number): Validity {
       rows = size;
     },
     isNull: (index) => flags !== undefined && flags[index] === 0,
-    take: () => ({ nullCount: nulls, nullBitmap: nulls === 0 ? null : packed(flagsFor(rows), rows) }),
+    take() {
+      const taken = { nullCount: nulls, nullBitmap: nulls === 0 ? null : packed(flagsFor(rows), rows) };
+      if (nulls > 0) flags?.fill(1, 0, rows);
+      rows = 0;
+      nulls = 0;
+      return taken;
+    },
   };
 }
 

@@ -8,7 +8,7 @@ import type { ScanText } from './scan-query.ts';
 /** A scan that has begun: its first batch has been read, so a source that cannot be read is known before any charge. */
 export interface RowStream extends AsyncDisposable {
   readonly schema: Schema;
-  /** To be iterated once. A scan that fails or is aborted ends in an error, never in a clean end. */
+  /** To be iterated once; a batch is good until the next one is asked for. A scan that fails or is aborted ends in an error, never in a clean end. */
   readonly batches: AsyncIterable<RecordBatch>;
   /** Resolves when nothing reads the source any more, however it ended. */
   readonly ended: Promise<void>;
