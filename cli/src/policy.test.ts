@@ -2,6 +2,7 @@ import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
+import { unenforced } from './enforcement-words.ts';
 import { main } from './main.ts';
 
 const CONSUMER = 'did:web:pvd.example';
@@ -147,6 +148,21 @@ describe('foedus policy compare', () => {
     const more = { ...offer, permission: [{ ...permission, constraint: permission?.constraint.slice(0, 1) }] };
     const { out } = await foedus('compare', await file(offer), await file(more));
     expect(out).toMatch(/permission +use +1 +1 +more\nB asks for more than A\.\n$/);
+  });
+});
+
+describe('what no node enforces', () => {
+  it('is told part by part, for whoever publishes or accepts it', () => {
+    expect(unenforced(offer)).toEqual([
+      expect.stringMatching(/^evidence only: the purpose is/),
+      expect.stringMatching(/^evidence only: After that: .* has to delete/),
+    ]);
+    const inGermany = { leftOperand: 'spatial', operator: 'eq', rightOperand: 'urn:de' };
+    expect(unenforced({ permission: { action: 'use', constraint: inGermany } })).toEqual([
+      'NOT UNDERSTOOD, so it permits nothing: the place of use is urn:de',
+    ]);
+    expect(unenforced({ permission: { action: 'use' } })).toEqual([]);
+    expect(unenforced({ permission: [{}] })).toEqual([expect.stringContaining('$.permission[0]')]);
   });
 });
 

@@ -2,6 +2,7 @@ import { readFile } from 'node:fs/promises';
 import { FoedusError } from '@foedus/connector/errors';
 import type { Negotiation, OperatorDecision } from '@foedus/connector/operator-client';
 import { ownConnector } from '../own-connector.ts';
+import { unenforced } from '../enforcement-words.ts';
 import { describePolicy } from '../policy-words.ts';
 import { clean, print, printTable, time } from '../terminal.ts';
 
@@ -68,8 +69,8 @@ export function howToDecide(id: string): string {
 /** What the consumer asks for and what the provider offers, in words. */
 export function printTerms({ offer, counterOffer }: Negotiation): void {
   for (const line of describePolicy(offer)) print(`asked for  ${clean(line)}`);
-  if (counterOffer === undefined) return;
-  for (const line of describePolicy(counterOffer)) print(`offered    ${clean(line)}`);
+  for (const line of describePolicy(counterOffer ?? {})) print(`offered    ${clean(line)}`);
+  for (const line of unenforced(counterOffer ?? offer)) print(`unenforced ${clean(line)}`);
 }
 
 async function decisionOf({ accept, reject, counter }: Decide): Promise<OperatorDecision> {

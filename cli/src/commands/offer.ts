@@ -1,11 +1,12 @@
 import { FoedusError } from '@foedus/connector/errors';
 import { instantiate, type PolicyTemplate } from '@foedus/usage-policies';
 import { readFile, readdir } from 'node:fs/promises';
-import { basename, dirname } from 'node:path';
+import { basename, dirname, sep } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { unenforced } from '../enforcement-words.ts';
 import { ownConnector } from '../own-connector.ts';
 import { describePolicy } from '../policy-words.ts';
-import { print, printTable, styled } from '../terminal.ts';
+import { clean, print, printTable, styled } from '../terminal.ts';
 
 const library = dirname(fileURLToPath(import.meta.resolve('@foedus/usage-policies/library/read-rows.json')));
 
@@ -23,6 +24,9 @@ export async function addOffer(options: AddOffer): Promise<void> {
   const policy = await readPolicy(options.policy, options.set ?? []);
   const { operator } = await ownConnector(options.config);
   const id = options.id ?? `${options.asset.join('+')}/${basename(options.policy).replace(/\.json$/, '')}`;
+  const open = unenforced(policy);
+  if (open.length > 0) print('Of this policy no node enforces:');
+  for (const line of open) print(`  ${clean(line)}`);
   await operator.putPolicy({ id, policy });
   await operator.putContractDefinition({
     id,
@@ -86,8 +90,9 @@ export async function listTemplates(): Promise<void> {
     const template = await readTemplate(name);
     print(`${styled('bold', name)}  ${template.description}`);
     for (const [parameter, { description, example }] of Object.entries(template.parameters)) {
-      const value = Array.isArray(example) ? example.join(',') : String(example);
-      print(`    --set ${parameter}=${value}`.padEnd(70) + `  ${description}`);
+      const value = Array.isArray(example) ? example.join(',') : example;
+      const shown = typeof value === 'string' ? value : JSON.stringify(value);
+      print(`    --set ${parameter}=${shown}`.padEnd(70) + `  ${description}`);
     }
   }
 }
@@ -123,14 +128,29 @@ function parametersOf(template: PolicyTemplate, set: readonly string[]): Record<
       if (name === '') throw new FoedusError('bad-request', `--set ${assignment}: must be name=value`);
       const type = Object.hasOwn(template.parameters, name) ? template.parameters[name]?.type : undefined;
       if (type === 'names' || type === 'names-or-none') return [name, value.split(',').filter((item) => item !== '')];
+      if (type === 'masks') return [name, parseJson(value, assignment)];
       return [name, type === 'whole-number' || type === 'decimal-number' ? Number(value) : value];
     }),
   );
 }
 
+function parseJson(text: string, assignment: string): unknown {
+  try {
+    return JSON.parse(text) as unknown;
+  } catch (cause) {
+    throw new FoedusError('bad-request', `--set ${assignment}: must be JSON, {"column": {"method": "hash"}}`, {
+      cause,
+    });
+  }
+}
+
+/** Names of files below the library, those of the IDS usage-control classes as `ids/…`. */
 async function templateNames(): Promise<string[]> {
-  const files = await readdir(library);
-  return files.filter((file) => file.endsWith('.json')).map((file) => file.slice(0, -5));
+  const files = await readdir(library, { recursive: true });
+  return files
+    .filter((file) => file.endsWith('.json'))
+    .map((file) => file.slice(0, -5).replaceAll(sep, '/'))
+    .sort((a, b) => Number(a.includes('/')) - Number(b.includes('/')) || (a < b ? -1 : 1));
 }
 
 async function readTemplate(name: string): Promise<PolicyTemplate> {
