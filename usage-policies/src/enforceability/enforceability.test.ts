@@ -172,6 +172,16 @@ test('what is not understood never permits, whatever is asked', () => {
   );
 });
 
+test('the terms of a profile count once the operator has set it up', () => {
+  const options = { profiles: { 'urn:profile': { operands: { 'urn:weather': 'names' as const } } } };
+  const json = agreement({ ...using(constraint('urn:weather', 'eq', 'sunny')), profile: 'urn:profile' });
+  const provider = { ...FOEDUS_PROVIDER, operands: ['urn:weather'] };
+  const of = (...more: [typeof options] | []) =>
+    enforceability(parsePolicy(json, ...more), { provider, consumer: NOTHING }, 'en', ...more).enforcement;
+  expect(of()).toBe('not-understood');
+  expect(of(options)).toBe('enforced-by-provider');
+});
+
 test('parts say in both languages what they are', () => {
   const policy = parsePolicy(agreement(using(constraint('count', 'lteq', '3'))));
   const texts = (language: 'en' | 'de') =>

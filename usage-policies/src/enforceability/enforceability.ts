@@ -2,9 +2,10 @@ import { compile } from '../compile.ts';
 import { conditionWords, dutyWords } from '../explain/explain.ts';
 import type { Language } from '../explain/languages.ts';
 import { FOEDUS, isLogical, type Condition, type Constraint, type Policy, type Rule, type RuleKind } from '../model.ts';
-import { OPERANDS } from '../operands/index.ts';
+import type { PolicyOptions } from '../options.ts';
 import { isDutyKind } from '../parse-condition.ts';
 import { isObject } from '../values.ts';
+import { createVocabulary, type Vocabulary } from '../vocabulary.ts';
 import { FOEDUS_NODES, type Capabilities } from './capabilities.ts';
 
 /**
@@ -52,14 +53,17 @@ export interface EnforceabilityReport {
  * is accepted. A function of its arguments.
  *
  * @param capabilities what the two nodes can do. @default two Foedus nodes of this version
+ * @param options the same that parsePolicy was given
  */
 export function enforceability(
   policy: Policy,
   capabilities: Capabilities = FOEDUS_NODES,
   language: Language = 'en',
+  options: PolicyOptions = {},
 ): EnforceabilityReport {
-  const context = { policy, capabilities, language };
-  const { permissions, prohibitions } = compile(policy);
+  const { operand } = createVocabulary(options.profiles);
+  const context = { policy, capabilities, language, operand };
+  const { permissions, prohibitions } = compile(policy, options);
   const ofPolicy: PartReport[] = policy.problems.map((text) => ({
     part: 'policy',
     text,
@@ -95,6 +99,7 @@ interface Context {
   readonly policy: Policy;
   readonly capabilities: Capabilities;
   readonly language: Language;
+  readonly operand: Vocabulary['operand'];
 }
 
 function partsOf(
@@ -116,7 +121,7 @@ function partsOf(
   const conditions = (name: 'constraint' | 'refinement', all: readonly Condition[]): PartReport[] =>
     all.map((each) => {
       // Where no node lets the action happen none weighs its conditions either.
-      const open = !weighed && isUnderstood(each);
+      const open = !weighed && isUnderstood(each, context);
       return part(name, conditionWords(each, policy, language), open ? 'evidence-only' : ofCondition(each, context));
     });
   const duties = [...rule.duties, ...rule.consequences, ...rule.remedies];
@@ -149,14 +154,14 @@ function ofDuty({ kind, timing, action }: Rule, context: Context, weighed: boole
   return by('duties', action, context, blocks ? 'not-understood' : 'evidence-only');
 }
 
-function isUnderstood(condition: Condition): boolean {
-  if (isLogical(condition)) return condition.operands.every(isUnderstood);
-  return OPERANDS.has(condition.leftOperand) && condition.unread.length === 0;
+function isUnderstood(condition: Condition, context: Context): boolean {
+  if (isLogical(condition)) return condition.operands.every((each) => isUnderstood(each, context));
+  return context.operand(condition.leftOperand) !== undefined && condition.unread.length === 0;
 }
 
 function ofCondition(condition: Condition, context: Context): Enforcement {
   if (isLogical(condition)) return worst(condition.operands.map((each) => ofCondition(each, context)));
-  if (!isUnderstood(condition)) return 'not-understood';
+  if (!isUnderstood(condition, context)) return 'not-understood';
   const { leftOperand } = condition;
   const stated = context.capabilities.provider.statements.includes(leftOperand);
   const enforcement = by('operands', leftOperand, context, stated ? 'evidence-only' : 'not-understood');

@@ -2,6 +2,7 @@ import { ODRL } from '../actions.ts';
 import { compile } from '../compile.ts';
 import { isLogical, type Condition, type Constraint, type Policy, type Rule } from '../model.ts';
 import { OPERANDS } from '../operands/index.ts';
+import type { PolicyOptions } from '../options.ts';
 import { isDutyKind, isTiming } from '../parse-condition.ts';
 import { Unreadable } from '../policy-error.ts';
 import { displayTerm } from '../terms.ts';
@@ -18,12 +19,13 @@ import { list, quoted, value } from './values.ts';
  * complete. Nothing of a rule is left out or cut short; what this node does not understand is shown as it was written,
  * with what follows from it. Every text of others stands between quotation marks, or is one word or IRI.
  *
+ * @param options the same that parsePolicy was given
  * @returns lines; those that belong to the one above are indented by two more spaces
  */
-export function explain(policy: Policy, language: Language): string[] {
+export function explain(policy: Policy, language: Language, options: PolicyOptions = {}): string[] {
   const { say } = contextOf(policy, language);
   const names = (items: readonly string[]): string => list(items.map(quoted), language);
-  const { permissions, prohibitions, strategy } = compile(policy);
+  const { permissions, prohibitions, strategy } = compile(policy, options);
   const rules: readonly (readonly [Rule, readonly string[]])[] = [
     ...policy.permissions.map((rule, index) => [rule, permissions[index]?.problems ?? []] as const),
     ...policy.prohibitions.map((rule, index) => [rule, prohibitions[index]?.problems ?? []] as const),
