@@ -344,22 +344,6 @@ describe('the dispatcher', () => {
     expect(outbox.waiting()).toEqual([]);
   });
 
-  it('asks again at once when a counterparty that was out of reach has called', async () => {
-    await dispatcher[Symbol.asyncDispose]();
-    dispatcher = start();
-    gate.close();
-    gate = createPeerGate({ lanes: 4, pause: () => 1e9, changed: () => undefined });
-    for (let failures = 0; failures < 5; failures += 1) {
-      await gate.enter('did:web:them', 1);
-      gate.leave('did:web:them', { reason: 'no network', retryAfter: 0 });
-    }
-    const waiting = gate.enter('did:web:them', 1e9);
-    gate.heard('did:web:them');
-    expect(await waiting).toEqual({ pass: true });
-    gate.leave('did:web:them', 'answered');
-    expect(gate.isOpen('did:web:them')).toBe(false);
-  });
-
   it('sends a message once more after a crash that came before its delivery was on the disk', async () => {
     process('p1');
     add('p1', 'a');
