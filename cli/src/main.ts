@@ -41,6 +41,7 @@ function createProgram(): Command {
   addPolicies(program);
   addConsumer(program);
   addRecords(program);
+  addPrivacy(program);
   addNegotiations(program);
   addTokens(program);
   return program;
@@ -266,6 +267,27 @@ function addConsumer(program: Command): void {
     .action(async (agreement: string, options: import('./commands/fetch.ts').FetchRows) => {
       const { fetchRows } = await import('./commands/fetch.ts');
       await fetchRows(agreement, options);
+    });
+}
+
+function addPrivacy(program: Command): void {
+  program
+    .command('privacy')
+    .description('privacy budgets')
+    .command('plan')
+    .description('find noise and rounds for a budget, and show what other choices would cost')
+    .requiredOption('--epsilon <epsilon>', 'ε of the whole training')
+    .option('--delta <delta>', 'δ at which ε is counted', '1e-5')
+    .requiredOption('--rows <rows>', 'rows that train at your organisation')
+    .option('--batch <rows>', 'expected rows in a batch', '256')
+    .option('--steps <steps>', 'steps a round', '20')
+    .option('--rounds <rounds>', 'rounds wanted', '30')
+    .option('--clip <norm>', "L2 norm that a row's gradient is clipped to", '1')
+    .option('--most-noise <sigma>', 'noise multiplier that must not be exceeded; rounds are given up for it', '1000')
+    .option('--out <file>', 'write the charts as a page, or as a drawing where the name ends in .svg')
+    .action(async (options: import('./commands/privacy.ts').PrivacyPlanOptions) => {
+      const { planPrivacy } = await import('./commands/privacy.ts');
+      await planPrivacy(options);
     });
 }
 
