@@ -30,22 +30,39 @@ export function publicKeyOf(secret: Uint8Array): string {
 }
 
 /**
+ * For keys that are agreed with many times: reading one costs about as much as an agreement.
+ *
  * @param publicKey 32 bytes, hex
- * @param purpose what the key is for; other purposes give independent keys
- * @returns `length` bytes that only the holders of the two secrets know
- * @throws RoundFailure bad-message when the public key is of small order (the agreement would be the same for everybody)
+ * @throws RoundFailure bad-message when they are no key
  */
-export function agree(secret: KeyObject, publicKey: string, purpose: string, length: number): Buffer {
-  let shared: Buffer;
+export function readPublicKey(publicKey: string): KeyObject {
   try {
-    const key = createPublicKey({
+    return createPublicKey({
       key: Buffer.concat([SPKI, Buffer.from(publicKey, 'hex')]),
       format: 'der',
       type: 'spki',
     });
+  } catch (cause) {
+    throw notAKey(cause);
+  }
+}
+
+const notAKey = (cause: unknown): RoundFailure =>
+  new RoundFailure('bad-message', `A public key is not one of X25519: ${String(cause)}. Leave the round.`);
+
+/**
+ * @param publicKey 32 bytes, hex, or what readPublicKey made of them
+ * @param purpose what the key is for; other purposes give independent keys
+ * @returns `length` bytes that only the holders of the two secrets know
+ * @throws RoundFailure bad-message when the public key is of small order (the agreement would be the same for everybody)
+ */
+export function agree(secret: KeyObject, publicKey: string | KeyObject, purpose: string, length: number): Buffer {
+  let shared: Buffer;
+  try {
+    const key = typeof publicKey === 'string' ? readPublicKey(publicKey) : publicKey;
     shared = diffieHellman({ privateKey: secret, publicKey: key });
   } catch (cause) {
-    throw new RoundFailure('bad-message', `A public key is not one of X25519: ${String(cause)}. Leave the round.`);
+    throw cause instanceof RoundFailure ? cause : notAKey(cause);
   }
   return expand(shared, purpose, length);
 }
@@ -81,5 +98,5 @@ export const selfMaskKey = (secret: Uint8Array, view: string): Buffer =>
   expand(secret, `foedus self mask ${view}`, MASK_KEY_BYTES);
 
 /** The key of the mask between two members: the same from either side. */
-export const pairMaskKey = (own: KeyObject, other: string, view: string, a: number, b: number): Buffer =>
+export const pairMaskKey = (own: KeyObject, other: string | KeyObject, view: string, a: number, b: number): Buffer =>
   agree(own, other, `foedus pair mask ${view} ${Math.min(a, b)} ${Math.max(a, b)}`, MASK_KEY_BYTES);

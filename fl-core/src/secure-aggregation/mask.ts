@@ -25,30 +25,34 @@ export function addMask(sum: Uint32Array, key: Uint8Array, sign: 1 | -1, bits: n
   const width = bits <= 16 ? 2 : bits <= 24 ? 3 : 4;
   const add = width === 2 ? addHalves : width === 3 ? addThirds : addWords;
   const perChunk = CHUNK_BYTES / width;
+  // Signed words: engines add these as machine integers, but unsigned ones above 2^31 as floats.
+  const signed = new Int32Array(sum.buffer, sum.byteOffset, sum.length);
   for (let at = 0; at < sum.length; at += perChunk) {
     const count = Math.min(perChunk, sum.length - at);
     const bytes = Math.ceil((count * width) / 12) * 12;
     const stream = cipher.update(bytes === CHUNK_BYTES ? ZEROS : ZEROS.subarray(0, bytes));
-    add(sum, at, count, stream.byteOffset % 4 === 0 ? stream : Uint8Array.from(stream), sign);
+    add(signed, at, count, stream.byteOffset % 4 === 0 ? stream : Uint8Array.from(stream), sign);
   }
 }
 
-const wordsOf = (bytes: Uint8Array): Uint32Array =>
-  new Uint32Array(bytes.buffer, bytes.byteOffset, bytes.byteLength >> 2);
+const wordsOf = (bytes: Uint8Array): Int32Array =>
+  new Int32Array(bytes.buffer, bytes.byteOffset, bytes.byteLength >> 2);
 
-function addWords(sum: Uint32Array, at: number, count: number, stream: Uint8Array, sign: 1 | -1): void {
+function addWords(sum: Int32Array, at: number, count: number, stream: Uint8Array, sign: 1 | -1): void {
   const words = wordsOf(stream);
   if (sign === 1) for (let i = 0; i < count; i++) sum[at + i] = (sum[at + i]! + words[i]!) | 0;
   else for (let i = 0; i < count; i++) sum[at + i] = (sum[at + i]! - words[i]!) | 0;
 }
 
-function addThirds(sum: Uint32Array, at: number, count: number, stream: Uint8Array, sign: 1 | -1): void {
+function addThirds(sum: Int32Array, at: number, count: number, stream: Uint8Array, sign: 1 | -1): void {
   const words = wordsOf(stream);
   const whole = count - (count % 4);
   let w = 0;
   if (sign === 1) {
     for (let i = at; i < at + whole; i += 4, w += 3) {
-      const [a, b, c] = [words[w]! | 0, words[w + 1]! | 0, words[w + 2]! | 0];
+      const a = words[w]!;
+      const b = words[w + 1]!;
+      const c = words[w + 2]!;
       sum[i] = (sum[i]! + a) | 0;
       sum[i + 1] = (sum[i + 1]! + ((a >>> 24) | (b << 8))) | 0;
       sum[i + 2] = (sum[i + 2]! + ((b >>> 16) | (c << 16))) | 0;
@@ -56,7 +60,9 @@ function addThirds(sum: Uint32Array, at: number, count: number, stream: Uint8Arr
     }
   } else {
     for (let i = at; i < at + whole; i += 4, w += 3) {
-      const [a, b, c] = [words[w]! | 0, words[w + 1]! | 0, words[w + 2]! | 0];
+      const a = words[w]!;
+      const b = words[w + 1]!;
+      const c = words[w + 2]!;
       sum[i] = (sum[i]! - a) | 0;
       sum[i + 1] = (sum[i + 1]! - ((a >>> 24) | (b << 8))) | 0;
       sum[i + 2] = (sum[i + 2]! - ((b >>> 16) | (c << 16))) | 0;
@@ -69,7 +75,7 @@ function addThirds(sum: Uint32Array, at: number, count: number, stream: Uint8Arr
   }
 }
 
-function addHalves(sum: Uint32Array, at: number, count: number, stream: Uint8Array, sign: 1 | -1): void {
+function addHalves(sum: Int32Array, at: number, count: number, stream: Uint8Array, sign: 1 | -1): void {
   const halves = new Uint16Array(stream.buffer, stream.byteOffset, stream.byteLength >> 1);
   if (sign === 1) for (let i = 0; i < count; i++) sum[at + i] = (sum[at + i]! + halves[i]!) | 0;
   else for (let i = 0; i < count; i++) sum[at + i] = (sum[at + i]! - halves[i]!) | 0;

@@ -39,13 +39,14 @@ export function pack(values: Uint32Array, bits: number): Uint8Array<ArrayBuffer>
  * @param packed packedBytes(sum.length, bits) bytes
  */
 export function addPacked(sum: Uint32Array, packed: Uint8Array, bits: number): void {
-  const mask = bits === 32 ? 0xffff_ffff : (1 << bits) - 1;
+  const signed = new Int32Array(sum.buffer, sum.byteOffset, sum.length);
+  const mask = bits === 32 ? -1 : (1 << bits) - 1;
   let held = 0;
   let width = 0;
   let at = 0;
-  for (let i = 0; i < sum.length; i++) {
+  for (let i = 0; i < signed.length; i++) {
     if (width >= bits) {
-      sum[i] = (sum[i]! + (held & mask)) | 0;
+      signed[i] = (signed[i]! + (held & mask)) | 0;
       held = bits === 32 ? 0 : held >>> bits;
       width -= bits;
       continue;
@@ -54,7 +55,7 @@ export function addPacked(sum: Uint32Array, packed: Uint8Array, bits: number): v
       (packed[at] ?? 0) | ((packed[at + 1] ?? 0) << 8) | ((packed[at + 2] ?? 0) << 16) | ((packed[at + 3] ?? 0) << 24);
     at += 4;
     const value = held | (next << width);
-    sum[i] = (sum[i]! + (value & mask)) | 0;
+    signed[i] = (signed[i]! + (value & mask)) | 0;
     const used = bits - width;
     held = used === 32 ? 0 : next >>> used;
     width = 32 - used;
