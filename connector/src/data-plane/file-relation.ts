@@ -1,6 +1,5 @@
 import { BOOLEAN, DuckDBListValue, LIST, VARCHAR, type DuckDBConnection } from '@duckdb/node-api';
 import { RecordBatchReader, type DataType } from 'apache-arrow';
-import { FoedusError } from '../errors.ts';
 import type { EngineColumn, Relation } from './duckdb-dialect.ts';
 import type { FileFormat } from './source-files.ts';
 
@@ -83,19 +82,4 @@ async function arrowTypes(connection: DuckDBConnection, file: string): Promise<M
     // Metadata of another version: the file's own types are enough.
     return new Map();
   }
-}
-
-/** Number of rows from the metadata of Parquet files, counted otherwise. */
-export async function relationRows(
-  connection: DuckDBConnection,
-  { sql, parameters }: Pick<Relation, 'sql' | 'parameters'>,
-): Promise<number> {
-  const counted = await connection.runAndReadAll(
-    `SELECT count(*) FROM ${sql}`,
-    parameters.map(({ value }) => value),
-    parameters.map(({ type }) => type),
-  );
-  const rows = counted.getRows()[0]?.[0];
-  if (typeof rows === 'bigint') return Number(rows);
-  throw new FoedusError('unavailable', 'The rows of the data set cannot be counted.');
 }
