@@ -222,7 +222,8 @@ export function createPullDataFlow(options: PullDataFlowOptions): PullDataFlow {
     }
   };
 
-  const routes = new Hono();
+  const routes = new Hono({ strict: false });
+  routes.notFound((c) => c.json({ code: 'not-found', message: `There is nothing at ${c.req.path}.` }, 404));
   routes.onError((error, c) => {
     if (!(error instanceof FoedusError)) logger.error({ err: error }, 'the data plane failed at a request');
     const { status, body } = problemOf(error);
