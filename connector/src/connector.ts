@@ -214,12 +214,9 @@ function problemApp(logger: Logger): Hono {
 
 /** An app that answers 503 until there is one behind it. */
 function gate(): { app: Hono; open: (inner: Hono) => void } {
-  let behind: Hono | undefined;
   const app = new Hono({ strict: false });
   app.all('*', (c) =>
-    behind
-      ? behind.fetch(c.req.raw, c.env)
-      : c.json({ code: 'unavailable', message: 'This connector is starting. Try again in a moment.' }, 503),
+    c.json({ code: 'unavailable', message: 'This connector is starting. Try again in a moment.' }, 503),
   );
-  return { app, open: (inner) => void (behind = inner) };
+  return { app, open: (inner) => void (app.fetch = inner.fetch) };
 }

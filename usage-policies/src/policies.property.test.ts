@@ -231,6 +231,21 @@ describe('for every policy', () => {
     );
   });
 
+  test('it is compared alike whatever was compared before, and whatever it is called', () => {
+    const named = (json: object, id: string, timestamp: string) => ({ '@id': id, timestamp, ...json });
+    const uuid = (digit: number) => `urn:uuid:00000000-0000-4000-8000-00000000000${digit}`;
+    fc.assert(
+      fc.property(policy, (json) => {
+        const first = named(json, uuid(1), '2026-01-01T00:00:00Z');
+        const readable = sameRules(first, first);
+        expect(sameRules(named(json, uuid(2), '2027-01-01T00:00:00.5Z'), first)).toBe(readable);
+        expect(sameRules(first, named(json, 'urn:other', '2028-01-01T00:00:00+01:00'))).toBe(readable);
+        expect(sameRules({ ...first, permission: 7 }, first)).toBe(false);
+        expect(sameRules({ ...first, permission: 7 }, { ...first, permission: 7 })).toBe(false);
+      }),
+    );
+  });
+
   test('it differs when any text in its rules is changed', () => {
     fc.assert(
       fc.property(policy, fc.nat(), (json, pick) => {

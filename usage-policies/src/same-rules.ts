@@ -19,12 +19,41 @@ import { PolicyError } from './policy-error.ts';
  */
 export function sameRules(a: unknown, b: unknown): boolean {
   try {
-    return canonicalForm(normalRules(parsePolicy(a))) === canonicalForm(normalRules(parsePolicy(b)));
+    return normalText(a) === normalText(b);
   } catch (error) {
     if (error instanceof PolicyError) return false;
     throw error;
   }
 }
+
+/** Normal forms of the policies that were compared last, by their text: of one offer come many agreements. */
+const known = new Map<string, string>();
+const MOST_KNOWN = 256;
+const LONGEST_KNOWN = 8_192;
+
+/** @throws PolicyError */
+function normalText(policy: unknown): string {
+  const text = textOf(policy);
+  const earlier = text === undefined ? undefined : known.get(text);
+  if (earlier !== undefined) return earlier;
+  const normal = canonicalForm(normalRules(parsePolicy(policy)));
+  if (text !== undefined && text.length <= LONGEST_KNOWN && normal.length <= LONGEST_KNOWN) {
+    if (known.size >= MOST_KNOWN) known.delete(known.keys().next().value!);
+    known.set(text, normal);
+  }
+  return normal;
+}
+
+/** The text of a policy without what makes each agreement another one and is not compared: a fresh id, and a moment. */
+function textOf(policy: unknown): string | undefined {
+  if (typeof policy !== 'object' || policy === null || Array.isArray(policy)) return undefined;
+  const { '@id': id, timestamp, ...rest } = policy as Record<string, unknown>;
+  const fresh = (value: unknown, form: RegExp): unknown =>
+    typeof value === 'string' && form.test(value) ? undefined : value;
+  return JSON.stringify({ ...rest, '@id': fresh(id, FRESH_ID), timestamp: fresh(timestamp, MOMENT) });
+}
+const FRESH_ID = /^urn:uuid:[0-9a-f-]{36}$/;
+const MOMENT = /^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?Z$/;
 
 /** The rules of a policy in their one normal form: an ODRL Set that reads as the same rules again. */
 export function normalRules(policy: Policy): Record<string, unknown> {
