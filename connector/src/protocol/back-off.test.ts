@@ -15,11 +15,6 @@ describe('pauseBefore', () => {
     expect(pauseBefore(1, { random: (below) => below - 1 })).toBe(250);
     expect(pauseBefore(3, { random: (below) => below - 1 })).toBe(1000);
   });
-
-  it('does as the peer wishes, but never waits longer than the longest pause', () => {
-    expect(pauseBefore(1, { retryAfter: 5_000 })).toBe(5_000);
-    expect(pauseBefore(1, { retryAfter: 1e9, longest: 7_000 })).toBe(7_000);
-  });
 });
 
 describe('retryAfterOf', () => {

@@ -10,20 +10,15 @@ const FIRST = 250;
  * @param attempt 1 after the first failure
  * @returns milliseconds
  */
-export function pauseBefore(
-  attempt: number,
-  { longest = 30_000, retryAfter = 0, random = randomInt }: BackOffOptions = {},
-): number {
+export function pauseBefore(attempt: number, { longest = 30_000, random = randomInt }: BackOffOptions = {}): number {
   const ceiling = Math.min(longest, FIRST * 2 ** Math.min(attempt - 1, 20));
   const half = Math.floor(ceiling / 2);
-  return Math.max(half + random(half + 1), Math.min(retryAfter, longest));
+  return half + random(half + 1);
 }
 
 interface BackOffOptions {
   /** Milliseconds. @default 30000 */
   readonly longest?: number;
-  /** The peer's own wish in milliseconds; honoured up to the longest pause. @default 0 */
-  readonly retryAfter?: number;
   /** A whole number in [0, below). @default from node:crypto */
   readonly random?: (below: number) => number;
 }

@@ -18,8 +18,10 @@ export type Outcome = { readonly sign: SignOfLife } & (
 export interface DeliveryOptions {
   readonly client: PeerClient;
   readonly clock: () => Date;
-  /** One attempt that takes longer counts as failed. Milliseconds. */
+  /** One attempt that takes longer counts as failed. Milliseconds, as is the next. */
   readonly attemptTimeoutMs: number;
+  /** Trying one message for longer than this ends its process. A counterparty cannot put us off for longer, either. */
+  readonly giveUpAfterMs: number;
 }
 
 /**
@@ -29,7 +31,7 @@ export interface DeliveryOptions {
  * and every 5xx. Anything else that is no success is the counterparty's answer to this message.
  */
 export async function deliver(
-  { client, clock, attemptTimeoutMs }: DeliveryOptions,
+  { client, clock, attemptTimeoutMs, giveUpAfterMs }: DeliveryOptions,
   entry: OutboxEntry,
   process: Process,
   signal: AbortSignal,
@@ -59,7 +61,7 @@ export async function deliver(
     if (status < 300) return { kind: 'delivered', sign: 'answered', answer };
     const said = `${status}${wordsOf(answer)}`;
     const reason = `it answered ${said}`;
-    const retryAfter = retryAfterOf(headers, clock());
+    const retryAfter = Math.min(retryAfterOf(headers, clock()), giveUpAfterMs);
     if (status === 429 || status >= 500) return { kind: 'again', sign: { reason, retryAfter }, reason, retryAfter };
     if (status === 404 || status === 408 || status === 425) {
       return { kind: 'again', sign: 'answered', reason, retryAfter };

@@ -199,6 +199,41 @@ describe('the dispatcher', () => {
     expect(calls.length).toBe(2);
   });
 
+  it.each([
+    [404, '1'],
+    [503, '1'],
+    [429, () => new Date(Date.now() + 1_500).toUTCString()],
+  ])('comes back after %i when the counterparty wants it to', async (status, retryAfter) => {
+    const at: number[] = [];
+    const headers = { 'retry-after': typeof retryAfter === 'string' ? retryAfter : retryAfter() };
+    // An HTTP date has whole seconds.
+    const earliest = typeof retryAfter === 'string' ? 990 : 450;
+    process('p1');
+    network = () => {
+      at.push(performance.now());
+      return at.length === 1 ? new Response('', { status, headers }) : new Response('');
+    };
+    add('p1', 'a');
+    await lines(1);
+    expect(at.length).toBe(2);
+    expect(at[1]! - at[0]!).toBeGreaterThan(earliest);
+  });
+
+  it('is not put off for longer than it would try', async () => {
+    await dispatcher[Symbol.asyncDispose]();
+    dispatcher = start(30);
+    for (const [id, status] of [
+      ['p1', 503],
+      ['p2', 404],
+    ] as const) {
+      process(id, { counterPartyId: `did:web:${id}` });
+      network = () => new Response('', { status, headers: { 'retry-after': '100000' } });
+      add(id, id);
+      const settledBefore = log.length;
+      expect((await lines(settledBefore + 1)).at(-1)).toMatch(/^undeliverable .* could not be reached/);
+    }
+  });
+
   it('tries again when nobody answers, and sends the same message', async () => {
     process('p1');
     let failures = 2;

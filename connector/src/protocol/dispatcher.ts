@@ -18,8 +18,7 @@ export interface DispatcherOptions extends DeliveryOptions {
   readonly gate: PeerGate;
   readonly events: Events;
   readonly logger: Logger;
-  /** Trying one message for longer than this ends its process. Milliseconds, as is the next. */
-  readonly giveUpAfterMs: number;
+  /** Milliseconds between two attempts at one message at most, unless the counterparty wants more. */
   readonly longestPauseMs: number;
   process(entry: OutboxEntry): Process | undefined;
   /** The counterparty has the message: removes it, and learns from the answer (JSON, or undefined). */
@@ -94,7 +93,7 @@ export function createDispatcher(options: DispatcherOptions): Dispatcher {
       events.retried(entry.name, counterPartyId, attempt, outcome.reason);
       // While the counterparty is out of reach, the gate paces the attempts of all messages to it.
       if (typeof outcome.sign === 'object' && gate.isOpen(counterPartyId)) continue;
-      const ms = pauseBefore(attempt, { longest: longestPauseMs, retryAfter: outcome.retryAfter });
+      const ms = Math.max(pauseBefore(attempt, { longest: longestPauseMs }), outcome.retryAfter);
       await pause(Math.min(ms, giveUpAfterMs), signal);
     }
   };
