@@ -99,7 +99,7 @@ describe("the operator's own rules", () => {
       await expect(Promise.resolve().then(attempt)).rejects.toThrow(/were not asked about this use/);
     }
     expect(usage.decide(id, request).permit).toBe(false);
-    await expect(reserve('c')).resolves.toBeDefined();
+    await expect(reserve('c')).resolves.toMatchObject({ entry: { key: 'c', state: 'reserved' } });
   });
 
   test('that cannot be asked deny, and only the operator learns why', async () => {
@@ -122,12 +122,12 @@ describe("the operator's own rules", () => {
     const { reserve } = control(await loadLocalRules(await cedar('permit (principal, action, resource);')));
     await reserve('a');
     await expect(reserve('b')).rejects.toMatchObject({ code: 'budget-exhausted' });
-    await expect(reserve('a')).resolves.toBeDefined();
+    await expect(reserve('a')).resolves.toMatchObject({ entry: { key: 'a', state: 'reserved' } });
   });
 
   test('are none where none are set', async () => {
     expect(await loadLocalRules({})).toBeUndefined();
-    await expect(control(undefined).reserve('a')).resolves.toBeDefined();
+    await expect(control(undefined).reserve('a')).resolves.toMatchObject({ entry: { key: 'a', state: 'reserved' } });
   });
 
   test.each([
