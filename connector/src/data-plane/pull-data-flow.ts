@@ -7,12 +7,14 @@ import type { Logger } from 'pino';
 import { FoedusError, problemOf } from '../errors.ts';
 import { callerOf } from '../identity/index.ts';
 import type { AgreementReader, GrantedUse, UsageControl } from '../ledger/usage-control.ts';
-import type { Asset, SignedAgreement, Transfer } from '../management/model.ts';
+import type { Asset, SignedAgreement, Transfer, UsageRequestBody } from '../management/model.ts';
 import type { DataFlow } from '../transfer/data-flow.ts';
 import { createCopyStore } from './arrow-import.ts';
+import { ARROW_STREAM } from './arrow-stream.ts';
 import { byteStream, compressed, limited, type ContentEncoding } from './body.ts';
 import { cutOffOnFailure } from './cut-off.ts';
-import { createSources, type OpenSource } from './data-source.ts';
+import { createSources, type DataSource, type OpenSource } from './data-source.ts';
+import { describeRows } from './describe.ts';
 import { openEngine } from './engine.ts';
 import { chooseEncoding, chooseFormat, type Format } from './formats.ts';
 import { maskingKeyFor } from './masking-key.ts';
@@ -58,7 +60,7 @@ export interface PullDataFlowOptions {
 
 export interface PullDataFlow extends AsyncDisposable {
   readonly flow: DataFlow;
-  /** `GET /data/:transferId`, for the mTLS port. */
+  /** `GET /data/:transferId` and `GET /data/:transferId/schema`, for the mTLS port. */
   readonly routes: Hono;
 }
 
@@ -149,14 +151,27 @@ export function createPullDataFlow(options: PullDataFlowOptions): PullDataFlow {
     return { controller, unregister };
   };
 
-  /** Opens the data set and reads its first batch: what fails here was not released, so it is not charged. */
-  const open = async (agreement: SignedAgreement, use: GrantedUse, wanted: Wanted, scanOptions: ScanOptions) => {
-    const asset = assets.get(agreement.target);
+  /** Opens the data set of an agreement for work on it. */
+  const withSource = async <T>({ target }: SignedAgreement, work: (source: DataSource) => Promise<T>): Promise<T> => {
+    const asset = assets.get(target);
     if (asset === undefined) throw new FoedusError('not-found', 'The provider does not offer the data set any more.');
+    try {
+      return await work(await openSource(asset.source));
+    } catch (cause) {
+      if (cause instanceof FoedusError && cause.code !== 'bad-request') throw cause;
+      // What the engine says names the file: that is for the log, not for the consumer.
+      logger.error({ err: cause, asset: asset.id }, 'the data set cannot be read');
+      throw new FoedusError('unavailable', 'The data set cannot be read at its provider just now. Try again later.', {
+        cause,
+      });
+    }
+  };
+
+  /** Opens the data set and reads its first batch: what fails here was not released, so it is not charged. */
+  const open = (agreement: SignedAgreement, use: GrantedUse, wanted: Wanted, scanOptions: ScanOptions) => {
     const { plan } = use.decision;
     if (plan === null) throw new Error('a permitted use without a plan');
-    try {
-      const source = await openSource(asset.source);
+    return withSource(agreement, async (source): Promise<Release> => {
       const file = unrestrictedFile(source, use.decision, plan, wanted.query);
       if (file !== undefined && wanted.format.mediaType === PARQUET)
         return await releaseFile(file, wanted, scanOptions);
@@ -182,15 +197,8 @@ export function createPullDataFlow(options: PullDataFlowOptions): PullDataFlow {
         body: byteStream(pieces, signal, dispose),
         ended: rows.ended,
         abandon: dispose,
-      } satisfies Release;
-    } catch (cause) {
-      if (cause instanceof FoedusError && cause.code !== 'bad-request') throw cause;
-      // What the engine says names the file: that is for the log, not for the consumer.
-      logger.error({ err: cause, asset: asset.id }, 'the data set cannot be read');
-      throw new FoedusError('unavailable', 'The data set cannot be read at its provider just now. Try again later.', {
-        cause,
-      });
-    }
+      };
+    });
   };
 
   const chargedRelease = async (
@@ -236,12 +244,10 @@ export function createPullDataFlow(options: PullDataFlowOptions): PullDataFlow {
     const format = chooseFormat(c.req.header('accept'));
     const encoding = chooseEncoding(c.req.header('accept-encoding'), format);
     const wanted = { query, format, encoding, range: c.req.header('range'), ifRange: c.req.header('if-range') };
-    const columns = touchedColumns(query);
-    const { purpose } = query;
     const { controller, unregister } = register(transfer.id);
     try {
       const agreementId = agreement.id;
-      const request = { action: 'use', ...(columns && { columns }), ...(purpose && { purpose }) };
+      const request = usageOf(query);
       const consent = await usageControl.ask(agreementId, request);
       const key = `pull/${transfer.id}/${randomUUID()}`;
       const use = usageControl.reserve({ agreementId, key, request, consent });
@@ -274,6 +280,27 @@ export function createPullDataFlow(options: PullDataFlowOptions): PullDataFlow {
     }
   });
 
+  // What would leave, before anything is asked for: decided, but not charged.
+  routes.get('/data/:transferId/schema', async (c) => {
+    const { agreement } = await admit(c);
+    const query = parsePullQuery(c.req.queries());
+    const request = usageOf(query);
+    const consent = await usageControl.ask(agreement.id, request);
+    const { plan, exhausted, reasons } = usageControl.decide(agreement.id, request, consent);
+    if (plan === null) {
+      // Why the node's own rules could not be asked is for the operator.
+      const why = consent.permit ? reasons.join(' ') : 'The rules of this node do not permit it now.';
+      throw new FoedusError(exhausted ? 'budget-exhausted' : 'not-permitted', why);
+    }
+    const { purpose: _purpose, ...asked } = query;
+    const claims = { participantId: agreement.assignee };
+    const key = maskingKeyFor(maskingSecret, agreement.id);
+    const described = await withSource(agreement, (source) =>
+      describeRows(source, { granted: plan, asked, claims }, key),
+    );
+    return c.body(new Uint8Array(described), 200, { 'content-type': ARROW_STREAM, 'cache-control': 'no-store' });
+  });
+
   const stop = (transferId: string, reason: string): void => {
     for (const controller of openStreams.get(transferId) ?? []) {
       controller.abort(new FoedusError('gone', reason));
@@ -304,6 +331,13 @@ export function createPullDataFlow(options: PullDataFlowOptions): PullDataFlow {
       (await engine)?.closeSync();
     },
   };
+}
+
+/** The use that a request is decided as. */
+function usageOf(query: PullQuery): UsageRequestBody {
+  const columns = touchedColumns(query);
+  const { purpose } = query;
+  return { action: 'use', ...(columns && { columns }), ...(purpose && { purpose }) };
 }
 
 /** The Parquet file that all is granted of: as a file, or the part of it that the consumer still lacks. */
