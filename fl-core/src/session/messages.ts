@@ -7,15 +7,28 @@
  *   GET  /sessions/:id/task?after=SEQ&wait=S      → Task, or 204 when nothing is new after the wait
  *   GET  /sessions/:id/models/:round              → parameters after `round` rounds (0: initial), update codec
  *   PUT  /sessions/:id/rounds/:round/update       update codec → 204; again with the same bytes → 204
+ *   PUT  /sessions/:id/rounds/:round/secure/:step what this member has for the step → 204; the same again → 204
+ *   GET  /sessions/:id/rounds/:round/secure/:step?wait=S  what came of the step for this member, or 204 after the wait
  *   POST /sessions/:id/rounds/:round/refusal      Refusal → 204: this client will not take part in the round
  *   POST /sessions/:id/rounds/:round/evaluation   Evaluation → 204
  *   POST /sessions/:id/phase                      ClientPhase → 204: for whoever watches, nothing depends on it
  *   POST /sessions/:id/departure                  Refusal → 204: the contract ended or is suspended
  *
+ * Under secure aggregation a round has no `update`; its steps and what is PUT and got for each are (messages of
+ * ../secure-aggregation/messages.ts):
+ *
+ *   keys          SignedAdvertisement            Roster
+ *   shares        SealedShares                   SealedShares: what the neighbours sealed for this member
+ *   input         masked input, ../update/masked-input.ts   Survivors
+ *   confirmation  { signature }                  Confirmations
+ *   unmasking     Unmasking                      nothing
+ *
  * Errors are `{ code, message }` with a 4xx or 5xx status. 409 `round-over`: drop the update and ask for the next task.
+ * 409 `dropped-out`: the round goes on without this member, which joins the next.
  */
 import { z } from 'zod';
 import { metricNames, sessionPlanSchema } from './plan.ts';
+import { secureTaskSchema } from './secure-round.ts';
 
 const hash = z.string().regex(/^[0-9a-f]{64}$/);
 
@@ -58,6 +71,8 @@ export const taskSchema = z.discriminatedUnion('kind', [
     modelHash: hash,
     /** Participants in this round as the coordinator states it; the agreement's minimum cohort is checked against it. */
     cohort: z.int().min(1),
+    /** Present exactly when the plan asks for secure aggregation. */
+    secure: secureTaskSchema.optional(),
   }),
   /** Evaluate the parameters after `round` rounds on held-out rows. */
   z.object({ kind: z.literal('evaluate'), seq: z.int(), round: z.int().min(0), modelHash: hash }),
@@ -65,6 +80,13 @@ export const taskSchema = z.discriminatedUnion('kind', [
   z.object({ kind: z.literal('done'), seq: z.int(), reason: z.string() }),
 ]);
 export type Task = z.infer<typeof taskSchema>;
+
+/** ε after a release, and what the agreement allows, at δ; null without a privacy budget. */
+export const privacyStatementSchema = z.strictObject({
+  epsilonSpent: z.number(),
+  epsilonLimit: z.number().nullable(),
+  delta: z.number(),
+});
 
 /** First part of an update's or a model's body; see update/codec.ts. */
 export const updateHeaderSchema = z.strictObject({
@@ -77,11 +99,7 @@ export const updateHeaderSchema = z.strictObject({
   count: z.int().min(1).max(2_000_000_000),
   /** SHA-256 of the payload bytes, hex. */
   payloadHash: hash,
-  /** ε after this release, and what the agreement allows, at δ; null without a privacy budget. */
-  privacy: z
-    .strictObject({ epsilonSpent: z.number(), epsilonLimit: z.number().nullable(), delta: z.number() })
-    .nullable()
-    .optional(),
+  privacy: privacyStatementSchema.nullable().optional(),
   /** Seconds of training, for the dashboard. */
   trainingSeconds: z.number().min(0).optional(),
 });
@@ -95,6 +113,21 @@ export const evaluationSchema = z.strictObject({
 });
 export type Evaluation = z.infer<typeof evaluationSchema>;
 
-export const clientPhases = ['waiting', 'downloading', 'training', 'charging', 'uploading', 'evaluating'] as const;
+/** The steps of a round under secure aggregation, in their order. Training lies between `shares` and `input`. */
+export const secureSteps = ['keys', 'shares', 'input', 'confirmation', 'unmasking'] as const;
+export type SecureStep = (typeof secureSteps)[number];
+
+/** A member's signature of the survivors: see confirmSurvivors. */
+export const confirmationMessageSchema = z.strictObject({ signature: z.string().min(1).max(20_000) });
+
+export const clientPhases = [
+  'waiting',
+  'downloading',
+  'training',
+  'charging',
+  'uploading',
+  'unmasking',
+  'evaluating',
+] as const;
 export const clientPhaseSchema = z.strictObject({ round: z.int().min(0), phase: z.enum(clientPhases) });
 export type ClientPhase = z.infer<typeof clientPhaseSchema>;

@@ -44,6 +44,27 @@ export const strategySchema = z.discriminatedUnion('name', [
 ]);
 export type StrategyParameters = z.infer<typeof strategySchema>;
 
+/** The coordinator gets the sum of a cohort's updates and no update: see fl-core/src/secure-aggregation. */
+export const secureAggregationSchema = z
+  .strictObject({
+    /** `honest-server`: the coordinator follows the protocol but looks. `active-server`: it may send anything. */
+    mode: z.enum(['honest-server', 'active-server']),
+    /** C: the L2 norm that a member's update is clipped to before it is rounded to integers, in parameter units. */
+    clip: z.number().positive().max(1e9),
+    /** Bits of a value on the wire. The grid is the finest with which sums do not wrap around (secureEncoding). */
+    bits: z.int().min(12).max(32).default(24),
+    /** Upper bound of the probability that any value of a round's sum wraps around. */
+    wrapProbability: z.number().gt(0).max(0.01).default(1e-6),
+    /** Members that each member shares masks and secrets with (even); null: all of them. */
+    degree: z.int().min(4).multipleOf(2).nullable().default(null),
+    /** How long a step without training may take: keys, shares, confirmation, unmasking. */
+    stepTimeoutSeconds: z.number().positive().max(86_400).default(60),
+  })
+  .refine(({ mode, degree }) => mode === 'honest-server' || degree === null, {
+    message: 'the active-server mode needs everybody linked with everybody: leave degree out',
+  });
+export type SecureAggregationParameters = z.infer<typeof secureAggregationSchema>;
+
 export const metricNames = ['auc', 'logLoss'] as const;
 
 export const sessionPlanSchema = z.strictObject({
@@ -75,6 +96,8 @@ export const sessionPlanSchema = z.strictObject({
     learningRate: z.number().positive(),
   }),
   privacy: privacySchema.nullable(),
+  /** null: the coordinator sees every update. Otherwise the minimum cohort is at least 2. */
+  secureAggregation: secureAggregationSchema.nullable().default(null),
   strategy: strategySchema,
   /** A round with fewer updates than this ends without output. */
   minimumCohort: z.int().min(1),

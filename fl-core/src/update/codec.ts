@@ -9,31 +9,15 @@
  */
 import { createHash, hash } from 'node:crypto';
 import { type UpdateHeader, updateHeaderSchema } from '../session/messages.ts';
+import { encodeFrame, InvalidUpdateError, nextChunk, readFrameHeader } from './frame.ts';
 import { fromLittleEndianBytes, littleEndianBytes } from './float32.ts';
 
-const MAGIC = Uint8Array.from([0x46, 0x44, 0x55, 0x50]);
-const VERSION = 1;
-const PREFIX_BYTES = 10;
+const MAGIC = 'FDUP';
 
-/** A longer header is refused before it is read. */
-export const MAX_UPDATE_HEADER_BYTES = 8_192;
+export { InvalidUpdateError, MAX_UPDATE_HEADER_BYTES } from './frame.ts';
 
 /** Media type of an encoded update in HTTP. */
 export const UPDATE_MEDIA_TYPE = 'application/vnd.foedus.update';
-
-/**
- * Bytes that are not the update that was expected. `code` is one of those that the HTTP edges know: `bad-request`,
- * `too-large`.
- */
-export class InvalidUpdateError extends Error {
-  override readonly name = 'InvalidUpdateError';
-  readonly code: 'bad-request' | 'too-large';
-
-  constructor(code: 'bad-request' | 'too-large', message: string) {
-    super(message);
-    this.code = code;
-  }
-}
 
 /** What a receiver knows beforehand; a header that says otherwise is refused. */
 export type ExpectedHeader = Partial<
@@ -71,15 +55,7 @@ export function encodeUpdate(
     count: parameters.length,
     payloadHash: hash('sha256', payload, 'hex'),
   });
-  const json = new TextEncoder().encode(JSON.stringify(complete));
-  const bytes = new Uint8Array(PREFIX_BYTES + json.length + payload.length);
-  const view = new DataView(bytes.buffer);
-  bytes.set(MAGIC);
-  view.setUint16(4, VERSION, true);
-  view.setUint32(6, json.length, true);
-  bytes.set(json, PREFIX_BYTES);
-  bytes.set(payload, PREFIX_BYTES + json.length);
-  return bytes;
+  return encodeFrame(MAGIC, complete, payload);
 }
 
 /**
@@ -123,24 +99,8 @@ async function readHeader(
   iterator: AsyncIterator<Uint8Array>,
   options: DecodeOptions,
 ): Promise<{ header: UpdateHeader; rest: Uint8Array }> {
-  const take = takeFrom(iterator);
-  const prefix = await take(PREFIX_BYTES);
-  const view = new DataView(prefix.buffer, prefix.byteOffset, prefix.byteLength);
-  if (MAGIC.some((byte, i) => prefix[i] !== byte)) {
-    throw new InvalidUpdateError('bad-request', 'This is not an update: it does not begin with "FDUP".');
-  }
-  const version = view.getUint16(4, true);
-  if (version !== VERSION) {
-    throw new InvalidUpdateError('bad-request', `Version ${version} of the update format is not known here, only 1.`);
-  }
-  const headerLength = view.getUint32(6, true);
-  if (headerLength > MAX_UPDATE_HEADER_BYTES) {
-    throw new InvalidUpdateError(
-      'too-large',
-      `The update's header says it has ${headerLength} bytes; at most ${MAX_UPDATE_HEADER_BYTES} are accepted.`,
-    );
-  }
-  const header = parseHeader(await take(headerLength));
+  const { header: json, rest } = await readFrameHeader(iterator, MAGIC);
+  const header = parseHeader(json);
   if (header.count > options.maxCount) {
     throw new InvalidUpdateError(
       'too-large',
@@ -153,16 +113,10 @@ async function readHeader(
       throw new InvalidUpdateError('bad-request', `The update's ${field} is ${stated}, but ${value} was expected.`);
     }
   }
-  return { header, rest: take.rest() };
+  return { header, rest };
 }
 
-function parseHeader(bytes: Uint8Array): UpdateHeader {
-  let json: unknown;
-  try {
-    json = JSON.parse(new TextDecoder('utf-8', { fatal: true }).decode(bytes));
-  } catch {
-    throw new InvalidUpdateError('bad-request', "The update's header is not JSON in UTF-8.");
-  }
+function parseHeader(json: unknown): UpdateHeader {
   const parsed = updateHeaderSchema.safeParse(json);
   if (!parsed.success) {
     const issue = parsed.error.issues[0];
@@ -170,28 +124,6 @@ function parseHeader(bytes: Uint8Array): UpdateHeader {
     throw new InvalidUpdateError('bad-request', `The update's header is not valid: ${where}: ${issue?.message}.`);
   }
   return parsed.data;
-}
-
-/** Reads exact numbers of bytes across chunk boundaries; only used with lengths that are bounded beforehand. */
-function takeFrom(iterator: AsyncIterator<Uint8Array>): {
-  (length: number): Promise<Uint8Array>;
-  rest(): Uint8Array;
-} {
-  let buffered: Uint8Array = new Uint8Array(0);
-  const take = async (length: number): Promise<Uint8Array> => {
-    const out = new Uint8Array(length);
-    for (let filled = 0; ;) {
-      const part = buffered.subarray(0, length - filled);
-      out.set(part, filled);
-      filled += part.length;
-      buffered = buffered.subarray(part.length);
-      if (filled === length) return out;
-      const next = await iterator.next();
-      if (next.done === true) throw new InvalidUpdateError('bad-request', 'The update ends within its header.');
-      buffered = next.value;
-    }
-  };
-  return Object.assign(take, { rest: () => buffered });
 }
 
 async function* readPayload(
@@ -235,11 +167,6 @@ async function* readPayload(
   } finally {
     await iterator.return?.();
   }
-}
-
-async function nextChunk(iterator: AsyncIterator<Uint8Array>): Promise<Uint8Array | undefined> {
-  const next = await iterator.next();
-  return next.done === true ? undefined : next.value;
 }
 
 function requireFinite(values: Float32Array, firstIndex: number): void {

@@ -1,0 +1,113 @@
+import * as fc from 'fast-check';
+import { describe, expect, test } from 'vitest';
+import { decode, encode } from '../secure-aggregation/encoding.ts';
+import { termsHash } from '../secure-aggregation/terms.ts';
+import { type SessionPlan, sessionPlanSchema } from './plan.ts';
+import { checkSecureTask, secureEncoding, secureTask } from './secure-round.ts';
+
+const planOf = (change: Record<string, unknown> = {}): SessionPlan =>
+  sessionPlanSchema.parse({
+    version: 1,
+    sessionId: '4e6ad5b2-7a0c-4f6b-9d3e-2f1c5a8b7e90',
+    title: 'Late flights',
+    coordinator: 'did:web:coordinator.example',
+    purpose: 'https://w3id.org/dpv#ServiceOptimisation',
+    label: { column: 'delay', atLeast: 15 },
+    features: [{ kind: 'number', column: 'distance', center: 700, scale: 500 }],
+    model: { kind: 'mlp', hidden: [16], activation: 'tanh', seed: '5e'.repeat(32) },
+    rounds: 2,
+    local: { steps: 5, samplingRate: 0.05, learningRate: 0.5 },
+    privacy: null,
+    secureAggregation: { mode: 'honest-server', clip: 2 },
+    strategy: { name: 'fedavg' },
+    minimumCohort: 2,
+    roundTimeoutSeconds: 60,
+    earlyStop: null,
+    evaluation: { holdOut: 0, salt: 's', metrics: [] },
+    ...change,
+  });
+const hashes = { a: 'aa'.repeat(32), b: 'bb'.repeat(32), c: 'cc'.repeat(32) };
+const policies = (['c', 'a', 'b'] as const).map((name) => [`did:web:${name}.example`, hashes[name]] as const);
+const about = { planHash: '11'.repeat(32), round: 3, modelHash: '22'.repeat(32) };
+const task = (plan = planOf(), change: Partial<Parameters<typeof secureTask>[0]> = {}) =>
+  secureTask({ plan, ...about, policies, minimumCohort: 2, ...change });
+const own = { plan: planOf(), ...about, policy: policies[0]! };
+
+describe('the terms of a round', () => {
+  test('are those that every member expects, in whatever order members enrolled', () => {
+    expect(task().terms.cohort).toEqual(['did:web:a.example', 'did:web:b.example', 'did:web:c.example']);
+    const other = task(planOf(), { policies: policies.toReversed() });
+    expect(termsHash(other.terms)).toBe(termsHash(task().terms));
+    for (const policy of policies) checkSecureTask(task(), { ...own, policy });
+  });
+
+  test('are refused by a member that knows another round, model, plan, or agreement of its own', () => {
+    const plan = planOf({ secureAggregation: { mode: 'active-server', clip: 2 } });
+    for (const change of [
+      { round: 4 },
+      { modelHash: '33'.repeat(32) },
+      { planHash: '33'.repeat(32) },
+      { plan },
+      { plan: planOf({ minimumCohort: 3 }) },
+      { plan: planOf({ model: { ...plan.model, hidden: [8] } }) },
+      { policy: ['did:web:a.example', hashes.b] as const },
+      { policy: ['did:web:d.example', hashes.a] as const },
+    ]) {
+      expect(() => checkSecureTask(task(), { ...own, ...change }), JSON.stringify(change)).toThrow(
+        expect.objectContaining({ code: 'other-round' }),
+      );
+    }
+  });
+
+  test('are refused when the agreements listed are not those that they bind, or not of the cohort', () => {
+    const { terms, policies: listed } = task();
+    const swapped = listed.map(([id], i): [string, string] => [id, listed[(i + 1) % 3]![1]]);
+    expect(() => checkSecureTask({ terms, policies: swapped }, own)).toThrow(/policyHash/);
+    const stranger = task(planOf(), { policies: [...policies, ['did:web:d.example', hashes.a]] });
+    const inTerms = { ...stranger.terms, cohort: terms.cohort };
+    expect(() => checkSecureTask({ ...stranger, terms: inTerms }, own)).toThrow(/not those of the cohort/);
+  });
+});
+
+describe('the encoding of a round', () => {
+  test('gives back the mean of clipped updates to within the grid’s spacing, with the bits that the plan says', () => {
+    const updates = fc.array(fc.array(fc.float({ min: -1, max: 1, noNaN: true }), { minLength: 49, maxLength: 49 }), {
+      minLength: 2,
+      maxLength: 6,
+    });
+    fc.assert(
+      fc.property(updates, fc.constantFrom(16, 20, 24, 32), (all, bits) => {
+        const plan = planOf({ secureAggregation: { mode: 'honest-server', clip: 8, bits } });
+        const members = all.map((_, i) => [`did:web:m${i}.example`, hashes.a] as const);
+        const { terms } = task(plan, { policies: members });
+        expect(terms.length).toBe(49);
+        const encoding = secureEncoding(plan, terms);
+        expect(encoding.bits).toBe(bits);
+        const sum = new Uint32Array(49);
+        for (const update of all) encode(Float64Array.from(update), encoding).forEach((word, i) => (sum[i]! += word));
+        const decoded = decode(sum, encoding);
+        // Each member's rounding moves a rotated value by less than a grid step, and rotating back keeps norms.
+        const bound = (all.length * Math.sqrt(49) * 1.001) / encoding.scale;
+        for (let i = 0; i < 49; i++) {
+          const exact = all.reduce((total, update) => total + update[i]!, 0);
+          expect(Math.abs(decoded[i]! - exact)).toBeLessThanOrEqual(bound);
+        }
+      }),
+    );
+  });
+
+  test('takes the finest grid that fits, and says so when none does', () => {
+    const scaleFor = (bits: number): number => {
+      const plan = planOf({ secureAggregation: { mode: 'honest-server', clip: 2, bits } });
+      return secureEncoding(plan, task(plan).terms).scale;
+    };
+    expect(scaleFor(24) / scaleFor(20)).toBe(16);
+    const huge = planOf({ secureAggregation: { mode: 'honest-server', clip: 1e9, bits: 12 } });
+    const crowd = Array.from({ length: 5_000 }, (_, i) => [`did:web:m${i}.example`, hashes.a] as const);
+    expect(() => secureEncoding(huge, task(huge, { policies: crowd }).terms)).toThrow(/does not fit into 12 bits/);
+  });
+});
+
+test('a plan with neighbours against an active coordinator is no plan', () => {
+  expect(() => planOf({ secureAggregation: { mode: 'active-server', clip: 1, degree: 8 } })).toThrow(/degree/);
+});

@@ -1,0 +1,155 @@
+/** What a session's plan means for a round under secure aggregation: the terms, the encoding, and what a member checks. */
+import { z } from 'zod';
+import { type Encoding, planEncoding } from '../secure-aggregation/encoding.ts';
+import { RoundFailure } from '../secure-aggregation/failure.ts';
+import { documentHash, type RoundTerms, roundTermsSchema, termsHash } from '../secure-aggregation/terms.ts';
+import { parameterCount } from './hash.ts';
+import type { SecureAggregationParameters, SessionPlan } from './plan.ts';
+
+/** A participant, and the SHA-256 (hex, RFC 8785 form) of the agreement that both sides signed. */
+export type MemberPolicy = readonly [participantId: string, agreementHash: string];
+
+/** What a member is told about the round that it is asked to take part in. */
+export const secureTaskSchema = z.object({
+  terms: roundTermsSchema,
+  /** Of all of the cohort, in its order: what `terms.policyHash` follows from. */
+  policies: z.array(z.tuple([z.string().min(1).max(2_048), z.string().regex(/^[0-9a-f]{64}$/)])).max(100_000),
+});
+export type SecureTask = z.infer<typeof secureTaskSchema>;
+
+/** @returns SHA-256, hex, of what is agreed: the session's plan and the agreement of each member */
+export const policyHashOf = (planHash: string, policies: readonly MemberPolicy[]): string =>
+  documentHash({ planHash, agreements: policies });
+
+type Secure<Plan> = Plan & { readonly secureAggregation: SecureAggregationParameters };
+
+/** @throws RangeError for a plan without secure aggregation: a defect of the caller */
+function secureOf<Plan extends Pick<SessionPlan, 'secureAggregation'>>(plan: Plan): SecureAggregationParameters {
+  if (plan.secureAggregation === null) throw new RangeError('The plan does not ask for secure aggregation.');
+  return (plan as Secure<Plan>).secureAggregation;
+}
+
+/**
+ * The terms of a round.
+ *
+ * @param policies of everybody who takes part, in any order: its ids are the cohort
+ * @param minimumCohort the largest that the plan and the agreements ask for
+ * @throws RangeError when the plan has no secure aggregation
+ */
+export function secureTask(options: {
+  readonly plan: SessionPlan;
+  readonly planHash: string;
+  readonly round: number;
+  /** SHA-256 of the parameters that the round starts from. */
+  readonly modelHash: string;
+  readonly policies: readonly MemberPolicy[];
+  readonly minimumCohort: number;
+}): SecureTask {
+  const { plan, planHash, round, modelHash, minimumCohort } = options;
+  const { mode, degree, bits } = secureOf(plan);
+  const policies = options.policies
+    .toSorted(([a], [b]) => (a < b ? -1 : 1))
+    .map(([participantId, hash]): [string, string] => [participantId, hash]);
+  return {
+    policies,
+    terms: {
+      protocol: 'foedus-secure-aggregation-1',
+      sessionId: plan.sessionId,
+      round,
+      cohort: policies.map(([participantId]) => participantId),
+      modelHash,
+      policyHash: policyHashOf(planHash, policies),
+      mode,
+      degree,
+      minimumCohort: Math.max(2, minimumCohort),
+      length: parameterCount(plan),
+      bits,
+    },
+  };
+}
+
+/**
+ * What a member knows without the coordinator, compared with what the coordinator says.
+ *
+ * @throws RoundFailure `other-round`: the member must not take part
+ */
+export function checkSecureTask(
+  { terms, policies }: SecureTask,
+  own: {
+    readonly plan: SessionPlan;
+    readonly planHash: string;
+    readonly round: number;
+    readonly modelHash: string;
+    /** The member's own entry. */
+    readonly policy: MemberPolicy;
+  },
+): void {
+  const { plan, planHash, round, modelHash, policy } = own;
+  const { mode, degree, bits } = secureOf(plan);
+  const expected: Partial<RoundTerms> = {
+    sessionId: plan.sessionId,
+    round,
+    modelHash,
+    mode,
+    degree,
+    bits,
+    length: parameterCount(plan),
+    policyHash: policyHashOf(planHash, policies),
+  };
+  for (const [term, value] of Object.entries(expected)) {
+    const stated = terms[term as keyof RoundTerms];
+    if (stated === value) continue;
+    throw new RoundFailure('other-round', `The round's ${term} is ${String(stated)}, but ${String(value)} is agreed.`);
+  }
+  if (terms.minimumCohort < plan.minimumCohort) {
+    throw new RoundFailure(
+      'other-round',
+      `The round's minimum cohort is ${terms.minimumCohort}; the plan says ${plan.minimumCohort}.`,
+    );
+  }
+  const names = policies.map(([participantId]) => participantId);
+  if (names.length !== terms.cohort.length || names.some((name, i) => name !== terms.cohort[i])) {
+    throw new RoundFailure('other-round', 'The agreements are not those of the cohort.');
+  }
+  if (!policies.some(([id, hash]) => id === policy[0] && hash === policy[1])) {
+    throw new RoundFailure('other-round', `The round is not held under the agreement that ${policy[0]} signed.`);
+  }
+}
+
+/** Powers of two that a grid may have: 2^−30 to 2^40 ring elements for each unit. */
+const COARSEST = -30;
+const FINEST = 40;
+
+/**
+ * How updates become ring elements: the finest grid (a power of two, so that all platforms find the same one) with which
+ * the sum of the cohort does not wrap around within the plan's bits but with the plan's probability.
+ *
+ * @returns the encoding; its rotation follows from the terms
+ * @throws RangeError when no grid fits: plan more bits or a smaller clip
+ */
+export function secureEncoding(plan: SessionPlan, terms: RoundTerms): Encoding {
+  const { clip, bits, wrapProbability } = secureOf(plan);
+  for (let exponent = FINEST; exponent >= COARSEST; exponent--) {
+    const encoding = tryEncoding(() =>
+      planEncoding({
+        length: terms.length,
+        clipNorm: clip,
+        scale: 2 ** exponent,
+        cohort: terms.cohort.length,
+        rotationSeed: termsHash(terms),
+        wrapProbability,
+      }),
+    );
+    if (encoding !== undefined && encoding.bits <= bits) return { ...encoding, bits };
+  }
+  throw new RangeError(`A cohort of ${terms.cohort.length} with clip ${clip} does not fit into ${bits} bits.`);
+}
+
+function tryEncoding(plan: () => Encoding): Encoding | undefined {
+  try {
+    return plan();
+  } catch (error) {
+    if (error instanceof RangeError) return undefined;
+    throw error;
+  }
+}
