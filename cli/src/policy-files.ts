@@ -78,6 +78,8 @@ const stateSchema = z.strictObject({
       uses: z.number().nonnegative().default(0),
       rounds: z.number().nonnegative().default(0),
       epsilon: z.number().nonnegative().default(0),
+      rows: z.number().nonnegative().default(0),
+      bytes: z.number().nonnegative().default(0),
     })
     .prefault({}),
   history: z.array(eventSchema).exactOptional(),
@@ -96,7 +98,7 @@ export async function readRequest(file: string): Promise<UsageRequest> {
 
 /** What happened before: a list of events, or an object with `spent`, `history`, `agreedAt` and more. */
 export async function readState(file: string | undefined): Promise<UsageState> {
-  if (file === undefined) return { spent: { uses: 0, rounds: 0, epsilon: 0 }, history: [] };
+  if (file === undefined) return { spent: { uses: 0, rounds: 0, epsilon: 0, rows: 0, bytes: 0 }, history: [] };
   const json = await readJson(file);
   return parse(stateSchema, Array.isArray(json) ? { history: json } : json, file);
 }

@@ -8,6 +8,7 @@ import {
   type ConflictStrategy,
   type DutyKind,
   type Limits,
+  type Meter,
   type Policy,
   type PolicyType,
   type Rule,
@@ -311,8 +312,8 @@ function compileDuty(
   };
 }
 
-const UNLIMITED: Limits = { uses: null, rounds: null, epsilon: null, delta: null };
-const NOTHING: Limits = { uses: 0, rounds: 0, epsilon: 0, delta: null };
+const UNLIMITED: Limits = { uses: null, rounds: null, epsilon: null, delta: null, rows: null, bytes: null };
+const NOTHING: Limits = { uses: 0, rounds: 0, epsilon: 0, delta: null, rows: 0, bytes: 0 };
 
 /**
  * The limits that a policy sets for one action. With several permissions for it, each limit is that of the most
@@ -327,7 +328,7 @@ export function limitsOf(compiled: CompiledPolicy, action: string): Limits {
       problems.length === 0 && (scope.action === ANY_ACTION || actions.grants(scope.action, wanted)),
   );
   if (usable.length === 0) return NOTHING;
-  const most = (meter: 'uses' | 'rounds' | 'epsilon'): number | null => {
+  const most = (meter: Meter): number | null => {
     const limits = usable.map((rule) => rule.limits[meter]);
     return limits.includes(null) ? null : Math.max(...limits.map(Number));
   };
@@ -338,5 +339,7 @@ export function limitsOf(compiled: CompiledPolicy, action: string): Limits {
     rounds: most('rounds'),
     epsilon,
     delta: epsilon === null ? null : budget.limits.delta,
+    rows: most('rows'),
+    bytes: most('bytes'),
   };
 }

@@ -169,7 +169,15 @@ function planOf(rule: CompiledRule, request: UsageRequest): Plan {
 
 function chargesOf(rule: CompiledRule, request: UsageRequest): Charge[] {
   if (request.action === ACCESS) return [];
-  if (request.action !== TRAIN) return [{ meter: 'uses', amount: 1, limit: rule.limits.uses }];
+  if (request.action !== TRAIN) {
+    const { uses, rows, bytes } = rule.limits;
+    return [
+      { meter: 'uses', amount: 1, limit: uses },
+      // Nothing of them yet: the ledger draws as they leave, and counts against these limits.
+      ...(rows === null ? [] : [{ meter: 'rows', amount: 0, limit: rows } as const]),
+      ...(bytes === null ? [] : [{ meter: 'bytes', amount: 0, limit: bytes } as const]),
+    ];
+  }
   return [
     { meter: 'rounds', amount: 1, limit: rule.limits.rounds },
     { meter: 'epsilon', amount: request.training?.privacyLoss?.epsilon ?? 0, limit: rule.limits.epsilon },
@@ -185,7 +193,7 @@ function grantedReasons(request: UsageRequest, plan: Plan, charges: readonly Cha
   }
   for (const { meter, amount, limit } of charges) {
     if (limit === null) continue;
-    const total = state.spent[meter] + amount;
+    const total = (state.spent[meter] ?? 0) + amount;
     reasons.push(
       meter === 'epsilon'
         ? `With this, ε ${shownEpsilon(total)} of ${shownEpsilon(limit)} is spent.`

@@ -62,5 +62,7 @@ export function limitsOfRule(read: readonly ReadConstraint[]): Limits {
     // Two budgets at two δ: what is within the smaller ε at the smaller δ is within both.
     epsilon: least(read.map(({ limit }) => limit?.budget?.epsilon)),
     delta: least(read.map(({ limit }) => limit?.budget?.delta)),
+    rows: least(read.map(({ limit }) => limit?.rows)),
+    bytes: least(read.map(({ limit }) => limit?.bytes)),
   };
 }

@@ -30,7 +30,8 @@ export function malformedRequest({ action, assignee, at, columns, training }: Us
 
 /** What is wrong with a state, if anything. */
 export function malformedState({ spent, history, agreedAt, events }: UsageState): string[] | undefined {
-  if (!isAmount(spent.uses) || !isAmount(spent.rounds) || !isAmount(spent.epsilon)) {
+  const { uses, rounds, epsilon, rows = 0, bytes = 0 } = spent;
+  if (![uses, rounds, epsilon, rows, bytes].every(isAmount)) {
     return ['The ledger does not say what is spent: no use can be charged.'];
   }
   if (history !== undefined && !history.every(isDated)) return ['The history has an event at no time.'];

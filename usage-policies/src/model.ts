@@ -189,7 +189,8 @@ export interface Plan extends Disclosure {
   readonly named?: readonly string[];
 }
 
-export type Meter = 'uses' | 'rounds' | 'epsilon';
+/** `rows` and `bytes` are drawn while they leave, all others charged when the use is permitted. */
+export type Meter = 'uses' | 'rounds' | 'epsilon' | 'rows' | 'bytes';
 
 /** What a permitted use costs, and the limit it counts against (null: metered, not limited). */
 export interface Charge {
@@ -251,10 +252,15 @@ export interface UsageEvent {
  */
 export type DutyState = 'fulfilled' | 'violated' | 'not-set' | 'inactive';
 
+/** What is charged under an agreement so far. */
+export type Spent = Readonly<Record<'uses' | 'rounds' | 'epsilon', number>> & {
+  readonly [Drawn in 'rows' | 'bytes']?: number;
+};
+
 /** What is known when the decision is made. Everything but `spent` is for policies that ask for it. */
 export interface UsageState {
-  /** From the ledger; reserved counts as spent. */
-  readonly spent: Readonly<Record<Meter, number>>;
+  /** From the ledger; reserved counts as spent. Without `rows` or `bytes` no limit on them in all is kept to. */
+  readonly spent: Spent;
   /** What was done under the policy so far, in any order. Absent: not known, which no decision takes for `nothing`. */
   readonly history?: readonly UsageEvent[];
   /** When the agreement was made, for `elapsedTime` and `delayPeriod`. */
@@ -313,7 +319,7 @@ export interface DutyReport {
 
 export interface Decision {
   readonly permit: boolean;
-  /** True when the only thing in the way is a spent budget (count, rounds, ε). */
+  /** True when the only thing in the way is a spent budget (count, rounds, ε, rows, bytes). */
   readonly exhausted: boolean;
   /** True when a permission and a prohibition contradict each other and the policy is void by its strategy. */
   readonly void: boolean;
@@ -340,4 +346,6 @@ export interface Limits {
   readonly rounds: number | null;
   readonly epsilon: number | null;
   readonly delta: number | null;
+  readonly rows: number | null;
+  readonly bytes: number | null;
 }

@@ -22,6 +22,7 @@ const useConstraint = fc.oneof(
     .tuple(fc.constantFrom('lt', 'lteq', 'gt', 'gteq', 'eq', 'neq'), fc.constantFrom(...moments))
     .map(([o, v]) => constraint('dateTime', o, v)),
   fc.integer({ min: 0, max: 5 }).map((n) => constraint('count', 'lteq', String(n))),
+  fc.constantFrom('rows', 'bytes').map((meter) => ours(meter, 'lteq', '3')),
   some(columnNames).map((names) => ours('columns', 'isPartOf', names)),
   some(columnNames).map((names) =>
     ours('masks', 'eq', Object.fromEntries(names.map((name) => [name, { method: 'hash' }]))),
@@ -83,6 +84,8 @@ const state: fc.Arbitrary<UsageState> = fc.record({
     uses: fc.integer({ min: 0, max: 4 }),
     rounds: fc.integer({ min: 0, max: 4 }),
     epsilon: fc.constantFrom(0, 0.5, 2),
+    rows: fc.constantFrom(0, 2, 3),
+    bytes: fc.constantFrom(0, 2, 3),
   }),
 });
 
@@ -180,7 +183,7 @@ describe('for every policy, request and state', () => {
       fc.property(rules, request, state, (permissions, asked, now) => {
         for (const { meter, amount, limit } of decideBy(asAgreement(permissions), asked, now).charges) {
           expect(amount).toBeGreaterThanOrEqual(0);
-          if (limit !== null) expect(now.spent[meter] + amount).toBeLessThanOrEqual(limit + 1e-9);
+          if (limit !== null) expect((now.spent[meter] ?? 0) + amount).toBeLessThanOrEqual(limit + 1e-9);
         }
       }),
     );

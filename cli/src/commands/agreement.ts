@@ -43,7 +43,7 @@ export async function showAgreement(id: string, options: { config: string; json?
   for (const line of describePolicy(agreement.agreement)) print(`terms      ${clean(line)}`);
   if (agreement.role === 'provider') {
     const { spent, limits } = await operator.account(id);
-    for (const meter of ['uses', 'rounds', 'epsilon'] as const) {
+    for (const meter of ['uses', 'rows', 'bytes', 'rounds', 'epsilon'] as const) {
       const limit = limits[meter];
       if (spent[meter] > 0 || limit !== null) {
         const text = `${Number(spent[meter].toPrecision(6))}${limit === null ? '' : ` of ${limit}`}`;

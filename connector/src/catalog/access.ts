@@ -7,7 +7,7 @@ import type { Database } from '../store/database.ts';
 const MOST_POLICIES = 1_000;
 
 /** Nothing is charged for access, so nothing can be spent. */
-const UNSPENT = { spent: { uses: 0, rounds: 0, epsilon: 0 } };
+const UNSPENT = { spent: { uses: 0, rounds: 0, epsilon: 0, rows: 0, bytes: 0 } };
 
 /**
  * Decides who may see what a contract definition offers, by the definition's access policy.

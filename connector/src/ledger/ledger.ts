@@ -1,7 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import type { Decision, Meter } from '@foedus/usage-policies';
 import { FoedusError } from '../errors.ts';
-import type { LedgerEntry } from '../management/model.ts';
+import type { LedgerEntry, UsageRequestBody } from '../management/model.ts';
 import type { Database } from '../store/database.ts';
 
 /** A use that is to be charged, or was: the key that names it, the decision that allowed it, and what it paid for. */
@@ -10,20 +10,44 @@ export interface ChargedUse {
   /** Names the use within its agreement: the same key is charged once. */
   readonly key: string;
   readonly decision: Decision;
+  /** What was asked for. */
+  readonly request: UsageRequestBody;
   readonly basis?: Record<string, unknown>;
+}
+
+/** What is about to leave: whole numbers of 0 or more. */
+export interface Drawn {
+  readonly rows?: number;
+  readonly bytes?: number;
+}
+
+/** What of an entry never changes, and draws on it depend on. */
+export interface Drawable {
+  readonly agreementId: string;
+  /** Entries of one agreement are numbered in the order in which they were made. */
+  readonly sequence: number;
+  /** Absent in entries from before requests were kept. */
+  readonly request?: UsageRequestBody;
+  /** Uses that were charged for it. */
+  readonly uses: number;
 }
 
 /**
  * The account book of metered use in SQLite.
  *
- * An entry is `reserved` when it is made, then `committed` or `refunded`, and never changes again. Reserved counts as
- * spent, so a crash between the two leaves it charged. Amounts are IEEE 754 doubles; ε is dimensionless.
+ * An entry is `reserved` when it is made, then `committed` or `refunded`. Reserved counts as spent, so a crash between
+ * the two leaves it charged. Rows and bytes are drawn on it while they leave, before and after it is committed; nothing
+ * else of it changes. Amounts are IEEE 754 doubles; ε is dimensionless.
  */
 export interface Ledger {
   /** Everything reserved or committed under an agreement. */
   spent(agreementId: string): Record<Meter, number>;
-  /** When the first and the last use and training round under an agreement were charged; refunded ones are none. */
-  exercised(agreementId: string): readonly Exercised[];
+  /**
+   * When the first and the last use and training round under an agreement were charged; refunded ones are none.
+   *
+   * @param before only entries with a smaller sequence than this
+   */
+  exercised(agreementId: string, before?: number): readonly Exercised[];
   find(agreementId: string, key: string): { entry: LedgerEntry; decision: Decision } | undefined;
   /**
    * Makes a reserved entry out of the decision's charges. The caller decides and reserves inside one
@@ -32,8 +56,12 @@ export interface Ledger {
   reserve(use: ChargedUse): LedgerEntry;
   /** @throws FoedusError `not-found`, or `conflict` once refunded */
   commit(entryId: string): Settlement;
-  /** @throws FoedusError `not-found`, or `conflict` once committed */
+  /** @throws FoedusError `not-found`, or `conflict` once committed, or once anything was drawn on it */
   refund(entryId: string): Settlement;
+  /** @throws FoedusError `not-found` */
+  drawable(entryId: string): { readonly use: Drawable; readonly decision: Decision };
+  /** Adds what is about to leave to an entry and to what is spent. @throws FoedusError `conflict` once refunded */
+  draw(entryId: string, amounts: Drawn): void;
   /** All entries under an agreement, oldest first. */
   entries(agreementId: string): LedgerEntry[];
 }
@@ -60,8 +88,11 @@ interface EntryRow {
   readonly policy_digest: string;
   readonly decision: string;
   readonly basis: string | null;
+  readonly request: string | null;
   readonly created_at: string;
 }
+
+type Standing = Pick<EntryRow, 'sequence' | 'state' | 'agreement_id'>;
 
 interface ChargeRow {
   readonly entry: number;
@@ -69,13 +100,15 @@ interface ChargeRow {
   readonly amount: number;
 }
 
-const METERS = ['uses', 'rounds', 'epsilon'] as const satisfies readonly Meter[];
+const METERS = ['uses', 'rounds', 'epsilon', 'rows', 'bytes'] as const satisfies readonly Meter[];
+const DRAWN = ['rows', 'bytes'] as const satisfies readonly Meter[];
 
-/** A ledger over the tables of migration 2. Times are taken from `clock`. */
+/** A ledger over the tables of migrations 2 and 5. Times are taken from `clock`. */
 export function createLedger({ database, clock }: { database: Database; clock: () => Date }): Ledger {
   const { sql } = database;
   const byKey = sql.prepare('SELECT * FROM ledger_entry WHERE agreement_id = ? AND key = ?');
   const byId = sql.prepare('SELECT * FROM ledger_entry WHERE id = ?');
+  const standing = sql.prepare('SELECT sequence, state, agreement_id FROM ledger_entry WHERE id = ?');
   const byAgreement = sql.prepare('SELECT * FROM ledger_entry WHERE agreement_id = ? ORDER BY sequence');
   const chargesOf = sql.prepare('SELECT entry, meter, amount FROM ledger_charge WHERE entry = ?');
   const chargesByAgreement = sql.prepare(
@@ -84,14 +117,18 @@ export function createLedger({ database, clock }: { database: Database; clock: (
   const span = sql.prepare(
     `SELECT meter, min(created_at) AS first, max(created_at) AS last
      FROM ledger_charge JOIN ledger_entry ON sequence = entry
-     WHERE agreement_id = ? AND state <> 'refunded' AND meter IN ('uses', 'rounds') GROUP BY meter`,
+     WHERE agreement_id = ? AND sequence < ? AND state <> 'refunded' AND meter IN ('uses', 'rounds') GROUP BY meter`,
   );
   const totals = sql.prepare('SELECT meter, spent FROM ledger_total WHERE agreement_id = ?');
   const insertEntry = sql.prepare(
-    `INSERT INTO ledger_entry (id, agreement_id, key, state, policy_digest, decision, basis, created_at)
-     VALUES (?, ?, ?, 'reserved', ?, ?, ?, ?) RETURNING sequence`,
+    `INSERT INTO ledger_entry (id, agreement_id, key, state, policy_digest, decision, request, basis, created_at)
+     VALUES (?, ?, ?, 'reserved', ?, ?, ?, ?, ?) RETURNING sequence`,
   );
   const insertCharge = sql.prepare('INSERT INTO ledger_charge (entry, meter, amount) VALUES (?, ?, ?)');
+  const addToCharge = sql.prepare(
+    `INSERT INTO ledger_charge (entry, meter, amount) VALUES (?, ?, ?)
+     ON CONFLICT (entry, meter) DO UPDATE SET amount = amount + excluded.amount`,
+  );
   const addToTotal = sql.prepare(
     `INSERT INTO ledger_total (agreement_id, meter, spent) VALUES (?, ?, ?)
      ON CONFLICT (agreement_id, meter) DO UPDATE SET spent = spent + excluded.spent`,
@@ -117,14 +154,15 @@ export function createLedger({ database, clock }: { database: Database; clock: (
 
   return {
     spent(agreementId) {
-      const spent: Record<Meter, number> = { uses: 0, rounds: 0, epsilon: 0 };
+      const spent: Record<Meter, number> = { uses: 0, rounds: 0, epsilon: 0, rows: 0, bytes: 0 };
       for (const row of totals.all(agreementId) as unknown as { meter: Meter; spent: number }[]) {
         spent[row.meter] = row.spent;
       }
       return spent;
     },
 
-    exercised: (agreementId) => span.all(agreementId) as unknown as Exercised[],
+    exercised: (agreementId, before = Number.MAX_SAFE_INTEGER) =>
+      span.all(agreementId, before) as unknown as Exercised[],
 
     find(agreementId, key) {
       const row = byKey.get(agreementId, key) as EntryRow | undefined;
@@ -132,7 +170,7 @@ export function createLedger({ database, clock }: { database: Database; clock: (
       return { entry: toEntry(row, charges(row)), decision: JSON.parse(row.decision) as Decision };
     },
 
-    reserve({ agreementId, key, decision, basis }) {
+    reserve({ agreementId, key, decision, request, basis }) {
       return database.transaction(() => {
         const id = randomUUID();
         const createdAt = clock().toISOString();
@@ -143,6 +181,7 @@ export function createLedger({ database, clock }: { database: Database; clock: (
           key,
           decision.policyDigest,
           JSON.stringify(decision),
+          JSON.stringify(request),
           basis === undefined ? null : JSON.stringify(basis),
           createdAt,
         ) as { sequence: number };
@@ -178,10 +217,52 @@ export function createLedger({ database, clock }: { database: Database; clock: (
           );
         }
         if (row.state === 'reserved') {
+          if (charges(row).some(({ meter, amount }) => DRAWN.some((each) => each === meter) && amount > 0)) {
+            throw new FoedusError(
+              'conflict',
+              `Data have left under the reservation ${entryId}, so it stays charged. Commit it.`,
+            );
+          }
           settle.run('refunded', clock().toISOString(), row.sequence);
           sumUp.run(row.agreement_id);
         }
         return { entry: toEntry({ ...row, state: 'refunded' }, charges(row)), changed: row.state === 'reserved' };
+      });
+    },
+
+    drawable(entryId) {
+      const row = load(entryId);
+      const use = {
+        agreementId: row.agreement_id,
+        sequence: row.sequence,
+        ...(row.request !== null && { request: JSON.parse(row.request) as UsageRequestBody }),
+        uses: charges(row).find(({ meter }) => meter === 'uses')?.amount ?? 0,
+      };
+      return { use, decision: JSON.parse(row.decision) as Decision };
+    },
+
+    draw(entryId, { rows = 0, bytes = 0 }) {
+      database.transaction(() => {
+        const {
+          sequence,
+          state,
+          agreement_id: agreementId,
+        } = (standing.get(entryId) as Standing | undefined) ?? load(entryId);
+        if (state === 'refunded') {
+          throw new FoedusError(
+            'conflict',
+            `The reservation ${entryId} was refunded: nothing may leave under it. Reserve again under a new key.`,
+          );
+        }
+        for (const [meter, amount] of [
+          ['rows', rows],
+          ['bytes', bytes],
+        ] as const) {
+          if (!Number.isSafeInteger(amount) || amount < 0) throw new RangeError(`${amount} ${meter} cannot be drawn`);
+          if (amount === 0) continue;
+          addToCharge.run(sequence, meter, amount);
+          addToTotal.run(agreementId, meter, amount);
+        }
       });
     },
 
@@ -201,7 +282,8 @@ export function createLedger({ database, clock }: { database: Database; clock: (
 function totalByMeter(decision: Decision): LedgerEntry['charges'] {
   return METERS.flatMap((meter) => {
     const charged = decision.charges.filter((charge) => charge.meter === meter);
-    if (charged.length === 0) return [];
+    // Of what is drawn later a decision only says the limit.
+    if (charged.length === 0 || DRAWN.some((each) => each === meter)) return [];
     const amount = Math.max(...charged.map((charge) => charge.amount));
     if (!Number.isFinite(amount) || amount < 0) throw new RangeError(`a charge of ${amount} ${meter} is no amount`);
     return [{ meter, amount }];

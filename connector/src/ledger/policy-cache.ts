@@ -21,7 +21,7 @@ export interface AgreementPolicy {
   decide(request: UsageRequest, state: UsageState): Decision;
   /** Whether decisions depend on when earlier uses were, and on no other record than the ledger's. */
   readonly asksForUses: boolean;
-  /** `uses` are charged by the action `use`, all other meters by `train`; 0 where the agreement permits no such action. */
+  /** `uses`, `rows` and `bytes` are charged by the action `use`, all other meters by `train`; 0 where the agreement permits no such action. */
   readonly limits: Account['limits'];
 }
 
@@ -80,10 +80,11 @@ function asksForUses(policy: Policy): boolean {
 
 function toAgreementPolicy(policy: Policy): AgreementPolicy {
   const compiled = compile(policy);
+  const { uses, rows, bytes } = limitsOf(compiled, USE);
   const { rounds, epsilon, delta } = limitsOf(compiled, TRAIN);
   return {
     asksForUses: asksForUses(policy),
     decide: (request, state) => decide(compiled, request, state),
-    limits: { uses: limitsOf(compiled, USE).uses, rounds, epsilon, delta },
+    limits: { uses, rounds, epsilon, delta, rows, bytes },
   };
 }

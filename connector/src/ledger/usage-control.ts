@@ -1,9 +1,10 @@
-import { TRAIN, USE, type Decision, type UsageEvent as PolicyEvent } from '@foedus/usage-policies';
+import { TRAIN, USE, type Decision, type Meter, type UsageEvent as PolicyEvent } from '@foedus/usage-policies';
 import type { LocalDecision, LocalReport, PermittedUse } from '@foedus/usage-policies/local-rules';
 import { FoedusError } from '../errors.ts';
 import type { Account, LedgerEntry, SignedAgreement, UsageRequestBody } from '../management/model.ts';
 import type { Database } from '../store/database.ts';
-import { createLedger, type Exercised } from './ledger.ts';
+import { createDraw } from './draw.ts';
+import { createLedger, type Drawable, type Drawn, type Exercised } from './ledger.ts';
 import type { Restrict } from './local-rules.ts';
 import { createPolicyCache } from './policy-cache.ts';
 
@@ -44,6 +45,16 @@ export interface UsageControl {
   commit(reservationId: string): LedgerEntry;
   /** Gives a reservation back, when nothing was released. @throws FoedusError `conflict` once committed */
   refund(reservationId: string): LedgerEntry;
+  /**
+   * Charges rows and bytes that are about to leave under a reservation, committed or not, before they leave. Decides
+   * again whether the use is permitted: an agreement may end while its data are on their way. The operator's own rules
+   * are not asked again.
+   *
+   * @param amounts whole numbers of 0 or more
+   * @throws FoedusError `budget-exhausted` when a limit of the agreement would be passed, `not-permitted` when it does
+   *   not permit the use any more, `conflict` once refunded, `not-found`; nothing is charged then
+   */
+  draw(reservationId: string, amounts: Drawn): void;
   account(agreementId: string): Account;
 }
 
@@ -87,7 +98,7 @@ export interface UsageControlOptions {
 const CONNECTOR = 'https://w3id.org/idsa/code/CONNECTOR';
 
 /**
- * Usage control over the ledger in `database` (migration 2).
+ * Usage control over the ledger in `database` (migrations 2 and 5).
  *
  * Uses are decided by the node that holds the data: the provider of the agreement. The assignee of every request is
  * the agreement's. Reading what is spent, deciding and reserving are one immediate transaction, so processes that
@@ -127,7 +138,12 @@ export function createUsageControl(options: UsageControlOptions): UsageControl {
     }
     return agreement;
   };
-  const weigh = (agreement: SignedAgreement, body: UsageRequestBody): Omit<PermittedUse, 'agreementId' | 'dataSet'> => {
+  /** @param charged the use itself, where it is charged already: it is weighed as if it were not */
+  const weigh = (
+    agreement: SignedAgreement,
+    body: UsageRequestBody,
+    charged?: Drawable,
+  ): Omit<PermittedUse, 'agreementId' | 'dataSet'> => {
     const { action, purpose, columns, training } = body;
     const policy = policyOf(agreement);
     const request = {
@@ -141,9 +157,9 @@ export function createUsageControl(options: UsageControlOptions): UsageControl {
       values: { [CONNECTOR]: agreement.assignee },
     };
     const state = {
-      spent: ledger.spent(agreement.id),
+      spent: spentBeside(ledger.spent(agreement.id), charged),
       agreedAt: new Date(agreement.createdAt),
-      ...(policy.asksForUses && { history: usesOf(agreement, ledger.exercised(agreement.id)) }),
+      ...(policy.asksForUses && { history: usesOf(agreement, ledger.exercised(agreement.id, charged?.sequence)) }),
     };
     return { request, state, decision: policy.decide(request, state) };
   };
@@ -157,6 +173,13 @@ export function createUsageControl(options: UsageControlOptions): UsageControl {
     if (!consent.permit) return refused(decision, consent.reasons, consent.localRules);
     return withReports(decision, consent.localRules);
   };
+
+  const drawing = createDraw({
+    ledger,
+    inForce,
+    decideAgain: (agreement, request, use) => weigh(agreement, request, use).decision,
+    denial,
+  });
 
   return {
     async ask(agreementId, request) {
@@ -180,7 +203,7 @@ export function createUsageControl(options: UsageControlOptions): UsageControl {
         return {
           fresh: true,
           decision,
-          entry: ledger.reserve({ agreementId, key, decision, ...(basis && { basis }) }),
+          entry: ledger.reserve({ agreementId, key, decision, request, ...(basis && { basis }) }),
         };
       });
       const { fresh, entry, decision } = outcome;
@@ -204,6 +227,8 @@ export function createUsageControl(options: UsageControlOptions): UsageControl {
       return entry;
     },
 
+    draw: (reservationId, amounts) => onLedger(database, () => drawing(reservationId, amounts)),
+
     account(agreementId) {
       const agreement = known(agreementId);
       return {
@@ -214,6 +239,11 @@ export function createUsageControl(options: UsageControlOptions): UsageControl {
       };
     },
   };
+}
+
+/** Rows and bytes that a running use has drawn, with those of others, are held against their limits as they are drawn. */
+function spentBeside(spent: Record<Meter, number>, charged: Drawable | undefined): Record<Meter, number> {
+  return charged === undefined ? spent : { ...spent, uses: spent.uses - charged.uses, rows: 0, bytes: 0 };
 }
 
 /** The first and the last of each kind: all that the time since the first use, or the last, depends on. */

@@ -2,7 +2,7 @@
  * The operator's API in types: what the management routes validate, what their OpenAPI document describes, and what the
  * operator client returns. One zod schema per shape; the TypeScript types are inferred from them.
  */
-import type { Enforcement } from '@foedus/usage-policies';
+import type { Enforcement, Meter } from '@foedus/usage-policies';
 import { z } from 'zod';
 import { negotiationMachine, roles, transferMachine } from '../protocol/state-machine.ts';
 
@@ -330,13 +330,16 @@ export const decisionSchema = z.object({
 });
 export type DecisionView = z.infer<typeof decisionSchema>;
 
+/** `rows` and `bytes`: what has left, drawn while it leaves. */
+export const meters = ['uses', 'rounds', 'epsilon', 'rows', 'bytes'] as const satisfies readonly Meter[];
+
 export const reservationStates = ['reserved', 'committed', 'refunded'] as const;
 export const ledgerEntrySchema = z.object({
   id: z.string(),
   agreementId: iri,
   key: z.string(),
   state: z.enum(reservationStates),
-  charges: z.array(z.object({ meter: z.enum(['uses', 'rounds', 'epsilon']), amount: z.number().nonnegative() })),
+  charges: z.array(z.object({ meter: z.enum(meters), amount: z.number().nonnegative() })),
   basis: jsonObject.optional(),
   createdAt: timestamp,
 });
@@ -348,12 +351,20 @@ export type Reservation = z.infer<typeof reservationSchema>;
 export const accountSchema = z
   .object({
     agreementId: iri,
-    spent: z.object({ uses: z.number(), rounds: z.number(), epsilon: z.number() }),
+    spent: z.object({
+      uses: z.number(),
+      rounds: z.number(),
+      epsilon: z.number(),
+      rows: z.number(),
+      bytes: z.number(),
+    }),
     limits: z.object({
       uses: z.number().nullable(),
       rounds: z.number().nullable(),
       epsilon: z.number().nullable(),
       delta: z.number().nullable().describe('The δ at which ε is counted; null without a privacy budget.'),
+      rows: z.number().nullable(),
+      bytes: z.number().nullable(),
     }),
     entries: z.array(ledgerEntrySchema),
   })

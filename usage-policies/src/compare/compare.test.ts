@@ -154,6 +154,13 @@ describe('offer B asks', () => {
       using(constraint('urn:x', 'eq', '2')),
     ],
     ['different', 'something that nobody understands, and less', using(), using(constraint('urn:x', 'eq', '2'))],
+    ['less', 'fewer rows in all', using(ours('rows', 'lteq', '10')), using(ours('rows', 'lteq', '5'))],
+    [
+      'different',
+      'rows in all for rows at a time',
+      using(ours('rows', 'lteq', '5')),
+      using(ours('rowLimit', 'lteq', '5')),
+    ],
     ['less', 'fewer rows at a time', using(), using(ours('rowLimit', 'lteq', '10'))],
     [
       'less',

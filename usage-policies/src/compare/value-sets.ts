@@ -36,7 +36,9 @@ export function valuesExclude(a: Constraint, b: Constraint): boolean {
   return from.every((x) => to.every((y) => !meet(x, y)));
 }
 
-const OURS_BY_NUMBER: ReadonlySet<string> = new Set(['rounds', 'minimumCohort'].map((name) => FOEDUS + name));
+const OURS_BY_NUMBER: ReadonlySet<string> = new Set(
+  ['rounds', 'minimumCohort', 'rows', 'bytes'].map((name) => FOEDUS + name),
+);
 
 interface Range {
   readonly from: number;

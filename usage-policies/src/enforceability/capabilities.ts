@@ -35,7 +35,7 @@ export const FOEDUS_PROVIDER: NodeCapabilities = {
     'elapsedTime',
     'timeInterval',
     'https://w3id.org/idsa/code/CONNECTOR',
-    ...ours('columns rowFilter masks minimumGroupSize aggregates rowLimit byteLimit sampling'),
+    ...ours('columns rowFilter masks minimumGroupSize aggregates rowLimit byteLimit sampling rows bytes'),
     ...ours('privacyBudget roundPrivacyBudget rounds metrics planHash'),
   ],
   statements: ['purpose', ...ours('minimumCohort')],

@@ -73,6 +73,14 @@ const OURS: Readonly<Record<string, Readonly<Record<Language, (right: unknown) =
     en: (right) => `at most ${number(right)} bytes in each use`,
     de: (right) => `höchstens ${number(right)} Bytes je Nutzung`,
   },
+  rows: {
+    en: (right) => `at most ${number(right)} rows in all, over every use`,
+    de: (right) => `insgesamt höchstens ${number(right)} Zeilen, über alle Nutzungen`,
+  },
+  bytes: {
+    en: (right) => `at most ${number(right)} bytes in all, over every use`,
+    de: (right) => `insgesamt höchstens ${number(right)} Bytes, über alle Nutzungen`,
+  },
   sampling: {
     en: (right) => `only a random sample of at most ${number(right)} of all rows`,
     de: (right) => `nur eine zufällige Stichprobe von höchstens ${number(right)} aller Zeilen`,

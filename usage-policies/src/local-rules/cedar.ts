@@ -12,7 +12,7 @@ function schemaFor(actions: readonly string[]): string {
   return `namespace Foedus {
   entity Participant;
   entity DataSet;
-  type Spent = { uses: Long, rounds: Long, epsilon: decimal };
+  type Spent = { uses: Long, rounds: Long, epsilon: decimal, rows?: Long, bytes?: Long };
   type Training = {
     round: Long, planHash: String, cohort: Long, metrics: Set<String>, epsilon?: decimal, delta?: String
   };
@@ -115,7 +115,7 @@ function readRules(name: string, text: string): ReadonlyMap<string, Rule> {
 
 function requestOf({ agreementId, dataSet, request, state }: PermittedUse) {
   const { action, assignee, at, purpose, columns, training } = request;
-  const { uses, rounds, epsilon } = state.spent;
+  const { epsilon, ...counted } = state.spent;
   return {
     principal: { type: 'Foedus::Participant', id: assignee },
     action: { type: 'Foedus::Action', id: actionName(action) },
@@ -123,7 +123,7 @@ function requestOf({ agreementId, dataSet, request, state }: PermittedUse) {
     context: {
       agreement: agreementId,
       at: { __extn: { fn: 'datetime', arg: at.toISOString() } },
-      spent: { uses, rounds, epsilon: decimal(epsilon) },
+      spent: { ...counted, epsilon: decimal(epsilon) },
       ...(purpose !== undefined && { purpose }),
       ...(columns !== undefined && { columns: [...columns] }),
       ...(training !== undefined && { training: trainingOf(training) }),

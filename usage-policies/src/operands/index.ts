@@ -7,6 +7,7 @@ import { ODRL_OPERANDS } from './odrl.ts';
 import type { Operand } from './operand.ts';
 import { modelHash, roundPrivacyBudget, secureAggregation } from './session.ts';
 import { metrics, minimumCohort, planHash, privacyBudget, rounds } from './training.ts';
+import { bytes, rows } from './volume.ts';
 
 /** Every operand that this package decides on, by its normalised name. */
 export const OPERANDS: ReadonlyMap<string, Operand> = new Map([
@@ -24,6 +25,8 @@ export const OPERANDS: ReadonlyMap<string, Operand> = new Map([
   [`${FOEDUS}rowLimit`, rowLimit],
   [`${FOEDUS}byteLimit`, byteLimit],
   [`${FOEDUS}sampling`, sampling],
+  [`${FOEDUS}rows`, rows],
+  [`${FOEDUS}bytes`, bytes],
   [`${FOEDUS}roundPrivacyBudget`, roundPrivacyBudget],
   [`${FOEDUS}modelHash`, modelHash],
   [`${FOEDUS}secureAggregation`, secureAggregation],

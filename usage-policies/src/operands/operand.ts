@@ -77,6 +77,8 @@ export interface ReadConstraint {
   readonly limit?: {
     readonly uses?: number;
     readonly rounds?: number;
+    readonly rows?: number;
+    readonly bytes?: number;
     readonly budget?: { readonly epsilon: number; readonly delta: number };
   };
   /** Once it fails it fails for ever, since time goes one way: what a duty is due by. */

@@ -3,6 +3,7 @@ import { controlPlane } from './0001-control-plane.ts';
 import { ledger } from './0002-ledger.ts';
 import { operatorApi } from './0003-operator-api.ts';
 import { catalog } from './0004-catalog.ts';
+import { volume } from './0005-volume.ts';
 
 /** The connector's schema, step by step. */
-export const migrations: readonly Migration[] = [controlPlane, ledger, operatorApi, catalog];
+export const migrations: readonly Migration[] = [controlPlane, ledger, operatorApi, catalog, volume];
