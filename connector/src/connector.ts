@@ -38,6 +38,7 @@ import { VERSION_PATH } from './protocol/terms.ts';
 import { discover, versionDocument, WELL_KNOWN } from './protocol/version.ts';
 import { migrations } from './store/migrations/index.ts';
 import { createGroupCommit, createTransact, openDatabase } from './store/index.ts';
+import { createTokenRenewal } from './transfer/renewal.ts';
 import { transferRoutes } from './transfer/routes.ts';
 import { createTransfers } from './transfer/transfers.ts';
 
@@ -132,15 +133,18 @@ export async function startConnector(config: ConnectorConfig, options: Connector
     restrict,
     events: (event) => events.usage(event),
   });
-  const pull = started.use(
+  const dataPlane = started.use(
     onDemand(['HttpData-PULL'], async () => {
-      const { createPullDataFlow } = await import('./data-plane/index.ts');
+      const { createDataPlane } = await import('./data-plane/index.ts');
       const { assets } = publications;
       const stores = { usageControl, agreements, assets, transfers: transferStore };
-      return createPullDataFlow({ identity, ...stores, publicUrl, clock, logger, dataDir: config.dataDir });
+      const { tokenLifetimeSeconds } = config.transfer;
+      const { dataDir } = config;
+      return createDataPlane({ identity, ...stores, publicUrl, tokenLifetimeSeconds, clock, logger, dataDir });
     }),
   );
-  transfers.flows.add(pull.flow);
+  for (const flow of dataPlane.flows) transfers.flows.add(flow);
+  const renewal = createTokenRenewal({ store: transferStore, transact, client, clock, logger });
 
   // Routes
   const { pageSize } = config.catalog;
@@ -153,7 +157,7 @@ export async function startConnector(config: ConnectorConfig, options: Connector
     problemApp(logger)
       .get(WELL_KNOWN, (c) => c.json(versionDocument))
       .route(VERSION_PATH, protocol)
-      .route('/', pull.routes),
+      .route('/', dataPlane.routes),
   );
   const tokens = createTokenStore(database, token, clock);
   const access = createAccess(tokens);
@@ -168,6 +172,7 @@ export async function startConnector(config: ConnectorConfig, options: Connector
     negotiationStore,
     transfers,
     transferStore,
+    renewal,
     usageControl,
     tokens,
   });

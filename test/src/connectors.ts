@@ -45,6 +45,7 @@ export interface JoinOptions extends Partial<Omit<ConnectorOptions, 'peerClient'
   readonly delivery?: Record<string, number>;
   readonly negotiation?: Partial<Record<'allowUnsigned' | 'acceptLess', boolean>> & { refuse?: readonly string[] };
   readonly catalog?: { pageSize: number };
+  readonly transfer?: Record<string, unknown>;
   /** @default free ones */
   readonly ports?: { protocol: number; management: number };
   /** Stands between the connector and the network: may fail, delay or change what is sent. */
@@ -65,7 +66,7 @@ export async function createDataSpace(): Promise<DataSpace> {
     options: JoinOptions,
     ports = options.ports ?? { protocol: 0, management: 0 },
   ): Promise<Participant> => {
-    const { delivery, negotiation, catalog, network, ports: _ports, ...rest } = options;
+    const { delivery, negotiation, catalog, transfer, network, ports: _ports, ...rest } = options;
     const directory = join(folder, name);
     const participantId = `did:web:${name}.example`;
     const config = connectorConfigSchema.parse({
@@ -78,6 +79,7 @@ export async function createDataSpace(): Promise<DataSpace> {
       ...(delivery === undefined ? {} : { delivery }),
       ...(negotiation === undefined ? {} : { negotiation }),
       ...(catalog === undefined ? {} : { catalog }),
+      ...(transfer === undefined ? {} : { transfer }),
     });
     const connector = await startConnector(config, {
       logger: pino({ level: process.env['TEST_LOG'] ?? 'silent' }),
@@ -145,7 +147,8 @@ function recording(
     exchanges.push({
       from,
       url: String(url),
-      body: typeof body === 'string' ? (JSON.parse(body) as Record<string, unknown>) : undefined,
+      body:
+        typeof body === 'string' && body.startsWith('{') ? (JSON.parse(body) as Record<string, unknown>) : undefined,
       status,
       answer: answer === '' ? undefined : JSON.parse(answer),
     });

@@ -1,6 +1,11 @@
 import { FoedusError } from '@foedus/connector/errors';
 import { createPeerClient, loadIdentity, type PeerClient } from '@foedus/connector/identity';
-import { authorizationHeaders, type OperatorClient, type Transfer } from '@foedus/connector/operator-client';
+import {
+  authorizationHeaders,
+  type DataAddress,
+  type OperatorClient,
+  type Transfer,
+} from '@foedus/connector/operator-client';
 import { ownConnector } from '../own-connector.ts';
 import { receiveArrow } from '../receive-arrow.ts';
 import { bytes, clean, endProgress, print, printTable, progress } from '../terminal.ts';
@@ -23,7 +28,7 @@ export async function fetchRows(agreementId: string, options: FetchRows): Promis
     if (options.purpose !== undefined) url.searchParams.set('purpose', options.purpose);
     if (options.columns !== undefined) url.searchParams.set('columns', options.columns.join(','));
     const started = performance.now();
-    const response = await open(peer, url, transfer);
+    const response = await open(peer, operator, url, transfer);
     if (!response.ok || !response.body) throw await refusal(response);
     const received = await receiveArrow(response.body, options.output, (rows, size) =>
       progress(`${rows.toLocaleString('en')} rows, ${bytes(size)}`),
@@ -39,9 +44,24 @@ export async function fetchRows(agreementId: string, options: FetchRows): Promis
   }
 }
 
+/** Asks for the rows; a token that the provider refuses is renewed once. */
+async function open(peer: PeerClient, operator: OperatorClient, url: URL, transfer: Transfer): Promise<Response> {
+  const { id, counterPartyId } = transfer;
+  const dataAddress: Pick<DataAddress, 'properties'> = transfer.dataAddress ?? { properties: {} };
+  const response = await ask(peer, url, counterPartyId, dataAddress);
+  if (response.status !== 401 || dataAddress.properties['refreshToken'] === undefined) return response;
+  await response.body?.cancel();
+  return await ask(peer, url, counterPartyId, await operator.dataAddress(id, { renew: true }));
+}
+
 /** Some data planes want the token of their address with `Bearer`, some without: the other one is tried after a 401. */
-async function open(peer: PeerClient, url: URL, { counterPartyId, dataAddress }: Transfer): Promise<Response> {
-  const [first = '', ...others] = authorizationHeaders(dataAddress ?? { properties: {} });
+async function ask(
+  peer: PeerClient,
+  url: URL,
+  counterPartyId: string,
+  address: Pick<DataAddress, 'properties'>,
+): Promise<Response> {
+  const [first = '', ...others] = authorizationHeaders(address);
   let response = await peer.fetch(url, { expect: counterPartyId, headers: { authorization: first } });
   for (const authorization of others) {
     if (response.status !== 401) break;

@@ -1,4 +1,4 @@
 export { readArrowStream } from './consume.ts';
-export { createPullDataFlow } from './pull-data-flow.ts';
+export { createDataPlane } from './data-plane.ts';
 export { FORMATS, type Format } from './formats.ts';
 export { createScanner, readWholeFile, type Scanner } from './scanner.ts';

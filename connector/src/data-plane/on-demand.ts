@@ -1,35 +1,41 @@
 import { Hono } from 'hono';
 import type { DataFlow } from '../transfer/data-flow.ts';
-import type { PullDataFlow } from './pull-data-flow.ts';
+import type { DataPlane } from './data-plane.ts';
 
 /**
- * A data flow whose code (a query engine, Arrow) is loaded when its first transfer starts or its first rows are asked
+ * A data plane whose code (a query engine, Arrow) is loaded when its first transfer starts or its first rows are asked
  * for: a connector that only negotiates starts in half the time and memory.
  *
- * @param formats those of the flow that `load` makes
+ * @param formats those of the flows that `load` makes
  */
-export function onDemand(formats: DataFlow['formats'], load: () => Promise<PullDataFlow>): PullDataFlow {
-  let loaded: PullDataFlow | undefined;
-  let loading: Promise<PullDataFlow> | undefined;
-  const get = async (): Promise<PullDataFlow> => {
+export function onDemand(formats: readonly string[], load: () => Promise<DataPlane>): DataPlane {
+  let loaded: DataPlane | undefined;
+  let loading: Promise<DataPlane> | undefined;
+  const get = async (): Promise<DataPlane> => {
     loading ??= load();
     try {
       loaded = await loading;
-      if (loaded.flow.formats.join() !== formats.join())
-        throw new Error(`this flow serves ${loaded.flow.formats.join()}`);
       return loaded;
     } catch (error) {
       loading = undefined;
       throw error;
     }
   };
-  return {
-    flow: {
-      formats,
-      start: async (transfer) => await (await get()).flow.start(transfer),
-      // Nothing runs before it is loaded.
-      stop: (transfer) => loaded?.flow.stop(transfer),
+  const flowOf = ({ flows }: DataPlane, format: string): DataFlow => {
+    const flow = flows.find((one) => one.formats.includes(format));
+    if (flow === undefined) throw new Error(`the data plane has no flow of the format ${format}`);
+    return flow;
+  };
+  const flow: DataFlow = {
+    formats,
+    start: async (transfer) => await flowOf(await get(), transfer.format).start(transfer),
+    // Nothing runs before it is loaded.
+    stop: (transfer) => {
+      if (loaded !== undefined) flowOf(loaded, transfer.format).stop(transfer);
     },
+  };
+  return {
+    flows: [flow],
     routes: new Hono().all('/data/*', async (c) => await (await get()).routes.fetch(c.req.raw, c.env)),
     [Symbol.asyncDispose]: async () => {
       await (await loading?.catch(() => undefined))?.[Symbol.asyncDispose]();

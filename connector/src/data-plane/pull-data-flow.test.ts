@@ -19,8 +19,9 @@ import { createUsageControl, type UsageControl } from '../ledger/index.ts';
 import type { Asset, DataAddress, SignedAgreement, Transfer } from '../management/model.ts';
 import { openDatabase, type Database } from '../store/database.ts';
 import { migrations } from '../store/migrations/index.ts';
+import { revoked, revokedByLeaving } from '../transfer/access.ts';
 import { readArrowStream } from './consume.ts';
-import { createPullDataFlow, type PullDataFlow } from './pull-data-flow.ts';
+import { createDataPlane, type DataPlane } from './data-plane.ts';
 
 const BDL = 'did:web:bdl.example';
 const PVD = 'did:web:pvd.example';
@@ -76,7 +77,7 @@ let usageControl: UsageControl;
 let agreement: SignedAgreement;
 let transfer: Transfer;
 let asset: Asset;
-let plane: PullDataFlow;
+let plane: DataPlane;
 let server: HttpServer;
 let address: DataAddress;
 let dataDir: string;
@@ -142,7 +143,7 @@ beforeEach(async () => {
   };
   const agreements = { get: (id: string) => (id === AGREEMENT ? agreement : undefined) };
   usageControl = createUsageControl({ database, agreements, clock: () => now });
-  plane = createPullDataFlow({
+  plane = createDataPlane({
     identity: identities.get(BDL)!,
     usageControl,
     agreements,
@@ -152,9 +153,10 @@ beforeEach(async () => {
     clock: () => now,
     logger: pino({ level: 'silent' }),
     publicUrl: 'https://bdl.example:7101',
+    tokenLifetimeSeconds: 3600,
   });
   server = await servePeers({ identity: identities.get(BDL)!, host: '127.0.0.1', port: 0, app: plane.routes });
-  const given = await plane.flow.start(transfer);
+  const given = await plane.flows[0]!.start(transfer);
   if (given === undefined) throw new Error('a pull format has a data address');
   address = given;
 });
@@ -189,7 +191,13 @@ describe('a pull transfer', () => {
     expect(address).toEqual({
       endpointType: 'https://w3id.org/idsa/v4.1/HTTP',
       endpoint: 'https://bdl.example:7101/data/urn%3Auuid%3A1%2F2',
-      properties: { authType: 'bearer', authorization: expect.stringMatching(/^[\w-]+\.[\w-]+\.[\w-]+$/) },
+      properties: {
+        authType: 'bearer',
+        authorization: expect.stringMatching(/^[\w-]+\.[\w-]+\.[\w-]+$/),
+        expiresIn: '3600',
+        refreshToken: expect.stringMatching(/^[\w-]+\.[\w-]+\.[\w-]+$/),
+        refreshEndpoint: 'https://bdl.example:7101/data/urn%3Auuid%3A1%2F2/token',
+      },
     });
   });
 
@@ -227,7 +235,7 @@ describe('a pull transfer', () => {
       expect.stringContaining('Marketing'),
     ]);
     now = new Date('2027-01-01T00:00:00Z');
-    address = (await plane.flow.start(transfer))!;
+    address = (await plane.flows[0]!.start(transfer))!;
     expect(await refusal({})).toEqual([403, 'not-permitted', expect.stringContaining('2027')]);
     expect(usageControl.account(AGREEMENT).entries).toEqual([]);
   });
@@ -242,7 +250,7 @@ describe('a pull transfer', () => {
   });
 
   test('refuses tokens that are missing, broken, forged, unsigned, expired or of another node', async () => {
-    const claims = { transfer: TRANSFER, agreement: AGREEMENT };
+    const claims = { transfer: TRANSFER, agreement: AGREEMENT, generation: 0 };
     const forged = await new SignJWT(claims)
       .setProtectedHeader({ alg: 'HS256' })
       .setIssuer(BDL)
@@ -255,8 +263,74 @@ describe('a pull transfer', () => {
     for (const authorization of ['', 'Bearer', 'Bearer x', forged, unsigned]) {
       expect((await refusal({ authorization })).slice(0, 2)).toEqual([401, 'not-authenticated']);
     }
-    now = new Date('2026-06-03T12:00:00Z');
+    expect((await refusal({ authorization: address.properties['refreshToken']! }))[0]).toBe(401);
+    now = new Date('2026-06-01T12:59:59Z');
+    expect((await ask()).status).toBe(200);
+    now = new Date('2026-06-01T13:00:01Z');
     expect((await refusal({})).slice(0, 2)).toEqual([401, 'not-authenticated']);
+  });
+
+  const renew = async (form: Record<string, string>, who = PVD) => {
+    const response = await clientOf(who).fetch(`${server.url}${new URL(address.endpoint!).pathname}/token`, {
+      method: 'POST',
+      headers: { 'content-type': 'application/x-www-form-urlencoded' },
+      body: new URLSearchParams(form).toString(),
+    });
+    expect(response.headers.get('cache-control')).toBe('no-store');
+    return { status: response.status, body: (await response.json()) as Record<string, string> };
+  };
+  const byRefreshToken = () => ({ grant_type: 'refresh_token', refresh_token: address.properties['refreshToken']! });
+
+  test('gives a new token for the refresh token, also when the old one has expired', async () => {
+    now = new Date('2026-06-01T15:00:00Z');
+    expect((await ask()).status).toBe(401);
+    const { status, body } = await renew(byRefreshToken());
+    expect([status, body]).toEqual([
+      200,
+      { access_token: expect.stringMatching(/^[\w-]+\.[\w-]+\.[\w-]+$/), token_type: 'Bearer', expires_in: 3600 },
+    ]);
+    expect((await ask({ authorization: `Bearer ${body['access_token']}` })).status).toBe(200);
+  });
+
+  test('renews for nobody else, by no other token, and not while it is stopped', async () => {
+    expect(await renew(byRefreshToken(), TUL)).toMatchObject({
+      status: 403,
+      body: { error: 'invalid_grant', code: 'not-permitted' },
+    });
+    const access = { grant_type: 'refresh_token', refresh_token: address.properties['authorization']! };
+    expect(await renew(access)).toMatchObject({ status: 401, body: { error: 'invalid_grant' } });
+    expect(await renew({ grant_type: 'password' })).toMatchObject({
+      status: 400,
+      body: { error: 'unsupported_grant_type' },
+    });
+    expect(await renew({ grant_type: 'refresh_token' })).toMatchObject({
+      status: 400,
+      body: { error: 'invalid_request' },
+    });
+    const long = { grant_type: 'refresh_token', refresh_token: 'x'.repeat(20_000) };
+    expect(await renew(long)).toMatchObject({ status: 413, body: { error: 'invalid_request' } });
+    transfer = { ...transfer, state: 'SUSPENDED' };
+    expect(await renew(byRefreshToken())).toMatchObject({ status: 403, body: { error: 'invalid_grant' } });
+  });
+
+  test('refuses every token from before it was stopped or revoked, at once and for good', async () => {
+    transfer = { ...revokedByLeaving({ ...transfer, state: 'SUSPENDED', suspendedBy: 'consumer' }), state: 'STARTED' };
+    expect(await refusal({})).toEqual([401, 'not-authenticated', expect.stringContaining('revoked')]);
+    // What the consumer has paused itself it goes on with by its refresh token.
+    const { body } = await renew(byRefreshToken());
+    expect((await ask({ authorization: body['access_token']! })).status).toBe(200);
+
+    transfer = { ...revokedByLeaving({ ...transfer, state: 'SUSPENDED', suspendedBy: 'provider' }), state: 'STARTED' };
+    for (const authorization of [address.properties['authorization']!, body['access_token']!]) {
+      expect((await refusal({ authorization })).slice(0, 2)).toEqual([401, 'not-authenticated']);
+    }
+    expect(await renew(byRefreshToken())).toMatchObject({ status: 401, body: { error: 'invalid_grant' } });
+
+    address = (await plane.flows[0]!.start(transfer))!;
+    expect((await ask()).status).toBe(200);
+    transfer = revoked(transfer);
+    expect((await refusal({})).slice(0, 2)).toEqual([401, 'not-authenticated']);
+    expect((await renew(byRefreshToken())).status).toBe(401);
   });
 
   test('does not open another transfer with the token of this one', async () => {
@@ -337,13 +411,14 @@ describe('a pull transfer', () => {
     }
     await truncate(join(folder, 'masking.secret'), 5);
     const again = () =>
-      createPullDataFlow({
+      createDataPlane({
         identity: { participantId: BDL },
         usageControl,
         agreements: { get: () => agreement },
         assets: { get: () => asset },
         transfers: { get: () => transfer },
         publicUrl: 'https://bdl.example:7101',
+        tokenLifetimeSeconds: 3600,
         dataDir,
         clock: () => now,
         logger: pino({ level: 'silent' }),
@@ -436,7 +511,7 @@ describe('a running stream', () => {
   test('is cut when the transfer is stopped', async () => {
     const reading = readAll(await ask({ query: '' }), () => {
       transfer = { ...transfer, state: 'SUSPENDED' };
-      plane.flow.stop(transfer);
+      plane.flows[0]!.stop(transfer);
     });
     await expect(reading).rejects.toMatchObject({ code: 'cut-stream' });
     transfer = { ...transfer, state: 'STARTED' };
@@ -454,7 +529,7 @@ describe('a running stream', () => {
     const response = await ask({ query: '' });
     const reader = response.body!.getReader();
     await reader.read();
-    plane.flow.stop(transfer);
+    plane.flows[0]!.stop(transfer);
     const rest = async () => {
       for (let next = await reader.read(); !next.done; next = await reader.read()) {
         expect(Buffer.from(next.value).includes('stopped')).toBe(false);

@@ -1,43 +1,32 @@
 import { randomUUID } from 'node:crypto';
 import { join } from 'node:path';
-import type { DuckDBInstance } from '@duckdb/node-api';
 import type { HttpBindings } from '@hono/node-server';
 import { Hono, type Context } from 'hono';
 import type { Logger } from 'pino';
 import { FoedusError, problemOf } from '../errors.ts';
 import { callerOf } from '../identity/index.ts';
 import type { AgreementReader, GrantedUse, UsageControl } from '../ledger/usage-control.ts';
-import type { Asset, SignedAgreement, Transfer, UsageRequestBody } from '../management/model.ts';
+import type { SignedAgreement, Transfer, UsageRequestBody } from '../management/model.ts';
+import { generationOf, renewableFrom } from '../transfer/access.ts';
 import type { DataFlow } from '../transfer/data-flow.ts';
-import { createCopyStore } from './arrow-import.ts';
 import { ARROW_STREAM } from './arrow-stream.ts';
-import { byteStream, compressed, limited, type ContentEncoding } from './body.ts';
 import { cutOffOnFailure } from './cut-off.ts';
-import { createSources, type DataSource, type OpenSource } from './data-source.ts';
-import { describeRows } from './describe.ts';
-import { openEngine } from './engine.ts';
-import { chooseEncoding, chooseFormat, type Format } from './formats.ts';
-import { maskingKeyFor } from './masking-key.ts';
+import { chooseEncoding, chooseFormat } from './formats.ts';
+import type { GrantedData } from './granted-data.ts';
+import { createMeter } from './metering.ts';
 import { loadOrCreateSecret } from './node-secret.ts';
 import { PARQUET } from './parquet-output.ts';
+import { releaseFile, releaseRows, type Release, type Wanted } from './pull-release.ts';
 import { parsePullQuery, type PullQuery } from './pull-request.ts';
-import type { ScanOptions } from './row-stream.ts';
-import { touchedColumns, type GrantedPlan } from './scan-plan.ts';
-import { createTransferTokens } from './transfer-token.ts';
-import { openFile, unrestrictedFile } from './whole-file.ts';
+import { answer, formLimit, readRenewal } from './renewal-route.ts';
+import { touchedColumns } from './scan-plan.ts';
+import { createTransferTokens, type TokenBinding } from './transfer-token.ts';
 
 /** Type of the endpoint in the data address, as the Dataspace Protocol's examples have it. */
 export const HTTP_ENDPOINT = 'https://w3id.org/idsa/v4.1/HTTP';
 
 /** Answers of one transfer that may run at the same time. */
 const MOST_STREAMS = 8;
-
-/** Copies of data sets that lie elsewhere or in a format that the engine does not read. */
-const MOST_COPIED_BYTES = 20 * 1024 ** 3;
-
-export interface AssetReader {
-  get(assetId: string): Asset | undefined;
-}
 
 export interface TransferReader {
   get(transferId: string): Transfer | undefined;
@@ -48,11 +37,13 @@ export interface PullDataFlowOptions {
   readonly identity: { readonly participantId: string };
   readonly usageControl: UsageControl;
   readonly agreements: AgreementReader;
-  readonly assets: AssetReader;
+  readonly data: GrantedData;
   readonly transfers: TransferReader;
   /** Root of the node's mTLS port as others reach it; the routes are mounted at it. */
   readonly publicUrl: string;
-  /** The secrets of tokens and masks are kept here, below `data-plane`. */
+  /** How long an access token is good for. */
+  readonly tokenLifetimeSeconds: number;
+  /** The secret of tokens is kept here, below `data-plane`. */
   readonly dataDir: string;
   readonly clock: () => Date;
   readonly logger: Logger;
@@ -60,28 +51,13 @@ export interface PullDataFlowOptions {
 
 export interface PullDataFlow extends AsyncDisposable {
   readonly flow: DataFlow;
-  /** `GET /data/:transferId` and `GET /data/:transferId/schema`, for the mTLS port. */
+  /** `GET /data/:transferId`, `GET /data/:transferId/schema` and `POST /data/:transferId/token`, for the mTLS port. */
   readonly routes: Hono;
 }
 
-/** What leaves, ready to be sent. */
-interface Release {
-  readonly status: 200 | 206 | 416;
-  readonly headers: Record<string, string>;
-  readonly body: ReadableStream<Uint8Array> | null;
-  /** Resolves when nothing reads the data set any more. */
-  readonly ended: Promise<void>;
-  /** Stops reading before anything has been sent. */
-  abandon(): Promise<void>;
-}
-
-/** How a consumer wants its answer. */
-interface Wanted {
+/** What a consumer asks for, and how it wants it. */
+interface Asked extends Wanted {
   readonly query: PullQuery;
-  readonly format: Format;
-  readonly encoding: ContentEncoding;
-  readonly range: string | undefined;
-  readonly ifRange: string | undefined;
 }
 
 /**
@@ -90,19 +66,14 @@ interface Wanted {
  * it charged; only then does a row leave. Disposing it ends all streams.
  */
 export function createPullDataFlow(options: PullDataFlowOptions): PullDataFlow {
-  const { identity, usageControl, agreements, assets, transfers, dataDir, clock, logger } = options;
+  const { identity, usageControl, agreements, data, transfers, dataDir, clock, logger } = options;
   const endpoint = new URL('data', withSlash(options.publicUrl)).href;
-  const maskingSecret = loadOrCreateSecret(join(dataDir, 'data-plane', 'masking.secret'));
   const tokens = createTransferTokens({
     secret: loadOrCreateSecret(join(dataDir, 'data-plane', 'token.secret')),
     issuer: identity.participantId,
     audience: endpoint,
+    lifetimeSeconds: options.tokenLifetimeSeconds,
     clock,
-  });
-  let engine: Promise<DuckDBInstance> | undefined;
-  const openSource: OpenSource = createSources({
-    engine: () => (engine ??= openEngine()),
-    copies: createCopyStore(join(dataDir, 'data-plane', 'copies'), MOST_COPIED_BYTES),
   });
   const openStreams = new Map<string, Set<AbortController>>();
   const scans = new Set<Promise<void>>();
@@ -118,10 +89,9 @@ export function createPullDataFlow(options: PullDataFlowOptions): PullDataFlow {
     );
   };
 
-  /** The transfer that the caller's token opens. */
-  const admit = async (c: Context): Promise<{ transfer: Transfer; agreement: SignedAgreement }> => {
+  /** The transfer that a token of the caller's opens. */
+  const admit = (c: Context, binding: TokenBinding): { transfer: Transfer; agreement: SignedAgreement } => {
     const caller = callerOf(c);
-    const binding = await tokens.verify(bearer(c.req.header('authorization')));
     if (binding.subject !== caller) {
       throw new FoedusError('not-permitted', 'The token was given to another participant. Use your own.');
     }
@@ -133,6 +103,23 @@ export function createPullDataFlow(options: PullDataFlowOptions): PullDataFlow {
     }
     return { transfer, agreement };
   };
+  const admitToData = async (c: Context) => {
+    const binding = await tokens.verify(bearer(c.req.header('authorization')));
+    const admitted = admit(c, binding);
+    if (binding.generation === generationOf(admitted.transfer)) return admitted;
+    throw new FoedusError(
+      'not-authenticated',
+      'The token has been revoked. Get a new one at the refreshEndpoint of the data address.',
+    );
+  };
+  const tokensFor = (transfer: Transfer) =>
+    tokens.issue({
+      transferId: transfer.id,
+      agreementId: transfer.agreementId,
+      subject: transfer.counterPartyId,
+      generation: generationOf(transfer),
+    });
+  const addressOf = (transferId: string): string => `${endpoint}/${encodeURIComponent(transferId)}`;
 
   const register = (transferId: string): { controller: AbortController; unregister: () => void } => {
     const controller = new AbortController();
@@ -151,66 +138,31 @@ export function createPullDataFlow(options: PullDataFlowOptions): PullDataFlow {
     return { controller, unregister };
   };
 
-  /** Opens the data set of an agreement for work on it. */
-  const withSource = async <T>({ target }: SignedAgreement, work: (source: DataSource) => Promise<T>): Promise<T> => {
-    const asset = assets.get(target);
-    if (asset === undefined) throw new FoedusError('not-found', 'The provider does not offer the data set any more.');
-    try {
-      return await work(await openSource(asset.source));
-    } catch (cause) {
-      if (cause instanceof FoedusError && cause.code !== 'bad-request') throw cause;
-      // What the engine says names the file: that is for the log, not for the consumer.
-      logger.error({ err: cause, asset: asset.id }, 'the data set cannot be read');
-      throw new FoedusError('unavailable', 'The data set cannot be read at its provider just now. Try again later.', {
-        cause,
-      });
-    }
-  };
-
-  /** Opens the data set and reads its first batch: what fails here was not released, so it is not charged. */
-  const open = (agreement: SignedAgreement, use: GrantedUse, wanted: Wanted, scanOptions: ScanOptions) => {
-    const { plan } = use.decision;
-    if (plan === null) throw new Error('a permitted use without a plan');
-    return withSource(agreement, async (source): Promise<Release> => {
-      const file = unrestrictedFile(source, use.decision, plan, wanted.query);
-      if (file !== undefined && wanted.format.mediaType === PARQUET)
-        return await releaseFile(file, wanted, scanOptions);
-      const { purpose: _purpose, ...asked } = wanted.query;
-      const granted: GrantedPlan = plan;
-      const claims = { participantId: agreement.assignee };
-      const rows = await source.scan(
-        { granted, asked, claims },
-        maskingKeyFor(maskingSecret, agreement.id),
-        scanOptions,
-      );
-      const { signal } = scanOptions;
-      const dispose = async (): Promise<void> => await rows[Symbol.asyncDispose]();
-      const encoded = compressed(wanted.format.encode(rows.schema, rows.batches), wanted.encoding);
-      const pieces = limited(encoded, granted.byteLimit ?? null);
-      return {
-        status: 200,
-        headers: {
-          'content-type': wanted.format.mediaType,
-          vary: 'accept, accept-encoding',
-          ...(wanted.encoding !== 'identity' && { 'content-encoding': wanted.encoding }),
-        },
-        body: byteStream(pieces, signal, dispose),
-        ended: rows.ended,
-        abandon: dispose,
-      };
+  /** Opens the data set and charges its first part: what fails here was not released, so it is not charged. */
+  const open = async (agreement: SignedAgreement, use: GrantedUse, wanted: Asked, signal: AbortSignal, id: string) => {
+    const meter = createMeter((amounts) => {
+      started(id);
+      usageControl.draw(use.entry.id, amounts);
     });
+    const scanOptions = { signal, beforeBatch: meter.read };
+    const { decision } = use;
+    const asFile = wanted.format.mediaType === PARQUET;
+    const granted = await data.open({ agreement, decision, query: wanted.query, asFile }, scanOptions);
+    return granted.kind === 'file'
+      ? await releaseFile(granted, wanted, meter, scanOptions)
+      : await releaseRows(granted, wanted, meter, signal);
   };
 
   const chargedRelease = async (
     transfer: Transfer,
     agreement: SignedAgreement,
     use: GrantedUse,
-    wanted: Wanted,
+    wanted: Asked,
     signal: AbortSignal,
   ): Promise<Release> => {
     let release: Release | undefined;
     try {
-      release = await open(agreement, use, wanted, { signal, beforeBatch: () => started(transfer.id) });
+      release = await open(agreement, use, wanted, signal, transfer.id);
       started(transfer.id);
       if (release.body === null) refund(use.entry.id);
       else usageControl.commit(use.entry.id);
@@ -239,7 +191,7 @@ export function createPullDataFlow(options: PullDataFlowOptions): PullDataFlow {
   });
   routes.get('/data/:transferId', async (c) => {
     if (c.req.method !== 'GET') throw new FoedusError('bad-request', 'Data is fetched with GET.');
-    const { transfer, agreement } = await admit(c);
+    const { transfer, agreement } = await admitToData(c);
     const query = parsePullQuery(c.req.queries());
     const format = chooseFormat(c.req.header('accept'));
     const encoding = chooseEncoding(c.req.header('accept-encoding'), format);
@@ -263,8 +215,8 @@ export function createPullDataFlow(options: PullDataFlowOptions): PullDataFlow {
         unregister();
         scans.delete(ended);
       });
-      const answer = { ...headers, 'cache-control': 'no-store', 'foedus-decision': use.decision.policyDigest };
-      if (body === null) return c.body(null, status, answer);
+      const all = { ...headers, 'cache-control': 'no-store', 'foedus-decision': use.decision.policyDigest };
+      if (body === null) return c.body(null, status, all);
       logger.info(
         { transfer: transfer.id, agreement: agreement.id, entry: use.entry.id, caller: transfer.counterPartyId },
         'data is released',
@@ -273,7 +225,7 @@ export function createPullDataFlow(options: PullDataFlowOptions): PullDataFlow {
       const sent = cutOffOnFailure(body, outgoing, (error) =>
         logger.warn({ err: error, transfer: transfer.id, entry: use.entry.id }, 'the data was cut off'),
       );
-      return c.body(sent, status, answer);
+      return c.body(sent, status, all);
     } catch (error) {
       unregister();
       throw error;
@@ -282,7 +234,7 @@ export function createPullDataFlow(options: PullDataFlowOptions): PullDataFlow {
 
   // What would leave, before anything is asked for: decided, but not charged.
   routes.get('/data/:transferId/schema', async (c) => {
-    const { agreement } = await admit(c);
+    const { agreement } = await admitToData(c);
     const query = parsePullQuery(c.req.queries());
     const request = usageOf(query);
     const consent = await usageControl.ask(agreement.id, request);
@@ -292,13 +244,26 @@ export function createPullDataFlow(options: PullDataFlowOptions): PullDataFlow {
       const why = consent.permit ? reasons.join(' ') : 'The rules of this node do not permit it now.';
       throw new FoedusError(exhausted ? 'budget-exhausted' : 'not-permitted', why);
     }
-    const { purpose: _purpose, ...asked } = query;
-    const claims = { participantId: agreement.assignee };
-    const key = maskingKeyFor(maskingSecret, agreement.id);
-    const described = await withSource(agreement, (source) =>
-      describeRows(source, { granted: plan, asked, claims }, key),
-    );
+    const described = await data.describe({ agreement, plan, query });
     return c.body(new Uint8Array(described), 200, { 'content-type': ARROW_STREAM, 'cache-control': 'no-store' });
+  });
+
+  routes.post('/data/:transferId/token', formLimit, async (c) => {
+    try {
+      const binding = await tokens.verifyRenewal(await readRenewal(c));
+      const { transfer } = admit(c, binding);
+      if (binding.generation < renewableFrom(transfer)) {
+        throw new FoedusError(
+          'not-authenticated',
+          'The refresh token has been revoked. A new data address comes when the provider starts the transfer again.',
+        );
+      }
+      logger.info({ transfer: transfer.id, caller: transfer.counterPartyId }, 'a token is renewed');
+      return answer(c, await tokensFor(transfer));
+    } catch (error) {
+      if (error instanceof FoedusError) return answer(c, error);
+      throw error;
+    }
   });
 
   const stop = (transferId: string, reason: string): void => {
@@ -311,15 +276,17 @@ export function createPullDataFlow(options: PullDataFlowOptions): PullDataFlow {
     flow: {
       formats: ['HttpData-PULL'],
       async start(transfer) {
-        const token = await tokens.issue({
-          transferId: transfer.id,
-          agreementId: transfer.agreementId,
-          subject: transfer.counterPartyId,
-        });
+        const { accessToken, renewalToken, expiresIn } = await tokensFor(transfer);
         return {
           endpointType: HTTP_ENDPOINT,
-          endpoint: `${endpoint}/${encodeURIComponent(transfer.id)}`,
-          properties: { authType: 'bearer', authorization: token },
+          endpoint: addressOf(transfer.id),
+          properties: {
+            authType: 'bearer',
+            authorization: accessToken,
+            expiresIn: String(expiresIn),
+            refreshToken: renewalToken,
+            refreshEndpoint: `${addressOf(transfer.id)}/token`,
+          },
         };
       },
       stop: (transfer) => stop(transfer.id, 'The transfer was stopped.'),
@@ -328,7 +295,6 @@ export function createPullDataFlow(options: PullDataFlowOptions): PullDataFlow {
     async [Symbol.asyncDispose]() {
       for (const transferId of openStreams.keys()) stop(transferId, 'The node is going down.');
       await Promise.all(scans);
-      (await engine)?.closeSync();
     },
   };
 }
@@ -338,43 +304,6 @@ function usageOf(query: PullQuery): UsageRequestBody {
   const columns = touchedColumns(query);
   const { purpose } = query;
   return { action: 'use', ...(columns && { columns }), ...(purpose && { purpose }) };
-}
-
-/** The Parquet file that all is granted of: as a file, or the part of it that the consumer still lacks. */
-async function releaseFile(path: string, wanted: Wanted, scanOptions: ScanOptions): Promise<Release> {
-  const file = await openFile(path, wanted, scanOptions);
-  const { size, etag, range } = file;
-  const headers = { 'content-type': PARQUET, 'accept-ranges': 'bytes', etag };
-  if (range === 'unsatisfiable') {
-    await file.close();
-    const ended = Promise.resolve();
-    return {
-      status: 416,
-      headers: { ...headers, 'content-range': `bytes */${size}` },
-      body: null,
-      ended,
-      abandon: () => ended,
-    };
-  }
-  const { promise: ended, resolve } = Promise.withResolvers<void>();
-  const pieces = file.pieces();
-  const close = async (): Promise<void> => {
-    await pieces.return(undefined);
-    await file.close();
-    resolve();
-  };
-  const length = range === undefined ? size : range.end + 1 - range.start;
-  return {
-    status: range === undefined ? 200 : 206,
-    headers: {
-      ...headers,
-      'content-length': String(length),
-      ...(range && { 'content-range': `bytes ${range.start}-${range.end}/${size}` }),
-    },
-    body: byteStream(pieces, scanOptions.signal, close),
-    ended,
-    abandon: close,
-  };
 }
 
 /** The token of an Authorization header, with or without the word `Bearer`: data addresses are used in both ways. */

@@ -9,6 +9,7 @@ import type { Changes } from '../protocol/changes.ts';
 import type { Exchange } from '../protocol/exchange.ts';
 import type { ProcessStore } from '../protocol/process-store.ts';
 import type { Database } from '../store/database.ts';
+import type { TokenRenewal } from '../transfer/renewal.ts';
 import type { Transfers } from '../transfer/transfers.ts';
 import { documentationOperations } from './documentation.ts';
 import { eventOperations } from './event-stream.ts';
@@ -33,6 +34,7 @@ export interface OperatorApiParts {
   readonly agreements: AgreementStore;
   readonly transfers: Transfers;
   readonly transferStore: ProcessStore<Transfer>;
+  readonly renewal: TokenRenewal;
   readonly usageControl: UsageControl;
   readonly tokens: TokenStore;
   readonly events: Events;

@@ -241,6 +241,11 @@ export const transferSchema = z.object({
     .optional()
     .describe('While SUSPENDED: the side that suspended it and alone may resume it.'),
   reason: z.string().optional(),
+  dataAddressAt: timestamp.optional().describe('When the data address came, or its token was renewed.'),
+  access: z
+    .object({ generation: z.int(), renewableFrom: z.int() })
+    .optional()
+    .describe('Provider: tokens of earlier generations are revoked; from which on they may be renewed.'),
   createdAt: timestamp,
   updatedAt: timestamp,
 });

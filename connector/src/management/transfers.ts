@@ -6,6 +6,7 @@ import type { ProcessStore } from '../protocol/process-store.ts';
 import { isFinal, transferMachine } from '../protocol/state-machine.ts';
 import type { Database } from '../store/database.ts';
 import { flowTopic } from '../transfer/data-flows.ts';
+import type { TokenRenewal } from '../transfer/renewal.ts';
 import { transferTopic, type Transfers } from '../transfer/transfers.ts';
 import { createListing, field, is, listParameters, oneOf } from './listing.ts';
 import * as model from './model.ts';
@@ -26,9 +27,10 @@ export function transferOperations(options: {
   database: Database;
   transfers: Transfers;
   transferStore: ProcessStore<model.Transfer>;
+  renewal: TokenRenewal;
   changes: Changes;
 }): Operation[] {
-  const { database, transfers, transferStore, changes } = options;
+  const { database, transfers, transferStore, renewal, changes } = options;
   const sorts = { createdAt: 'sequence', updatedAt: field('updatedAt') };
   const conditions = {
     state: oneOf('state'),
@@ -116,12 +118,23 @@ export function transferOperations(options: {
       path: '/transfers/:id/data-address',
       id: 'getDataAddress',
       summary: 'Shows the endpoint and the token that the provider gave for a pull transfer',
+      description:
+        'Where the provider renews tokens, the token is good for a while yet: it is renewed before it expires.',
       scope: 'operate',
+      query: z.strictObject({
+        renew: z
+          .enum(['true', 'false'])
+          .optional()
+          .describe('Renew the token whatever its age: the provider has refused it.'),
+      }),
       answer: json(model.dataAddressSchema, 'The data address.'),
-      errors: ['not-found'],
-      handle: ({ params: { id } }) => {
-        const { dataAddress, role } = existing(transferStore.get(id), 'transfer', id);
-        if (dataAddress !== undefined && role === 'consumer') return dataAddress;
+      errors: ['not-found', 'not-permitted', 'unavailable', 'wrong-peer', 'refused-redirect'],
+      handle: async ({ params: { id }, query: { renew } }) => {
+        const found = existing(transferStore.get(id), 'transfer', id);
+        const { dataAddress, role } = found;
+        if (dataAddress !== undefined && role === 'consumer') {
+          return await renewal.renewed({ ...found, dataAddress }, renew === 'true');
+        }
         throw new FoedusError('not-found', `No data address has been received for the transfer ${id}.`);
       },
     }),
@@ -172,6 +185,20 @@ export function transferOperations(options: {
       answer: json(model.transferSchema, 'The transfer, TERMINATED.'),
       errors: ['not-found', 'illegal-transition'],
       handle: ({ params, body }) => transfers.terminate(params.id, body),
+    }),
+    operation({
+      ...transfer,
+      method: 'post',
+      path: '/transfers/:id/revocation',
+      id: 'revokeTransferTokens',
+      summary: 'Revokes every token given out for a transfer, and cuts what runs',
+      description:
+        'For a transfer that this node provides. Its consumer is not told, and gets new tokens only when the transfer is suspended and started again.',
+      scope: 'operate',
+      body: model.emptySchema,
+      answer: json(model.transferSchema, 'The transfer.'),
+      errors: ['not-found', 'conflict'],
+      handle: ({ params, scope }) => shownTo(scope, transfers.revoke(params.id)),
     }),
 
     operation({

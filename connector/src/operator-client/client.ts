@@ -189,8 +189,12 @@ export function createOperatorClient({ url, token, fetch: exchange = fetch }: Op
 
     /** Endpoints and tokens that providers gave for pull transfers. */
     dataAddresses: (query?: ListQuery) => all('/data-addresses', model.receivedDataAddressSchema, query),
-    dataAddress: (transferId: string) =>
-      call('GET', `/transfers/${id(transferId)}/data-address`, model.dataAddressSchema),
+    /** @param renew get a new token from the provider whatever the age of the one that is there */
+    dataAddress: (transferId: string, { renew }: { renew?: boolean } = {}) =>
+      call('GET', `/transfers/${id(transferId)}/data-address${queryString({ renew })}`, model.dataAddressSchema),
+    /** Revokes every token given out for a transfer that this node provides. */
+    revokeTransferTokens: (transferId: string) =>
+      call('POST', `/transfers/${id(transferId)}/revocation`, model.transferSchema, {}),
 
     dataFlows: () => call('GET', '/data-flows', z.array(model.dataFlowSchema)),
     /** Registers this caller as the data flow behind `format`: transfers of that format may start from now on. */

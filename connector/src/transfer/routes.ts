@@ -80,7 +80,7 @@ export function transferRoutes(options: {
         return {
           suspendedBy: undefined,
           reason: undefined,
-          ...(pulled ? { dataAddress } : {}),
+          ...(pulled ? { dataAddress, dataAddressAt: clock().toISOString() } : {}),
         };
       });
     }),

@@ -6,7 +6,7 @@ import type { Events } from '../events.ts';
 import type { DataAddress, Transfer } from '../management/model.ts';
 import type { Changes } from '../protocol/changes.ts';
 import { createConversation, existing, type Conversation } from '../protocol/conversation.ts';
-import { writeDataAddress } from '../protocol/data-address.ts';
+import { directionOf, writeDataAddress } from '../protocol/data-address.ts';
 import { writeReason } from '../protocol/messages.ts';
 import type { Inbox, Outbox, ProcessKind } from '../protocol/outbox.ts';
 import type { Process, ProcessStore } from '../protocol/process-store.ts';
@@ -21,6 +21,7 @@ import { createStepper } from '../protocol/stepper.ts';
 import type { Database } from '../store/database.ts';
 import type { GroupCommit } from '../store/group-commit.ts';
 import type { Transact } from '../store/transact.ts';
+import { revoked, revokedByLeaving } from './access.ts';
 import { createDataFlows, type DataFlows } from './data-flows.ts';
 
 export interface TransferOptions {
@@ -54,6 +55,11 @@ export interface Transfers extends AsyncDisposable {
   suspend(id: string, why: Why): Transfer;
   complete(id: string): Transfer;
   terminate(id: string, why: Why): Transfer;
+  /**
+   * Revokes every token that was given out for a transfer that this node provides, and cuts what runs. Its consumer
+   * gets new ones with the next start. @throws FoedusError also `conflict` for one that this node consumes
+   */
+  revoke(id: string): Transfer;
   /** The counterparty has resumed a transfer: whatever moves its data goes on. */
   resumed(transfer: Transfer): void;
   /** Takes up every open transfer, after a start. */
@@ -78,11 +84,14 @@ export function createTransfers(options: TransferOptions): Transfers {
     kind: 'transfer',
     machine: transferMachine,
     termination: 'TransferTerminationMessage',
-    changed: (transaction, transfer, before, by) => {
+    changed: (transaction, moved, before, by) => {
+      const left = moved.role === 'provider' && before === 'STARTED' && moved.state !== 'STARTED';
+      const transfer = left ? revokedByLeaving(moved) : moved;
+      if (left) store.save(transfer);
       events.record(transaction, { type: 'transfer', by, transfer });
       if (transfer.role === 'provider') flows.touch(transaction, transfer.format);
       transaction.after(() => {
-        if (transfer.role === 'provider' && before === 'STARTED') flows.find(transfer.format)?.stop(transfer);
+        if (left) flows.find(transfer.format)?.stop(transfer);
         changes.notify(transferTopic(transfer.id));
         stepper.wake(transfer.id);
       });
@@ -195,6 +204,21 @@ export function createTransfers(options: TransferOptions): Transfers {
     complete: (id) => say(id, 'TransferCompletionMessage', {}),
     terminate: (id, why) =>
       transact((transaction) => conversation.terminate(transaction, existing(store.get(id), 'transfer', id), why)),
+    revoke: (id) =>
+      transact((transaction) => {
+        const transfer = existing(store.get(id), 'transfer', id);
+        if (transfer.role !== 'provider') {
+          throw new FoedusError('conflict', `The provider of the transfer ${id} gives and takes its tokens.`);
+        }
+        if (directionOf(transfer.format) === 'push') {
+          throw new FoedusError('conflict', `No tokens are given out for ${transfer.format}. Suspend the transfer.`);
+        }
+        const changed = revoked(transfer);
+        store.save(changed);
+        events.record(transaction, { type: 'transfer', by: 'us', transfer: changed });
+        transaction.after(() => flows.find(transfer.format)?.stop(changed));
+        return changed;
+      }),
     resumed: (transfer) => {
       // The consumer keeps the data address it has: only what moves the data has to know.
       void flows
