@@ -1,6 +1,7 @@
 import type { Actions } from './actions.ts';
 import { compileConditions, type CompiledConditions, type Compiling } from './compile-condition.ts';
 import type { CompiledDuty } from './duties.ts';
+import { dutyKeys } from './duty-keys.ts';
 import { grantOf, limitsOfRule, type Grant } from './grants.ts';
 import {
   isLogical,
@@ -79,7 +80,7 @@ export function compile(policy: Policy, options: PolicyOptions = {}): CompiledPo
   const vocabulary = createVocabulary(options.profiles);
   const problems = new Set(policy.problems);
   const owed = owedIn(policy, vocabulary);
-  const setting: Setting = { policy, vocabulary, references: options.references, owed };
+  const setting: Setting = { policy, vocabulary, references: options.references, owed, keys: dutyKeys(policy) };
   const permissions = policy.permissions.map((rule) => compileRule(rule, setting));
   const prohibitions = policy.prohibitions.map((rule) => compileRule(rule, setting));
   // What somebody is obliged to and nobody understands is not for us to skip.
@@ -205,15 +206,17 @@ interface Setting {
   readonly vocabulary: Vocabulary;
   readonly references: References | undefined;
   readonly owed: ReadonlySet<string>;
+  readonly keys: ReadonlyMap<Rule, string>;
 }
 
 interface CompilingRule extends Compiling {
   /** See createLookup. */
   readonly owed: ReadonlySet<string>;
+  readonly keys: ReadonlyMap<Rule, string>;
 }
 
-function compilingInto(problems: Set<string>, { vocabulary, references, owed }: Setting): CompilingRule {
-  return { vocabulary, references, owed, problem: (sentence) => void problems.add(sentence) };
+function compilingInto(problems: Set<string>, { vocabulary, references, owed, keys }: Setting): CompilingRule {
+  return { vocabulary, references, owed, keys, problem: (sentence) => void problems.add(sentence) };
 }
 
 /** Canonical actions of all duties, obligations, consequences and remedies. */
@@ -297,6 +300,7 @@ function compileDuty(
   return {
     kind,
     id: duty.id,
+    key: outer.keys.get(duty) ?? '',
     name: duty.action,
     action: parts.action,
     timing: duty.timing ?? 'before',

@@ -16,6 +16,8 @@ export interface DutyConditions {
 export interface CompiledDuty {
   readonly kind: DutyKind;
   readonly id: string | undefined;
+  /** See dutyKeys. */
+  readonly key: string;
   /** As written, for reports. */
   readonly name: string;
   /** Canonical. */
@@ -63,6 +65,7 @@ export function reportDuty(duty: CompiledDuty, context: DutyContext): DutyReport
     {
       kind: duty.kind,
       ...(duty.id === undefined ? {} : { id: duty.id }),
+      key: duty.key,
       action: duty.name,
       timing: duty.timing,
       state: standing.state,
@@ -93,7 +96,7 @@ function stand(
   const { request, state, evaluation, mode } = context;
   evaluation.exercised = duty.exercised;
   evaluation.started = context.started;
-  const said = duty.id === undefined || state.duties === undefined ? undefined : own(state.duties, duty.id);
+  const said = state.duties && (own(state.duties, duty.id ?? duty.key) ?? own(state.duties, duty.key));
   const is = (standing: DutyState, reason: string): Standing => ({ state: standing, reason });
   if (said === 'fulfilled')
     return { standing: is('fulfilled', `${subject(duty)} is fulfilled, as was established.`), violated: false };
@@ -105,7 +108,9 @@ function stand(
     inTime.length > 0 &&
     (now === 'holds' || inTime.some((event) => holds(duty.constraints.tests, asRequest(event), context)));
   const expired =
-    !done && [...duty.constraints.expiring, ...duty.refinements.expiring].some((test) => failsNow(test, context));
+    !done &&
+    said !== 'not-set' &&
+    [...duty.constraints.expiring, ...duty.refinements.expiring].some((test) => failsNow(test, context));
 
   // In ODRL's reading whoever uses before the duty is fulfilled has not fulfilled it (section 2.6.6, example 23).
   const early =
@@ -128,7 +133,8 @@ function stand(
     return { standing: is('violated', `${subject(duty)} was not fulfilled in time.`), violated: true, since };
   }
   if (done) return { standing: is('fulfilled', `${subject(duty)} is fulfilled.`), violated: false };
-  if (now === 'fails') return { standing: is('inactive', `${subject(duty)} asks for nothing now.`), violated: false };
+  if (now === 'fails' && said !== 'not-set')
+    return { standing: is('inactive', `${subject(duty)} asks for nothing now.`), violated: false };
   return {
     standing: is(
       'not-set',

@@ -33,6 +33,7 @@ export type { OperandDefinition } from './operands/index.ts';
 export { operandsOf } from './operands-of.ts';
 export { EPSILON_TOLERANCE } from './operands/training.ts';
 export type { DutyMode, PolicyOptions, References } from './options.ts';
+export { INFORM, LOG, owedDuties, type DutyClock, type DutyTimes, type OwedDuty } from './owed.ts';
 export { parsePolicy } from './parse.ts';
 export { parsePolicyText } from './parse-text.ts';
 export { PolicyError } from './policy-error.ts';

@@ -271,7 +271,7 @@ export interface UsageState {
   readonly descriptions?: Readonly<Record<string, Values>>;
   /** Events with a duration, for the operand `event`: IRI or name → when. No end: it goes on. */
   readonly events?: Readonly<Record<string, { readonly from: Date; readonly to?: Date }>>;
-  /** States of duties that somebody else has established, by the duty's IRI. They win over the history. */
+  /** States of duties that somebody else has established, by the duty's IRI or key. They win over the history. */
   readonly duties?: Readonly<Record<string, 'fulfilled' | 'violated' | 'not-set'>>;
 }
 
@@ -308,6 +308,8 @@ export interface RuleReport {
 export interface DutyReport {
   readonly kind: DutyKind;
   readonly id?: string;
+  /** Names it within its policy, with or without an IRI (owedDuties). */
+  readonly key: string;
   readonly action: string;
   readonly timing: DutyTiming;
   readonly state: DutyState;
