@@ -18,6 +18,7 @@ import { createPresence } from './session/presence.ts';
 import { createRounds } from './session/rounds.ts';
 import { restingStates } from './session/session-machine.ts';
 import { sessionView } from './session/session-view.ts';
+import { createSecureRounds } from './session/secure-rounds.ts';
 import { createSessions } from './session/sessions.ts';
 import { createTransfers } from './session/transfers.ts';
 import type { SessionView } from './session/view.ts';
@@ -74,8 +75,22 @@ export async function startCoordinator(
       },
     }),
   );
+  const secureRounds = createSecureRounds({
+    store,
+    models,
+    verify: (signature, document, participant) => identity.verify(signature, document, participant),
+    now,
+  });
   const rounds = started.use(
-    createRounds({ store, models, changes, events, now, onRest: (sessionId) => transfers.reconcile(sessionId) }),
+    createRounds({
+      store,
+      models,
+      secureRounds,
+      changes,
+      events,
+      now,
+      onRest: (sessionId) => transfers.reconcile(sessionId),
+    }),
   );
 
   const transfers = started.use(
@@ -93,6 +108,7 @@ export async function startCoordinator(
     models,
     identity,
     rounds,
+    secureRounds,
     transfers,
     presence,
     changes,
@@ -112,7 +128,7 @@ export async function startCoordinator(
   });
   const view = (sessionId: string): SessionView | undefined => {
     const session = store.session(sessionId);
-    return session && sessionView(session, { store, models, presence, now: now() });
+    return session && sessionView(session, { store, models, secureRounds, presence, now: now() });
   };
 
   const roundsApp = roundRoutes({

@@ -1,5 +1,6 @@
 /** The one place where the coordinator's metrics, spans and business events come from. */
 import { type Attributes, type Span, SpanStatusCode, context, metrics, trace } from '@opentelemetry/api';
+import type { SecureStep } from '@foedus/fl-core';
 import type { Logger } from 'pino';
 import type { RoundPhase, SessionState } from './session/view.ts';
 
@@ -10,6 +11,8 @@ export interface CoordinatorEvents {
   participantChanged(sessionId: string, participantId: string, status: string, note: string | null): void;
   /** A round enters a phase. `done` and `abandoned` end it. */
   roundPhase(sessionId: string, round: number, phase: RoundPhase, reason?: string | null): void;
+  /** A secure round has come to its next step. */
+  secureStep(sessionId: string, round: number, step: SecureStep): void;
   updateReceived(sessionId: string, round: number, participantId: string, bytes: number): void;
   updateRefused(sessionId: string, round: number, participantId: string, reason: string): void;
 }
@@ -66,6 +69,10 @@ export function createEvents(logger: Logger): CoordinatorEvents {
         of.phase = tracer.startSpan(`round ${phase}`, { attributes }, trace.setSpan(context.active(), of.round));
       }
       logger.info({ sessionId, round, phase, reason }, `Round ${round}: ${phase}`);
+    },
+    secureStep(sessionId, round, step) {
+      spans.get(`${sessionId} ${round}`)?.phase?.addEvent(step);
+      logger.info({ sessionId, round, step }, `Round ${round}: ${step}`);
     },
     updateReceived(sessionId, round, participantId, bytes) {
       updates.add(1);

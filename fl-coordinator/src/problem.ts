@@ -10,7 +10,11 @@ import { z } from 'zod';
 type Status = ReturnType<typeof problemOf>['status'];
 
 /** Codes that only the round protocol has. */
-const ownStatus: Readonly<Record<string, Status>> = { 'round-over': 409, 'not-enrolled': 409 };
+const ownStatus: Readonly<Record<string, Status>> = {
+  'round-over': 409,
+  'not-enrolled': 409,
+  'dropped-out': 409,
+};
 
 function answerTo(error: unknown): { readonly status: Status; readonly body: Problem } {
   if (error instanceof InvalidUpdateError)

@@ -9,15 +9,21 @@ import {
   type Enrolment,
   type EnrolmentClaims,
   type Evaluation,
+  type MaskedInputHeader,
   type Refusal,
+  type SecureStep,
+  type SecureTask,
   type SessionDescription,
   type Task,
   encodeUpdate,
+  packedBytes,
 } from '@foedus/fl-core';
 import type { CoordinatorEvents } from '../events.ts';
 import type { ChangeFeed } from '../session/change-feed.ts';
 import type { Presence } from '../session/presence.ts';
 import type { Rounds } from '../session/rounds.ts';
+import type { SecureRound } from '../session/secure-round.ts';
+import type { SecureRounds } from '../session/secure-rounds.ts';
 import { restingStates } from '../session/session-machine.ts';
 import { taskOf } from '../session/task.ts';
 import type { Transfers } from '../session/transfers.ts';
@@ -33,6 +39,7 @@ export interface ParticipationOptions {
   readonly models: ModelRegistry;
   readonly identity: Identity;
   readonly rounds: Rounds;
+  readonly secureRounds: Pick<SecureRounds, 'of'>;
   readonly transfers: Pick<Transfers, 'check'>;
   readonly presence: Presence;
   readonly changes: ChangeFeed;
@@ -45,10 +52,20 @@ export interface Member {
   readonly participant: ParticipantRecord;
 }
 
+/** What a member has for a step of a secure round. */
+export interface StepAnswer {
+  readonly step: SecureStep;
+  readonly message: unknown;
+  /** SHA-256, hex. */
+  readonly digest: string;
+  /** What is told of a masked input. */
+  readonly released?: { readonly privacy: MaskedInputHeader['privacy']; readonly bytes: number };
+}
+
 export type Participation = ReturnType<typeof createParticipation>;
 
 export function createParticipation(options: ParticipationOptions) {
-  const { store, models, identity, rounds, transfers, presence, changes, events, now } = options;
+  const { store, models, identity, rounds, secureRounds, transfers, presence, changes, events, now } = options;
   /** The encoded model that is being downloaded by everybody, by session. */
   const encoded = new Map<string, { readonly round: number; readonly bytes: Uint8Array<ArrayBuffer> }>();
 
@@ -83,7 +100,7 @@ export function createParticipation(options: ParticipationOptions) {
     return member(sessionId, caller);
   };
 
-  const currentTask = (session: SessionRecord): Task => {
+  const currentTask = (session: SessionRecord, caller: string): Task => {
     const round = store.lastRound(session.id);
     const modelHash = models.newest(session.id)?.hash ?? session.initialHash;
     const here = new Set(
@@ -93,7 +110,22 @@ export function createParticipation(options: ParticipationOptions) {
     const cohort = contributions.filter(
       ({ participantId, status }) => status === 'received' || here.has(participantId),
     );
-    return taskOf(session, round, modelHash, cohort.length);
+    return taskOf(session, round, modelHash, cohort.length, secureTaskOf(session, caller));
+  };
+
+  /** @returns null for whoever is no member of the round; undefined without secure aggregation */
+  const secureTaskOf = ({ id, plan }: SessionRecord, caller: string): SecureTask | null | undefined => {
+    if (plan.secureAggregation === null) return undefined;
+    const round = secureRounds.of(id);
+    return round?.has(caller) === true ? round.task : null;
+  };
+
+  /** @throws FoedusError `round-over`, `not-enrolled` */
+  const openSecureRound = (sessionId: string, caller: string, number: number): SecureRound => {
+    const { session } = enrolled(sessionId, caller);
+    const round = secureRounds.of(sessionId);
+    if (session.state !== 'running' || round?.round !== number) throw roundOver(number);
+    return round;
   };
 
   const roundOver = (round: number): FoedusError =>
@@ -168,7 +200,7 @@ export function createParticipation(options: ParticipationOptions) {
       for (;;) {
         const { session } = enrolled(sessionId, caller);
         // Not "greater": a coordinator that was restored from a backup counts from an earlier number.
-        if (session.seq !== after) return currentTask(session);
+        if (session.seq !== after) return currentTask(session, caller);
         const rest = until - performance.now();
         if (rest <= 0 || signal.aborted) return null;
         await changes.next(sessionId, rest, signal);
@@ -203,7 +235,54 @@ export function createParticipation(options: ParticipationOptions) {
       return ownContribution(sessionId, round, caller)?.status === 'received' ? 'received' : 'welcome';
     },
 
+    /** @returns how many members the secure round has. @throws FoedusError `round-over`, `not-enrolled` */
+    cohortOf: (sessionId: string, caller: string, number: number): number =>
+      openSecureRound(sessionId, caller, number).task.terms.cohort.length,
+
+    /** @returns what a masked input of this round is about. @throws FoedusError `round-over`, `not-enrolled` */
+    admitMasked(
+      sessionId: string,
+      caller: string,
+      number: number,
+    ): { readonly termsHash: string; readonly bytes: number } {
+      const { task, termsHash } = openSecureRound(sessionId, caller, number);
+      return { termsHash, bytes: packedBytes(task.terms.length, task.terms.bits) };
+    },
+
+    /**
+     * Takes what a member has for a step of a secure round.
+     *
+     * @param message checked as far as its size goes; the round checks the rest
+     * @param digest of the message: the same again changes nothing
+     * @throws FoedusError `round-over`, `dropped-out`, `not-enrolled`, `bad-request`
+     */
+    async answerStep(sessionId: string, caller: string, number: number, answer: StepAnswer): Promise<void> {
+      const round = openSecureRound(sessionId, caller, number);
+      const { step, message, digest, released } = answer;
+      if (!(await round.accept(step, caller, message, digest))) return;
+      if (released !== undefined) rounds.receiveMasked(sessionId, number, caller, released);
+      rounds.stepAnswered(sessionId);
+    },
+
+    /** @returns what came of the step for the caller; null: nothing yet. @throws FoedusError as answerStep */
+    async stepOutcome(
+      sessionId: string,
+      caller: string,
+      { number, step, waitMs }: { readonly number: number; readonly step: SecureStep; readonly waitMs: number },
+      signal: AbortSignal,
+    ): Promise<object | null> {
+      return await openSecureRound(sessionId, caller, number).outcome(step, caller, waitMs, signal);
+    },
+
     refuse(sessionId: string, caller: string, round: number, { reason }: Refusal): void {
+      const secure = secureRounds.of(sessionId);
+      if (secure?.round === round && store.lastRound(sessionId)?.phase === 'aggregating') {
+        // Its input is in the sum: the others can take the masks off without it, or the round has no output.
+        enrolled(sessionId, caller);
+        secure.leave(caller);
+        rounds.stepAnswered(sessionId);
+        return;
+      }
       requireRound(enrolled(sessionId, caller), round, 'training');
       if (ownContribution(sessionId, round, caller)?.status === 'received') {
         throw new FoedusError('conflict', `The update of round ${round} is already part of the sum.`);
@@ -212,6 +291,7 @@ export function createParticipation(options: ParticipationOptions) {
         store.updateContribution(sessionId, round, caller, { status: 'refused', reason });
         store.updateParticipant(sessionId, caller, { status: 'refused', note: reason });
       });
+      secure?.leave(caller);
       events.updateRefused(sessionId, round, caller, reason);
       rounds.settle(sessionId);
     },

@@ -18,6 +18,7 @@ import type { Presence } from '../session/presence.ts';
 import type { Rounds } from '../session/rounds.ts';
 import { chunksOf, discard } from './body.ts';
 import type { Participation } from './participation.ts';
+import { type UploadTurn, secureRoutes } from './secure-routes.ts';
 import type { Staging } from './staging.ts';
 
 /** The longest that a long poll is held open, in seconds. */
@@ -50,6 +51,20 @@ export function roundRoutes(options: RoundRoutesOptions): Hono {
   const sessionId = (c: Context): string => c.req.param('id') ?? '';
   const roundOf = (c: Context): number => checked(c.req.param('round'), roundParameter, 'This is no round number.');
 
+  const signalOf = (c: Context): AbortSignal => AbortSignal.any([c.req.raw.signal, stopping]);
+  const takeOver = (c: Context): UploadTurn => {
+    const upload = new AbortController();
+    const key = `${sessionId(c)} ${callerOf(c)}`;
+    uploads.get(key)?.abort(new FoedusError('conflict', 'A newer upload of the same participant took its place.'));
+    uploads.set(key, upload);
+    return {
+      signal: AbortSignal.any([signalOf(c), upload.signal]),
+      [Symbol.dispose]() {
+        if (uploads.get(key) === upload) uploads.delete(key);
+      },
+    };
+  };
+
   const app = new Hono().basePath('/fl/v1');
   app.onError(answerErrors(logger));
   app.notFound(answerNotFound);
@@ -66,8 +81,7 @@ export function roundRoutes(options: RoundRoutesOptions): Hono {
 
   app.get('/sessions/:id/task', async (c) => {
     const { after, wait } = checked(c.req.query(), pollParameters, 'The query is not valid.');
-    const signal = AbortSignal.any([c.req.raw.signal, stopping]);
-    const task = await participation.nextTask(sessionId(c), callerOf(c), after, wait * 1000, signal);
+    const task = await participation.nextTask(sessionId(c), callerOf(c), after, wait * 1000, signalOf(c));
     return task === null ? c.body(null, 204) : c.json(task);
   });
 
@@ -85,11 +99,8 @@ export function roundRoutes(options: RoundRoutesOptions): Hono {
     if (Number(c.req.header('content-length') ?? 0) > maxBytes) {
       throw new FoedusError('too-large', `An update of this session has at most ${maxBytes} bytes.`);
     }
-    const upload = new AbortController();
-    const key = `${id} ${caller}`;
-    uploads.get(key)?.abort(new FoedusError('conflict', 'A newer upload of the same participant took its place.'));
-    uploads.set(key, upload);
-    const signal = AbortSignal.any([c.req.raw.signal, stopping, upload.signal]);
+    using turn = takeOver(c);
+    const { signal } = turn;
     const { body } = c.req.raw;
     try {
       if (participation.admitUpdate(id, caller, round) === 'received') {
@@ -124,10 +135,22 @@ export function roundRoutes(options: RoundRoutesOptions): Hono {
         });
       }
       throw error;
-    } finally {
-      if (uploads.get(key) === upload) uploads.delete(key);
     }
   });
+
+  app.route(
+    '/',
+    secureRoutes({
+      participation,
+      staging,
+      uploadIdleMs,
+      longestWaitSeconds: LONGEST_WAIT_SECONDS,
+      sessionId,
+      roundOf,
+      signalOf,
+      takeOver,
+    }),
+  );
 
   app.post('/sessions/:id/rounds/:round/refusal', async (c) => {
     const refusal = await readBody(c, refusalSchema);

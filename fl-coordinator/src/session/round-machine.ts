@@ -62,7 +62,7 @@ export function trainingVerdict(
   if (left < minimumCohort) {
     return {
       kind: 'abandon',
-      reason: `Round ${round}: ${losses(members)}${left} of at least ${minimumCohort} participants are left.`,
+      reason: `Round ${round}: ${lossesOf(members)}${left} of at least ${minimumCohort} participants are left.`,
     };
   }
   if (timeout.isOver) {
@@ -70,7 +70,7 @@ export function trainingVerdict(
     const silent = waiting.map(({ participantId }) => participantId).join(', ');
     return {
       kind: 'abandon',
-      reason: `Round ${round}: ${losses(members)}no answer from ${silent} within ${timeout.seconds} seconds; ${received.length} of at least ${minimumCohort} updates came.`,
+      reason: `Round ${round}: ${lossesOf(members)}no answer from ${silent} within ${timeout.seconds} seconds; ${received.length} of at least ${minimumCohort} updates came.`,
     };
   }
   return received.length >= minimumCohort && !waiting.some(isHere) ? { kind: 'close' } : { kind: 'wait' };
@@ -86,7 +86,8 @@ export function evaluationIsComplete(
   );
 }
 
-function losses(members: readonly Member[]): string {
+/** @returns who refused or left, and why, as the beginning of a sentence; empty when nobody did */
+export function lossesOf(members: readonly Member[]): string {
   const lost = members.filter(({ contribution }) => contribution === 'refused' || contribution === 'missed');
   return lost
     .map(({ participantId, contribution, reason }) => {

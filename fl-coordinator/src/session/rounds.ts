@@ -2,25 +2,35 @@
  * Moves sessions forward. Everything is level-triggered: whatever happened is written to the store first, then `settle`
  * looks at what is stored and does what follows from it, until nothing more does. So a restart needs no special path.
  */
-import type { UpdateHeader } from '@foedus/fl-core';
+import type { MaskedInputHeader, UpdateHeader } from '@foedus/fl-core';
 import type { CoordinatorEvents } from '../events.ts';
 import type { ModelRegistry } from '../store/model-registry.ts';
-import type { RoundRecord, SessionRecord } from '../store/records.ts';
+import type { ParticipantRecord, RoundRecord, SessionRecord } from '../store/records.ts';
 import { type SessionStore, waitingContribution } from '../store/session-store.ts';
-import { type RunningSum, createRunningSum } from '../strategy/aggregate.ts';
+import { type Aggregate, type RunningSum, createRunningSum } from '../strategy/aggregate.ts';
 import { strategyOf } from '../strategy/strategy.ts';
+import { createAlarms } from './alarms.ts';
 import type { ChangeFeed } from './change-feed.ts';
 import { type MetricMeans, bestOf, earlyStopReason } from './early-stop.ts';
-import { type Member, type RoundEvent, evaluationIsComplete, nextPhase, trainingVerdict } from './round-machine.ts';
+import {
+  type Member,
+  type RoundEvent,
+  evaluationIsComplete,
+  lossesOf,
+  nextPhase,
+  trainingVerdict,
+} from './round-machine.ts';
+import type { SecureRounds } from './secure-rounds.ts';
 import { type SessionEvent, recruitingVerdict, transition } from './session-machine.ts';
 import { durationsAt, meansOf } from './session-view.ts';
 
-/** Node's longest timer, in milliseconds. */
-const LONGEST_TIMER = 2_147_483_647;
+/** Answers to a step that come faster than this are told of together, in milliseconds. */
+const TELL_EVERY_MS = 100;
 
 export interface RoundsOptions {
   readonly store: SessionStore;
   readonly models: ModelRegistry;
+  readonly secureRounds: SecureRounds;
   readonly changes: ChangeFeed;
   readonly events: CoordinatorEvents;
   readonly now: () => Date;
@@ -46,12 +56,29 @@ export interface Rounds extends Disposable {
     participantId: string,
     update: { readonly header: UpdateHeader; readonly values: Float32Array; readonly bytes: number },
   ): void;
+  /** A masked input has been added to the sum of the secure round. */
+  receiveMasked(
+    sessionId: string,
+    round: number,
+    participantId: string,
+    input: { readonly privacy: MaskedInputHeader['privacy']; readonly bytes: number },
+  ): void;
+  /** A member has answered a step of the secure round: does what follows from it. */
+  stepAnswered(sessionId: string): void;
 }
 
 export function createRounds(options: RoundsOptions): Rounds {
-  const { store, models, changes, events, now, onRest } = options;
+  const { store, models, secureRounds, changes, events, now, onRest } = options;
   const sums = new Map<string, { readonly round: number; readonly sum: RunningSum }>();
-  const timers = new Map<string, NodeJS.Timeout>();
+  const unmasked = new Map<string, { readonly round: number; readonly sum: Aggregate }>();
+  const alarms = createAlarms(
+    (sessionId) => settle(sessionId),
+    () => now().getTime(),
+  );
+  const notices = createAlarms(
+    (sessionId) => changes.publish(sessionId),
+    () => now().getTime(),
+  );
   let disposed = false;
 
   const move = (session: SessionRecord, event: SessionEvent, reason: string | null): void => {
@@ -101,16 +128,23 @@ export function createRounds(options: RoundsOptions): Rounds {
         durations: {},
         reason: null,
       });
-      for (const { participantId, status } of store.participants(session.id)) {
+      const isSecure = session.plan.secureAggregation !== null;
+      const cohort: ParticipantRecord[] = [];
+      for (const participant of store.participants(session.id)) {
+        const { participantId, status } = participant;
         if (status === 'departed') continue;
         // Who refused one round is asked again for the next: a reason such as the time of day may have passed.
         if (status === 'refused')
           store.updateParticipant(session.id, participantId, { status: 'enrolled', note: null });
+        // A secure round's cohort is fixed when it begins: nobody who is away can come into it later.
+        else if (isSecure && status !== 'enrolled') continue;
         store.insertContribution(session.id, waitingContribution(round, participantId));
+        cohort.push(participant);
       }
       store.updateSession(session.id, { seq: session.seq + 1, reason: null });
+      if (isSecure) secureRounds.open(session, round, cohort);
+      else sums.set(session.id, { round, sum: createRunningSum(session.parameters) });
     });
-    sums.set(session.id, { round, sum: createRunningSum(session.parameters) });
     events.roundPhase(session.id, round, 'training');
   };
 
@@ -124,7 +158,66 @@ export function createRounds(options: RoundsOptions): Rounds {
     });
   };
 
-  const close = (session: SessionRecord, round: RoundRecord): void => {
+  /** A secure round without output: another follows while there is a point in it. */
+  const abandonSecure = (session: SessionRecord, round: RoundRecord, why: string): void => {
+    secureRounds.forget(session.id);
+    const reason = `Round ${round.round}: ${lossesOf(membersOf(session.id, round.round))}${why}`;
+    store.transaction(() => {
+      enterPhase(session.id, round, 'abandon', reason);
+      if (secureRounds.goesOn(session)) store.updateSession(session.id, { seq: session.seq + 1 });
+      else move(session, session.roundsDone >= session.plan.rounds ? 'complete' : 'fail', reason);
+    });
+  };
+
+  const isHere = (sessionId: string) => (participantId: string) =>
+    store.participant(sessionId, participantId)?.status === 'enrolled';
+
+  /** @returns whether something changed */
+  const advanceSecure = (session: SessionRecord, round: RoundRecord): boolean => {
+    if (unmasked.get(session.id)?.round === round.round) return false;
+    const secure = secureRounds.of(session.id);
+    if (secure?.round !== round.round) {
+      abandonSecure(session, round, 'its secrets are lost.');
+      return true;
+    }
+    const progress = secure.advance(isHere(session.id));
+    if (progress.kind === 'failed') abandonSecure(session, round, progress.reason);
+    if (progress.kind === 'step') {
+      events.secureStep(session.id, round.round, progress.step);
+      if (progress.step === 'confirmation') closeContributions(session, round);
+    }
+    if (progress.kind === 'summed') {
+      const sum = secureRounds.aggregateOf(session, secure, progress.sum);
+      unmasked.set(session.id, { round: round.round, sum });
+      setImmediate(() => {
+        if (!disposed) aggregate(session.id, round.round);
+      });
+    }
+    return progress.kind === 'failed' || progress.kind === 'step';
+  };
+
+  /** Whether a secure round can begin; while it cannot, the session waits or ends. */
+  const muster = (session: SessionRecord): 'ready' | 'wait' | 'ended' => {
+    const participants = store.participants(session.id);
+    const least = secureRounds.leastOf(session);
+    const here = participants.filter(({ status }) => status === 'enrolled' || status === 'refused').length;
+    if (here >= least) return 'ready';
+    const verdict = recruitingVerdict(participants, least, false);
+    if (verdict.kind === 'fail' || overSince(lastEnd(session), session.plan.roundTimeoutSeconds)) {
+      move(session, 'fail', verdict.kind === 'run' ? null : verdict.reason);
+      return 'ended';
+    }
+    if (verdict.kind === 'wait' && session.reason !== verdict.reason) {
+      store.updateSession(session.id, { reason: verdict.reason });
+    }
+    return 'wait';
+  };
+
+  /** Since when a running session without a round has been waiting for one. */
+  const lastEnd = (session: SessionRecord): string | null =>
+    store.lastRound(session.id)?.endedAt ?? session.recruitingSince;
+
+  const closeContributions = (session: SessionRecord, round: RoundRecord): void => {
     store.transaction(() => {
       for (const one of store.contributions(session.id, round.round)) {
         if (one.status !== 'waiting') continue;
@@ -133,6 +226,10 @@ export function createRounds(options: RoundsOptions): Rounds {
       }
       enterPhase(session.id, round, 'close');
     });
+  };
+
+  const close = (session: SessionRecord, round: RoundRecord): void => {
+    closeContributions(session, round);
     // Whoever watches sees the phase before the arithmetic keeps the process busy.
     setImmediate(() => {
       if (!disposed) aggregate(session.id, round.round);
@@ -142,13 +239,15 @@ export function createRounds(options: RoundsOptions): Rounds {
   const aggregate = (sessionId: string, number: number): void => {
     const session = store.session(sessionId);
     const round = store.lastRound(sessionId);
-    const of = sums.get(sessionId);
+    const of = unmasked.get(sessionId) ?? sums.get(sessionId);
     const base = models.newest(sessionId);
     const model = base && models.read(sessionId, base.round);
     // A stop may have come in between.
     if (!session || !model || round?.round !== number || round.phase !== 'aggregating' || of?.round !== number) return;
     const next = strategyOf(session.plan.strategy)(model, of.sum);
     sums.delete(sessionId);
+    unmasked.delete(sessionId);
+    secureRounds.forget(sessionId);
     if (!next.parameters.every((value) => Number.isFinite(value))) {
       const reason = `Round ${number}: the new parameters are not finite numbers. Plan a session with smaller learning rates.`;
       abandon(session, round, reason);
@@ -199,9 +298,15 @@ export function createRounds(options: RoundsOptions): Rounds {
       if (early !== null) move(session, 'complete', early);
       else if (session.roundsDone >= session.roundsTarget) {
         move(session, 'complete', `All ${session.roundsDone} rounds are done.`);
-      } else startRound(session);
+      } else if (plan.secureAggregation === null) startRound(session);
+      else {
+        const readiness = muster(session);
+        if (readiness === 'ready') startRound(session);
+        return readiness !== 'wait';
+      }
       return true;
     }
+    if (plan.secureAggregation !== null && round.phase !== 'evaluating') return advanceSecure(session, round);
     const members = membersOf(session.id, round.round);
     const isOver = overSince(round.phaseSince, plan.roundTimeoutSeconds);
     if (round.phase === 'training') {
@@ -230,20 +335,18 @@ export function createRounds(options: RoundsOptions): Rounds {
     return verdict.kind !== 'wait';
   };
 
-  const armTimer = (session: SessionRecord): void => {
-    clearTimeout(timers.get(session.id));
-    timers.delete(session.id);
-    const since = session.state === 'recruiting' ? session.recruitingSince : runningSince(session);
-    if (since === null || disposed) return;
-    const wait = Date.parse(since) + session.plan.roundTimeoutSeconds * 1000 - now().getTime();
-    // A deadline that has passed has had its effect; what the session waits for now is an event.
-    if (wait <= 0) return;
-    const timer = setTimeout(() => settle(session.id), Math.min(Math.ceil(wait), LONGEST_TIMER));
-    timers.set(session.id, timer.unref());
+  /** When the session goes on without whomever it waits for, in ms since 1970; null: it waits for nobody. */
+  const deadlineOf = (session: SessionRecord): number | null => {
+    const after = (since: string | null): number | null =>
+      since === null ? null : Date.parse(since) + session.plan.roundTimeoutSeconds * 1000;
+    if (session.state === 'recruiting') return after(session.recruitingSince);
+    if (session.state !== 'running') return null;
+    const round = store.lastRound(session.id);
+    if (round === undefined || round.endedAt !== null) return after(lastEnd(session));
+    return round.phase === 'evaluating'
+      ? after(round.phaseSince)
+      : (secureRounds.of(session.id)?.deadline ?? after(round.phaseSince));
   };
-
-  const runningSince = (session: SessionRecord): string | null =>
-    session.state === 'running' ? (store.lastRound(session.id)?.phaseSince ?? null) : null;
 
   const settle = (sessionId: string): void => {
     if (disposed) return;
@@ -251,23 +354,33 @@ export function createRounds(options: RoundsOptions): Rounds {
     const before = session?.state;
     while (session !== undefined && advance(session)) session = store.session(sessionId);
     if (session === undefined) return;
-    armTimer(session);
+    alarms.set(sessionId, deadlineOf(session));
     if (session.state !== before && ['completed', 'failed', 'stopped'].includes(session.state)) onRest(sessionId);
     changes.publish(sessionId);
   };
 
-  /** A pause halts the clock of the phase; going on starts it anew. */
+  /** A pause halts the clock of the phase; going on starts it anew. The secrets of a secure round do not wait. */
   const haltClock = (session: SessionRecord, event: SessionEvent): void => {
     const round = store.lastRound(session.id);
     if (round === undefined || round.endedAt !== null) return;
-    if (event === 'pause') {
+    const isSecure = session.plan.secureAggregation !== null && round.phase !== 'evaluating';
+    if (event === 'pause' && isSecure) {
+      endSecure(session.id);
+      enterPhase(session.id, round, 'abandon', 'The session was paused by the operator.');
+    } else if (event === 'pause') {
       store.putRound(session.id, { ...round, durations: durationsAt(round, now()), phaseSince: null });
     } else if (event === 'resume') store.putRound(session.id, { ...round, phaseSince: now().toISOString() });
     else if (event === 'stop' || event === 'fail') {
       sums.delete(session.id);
+      endSecure(session.id);
       if (round.phase === 'evaluating') enterPhase(session.id, round, 'finish');
       else enterPhase(session.id, round, 'abandon', 'The session was stopped.');
     }
+  };
+
+  const endSecure = (sessionId: string): void => {
+    unmasked.delete(sessionId);
+    secureRounds.forget(sessionId);
   };
 
   const apply: Rounds['apply'] = (sessionId, event, reason = null) => {
@@ -293,6 +406,12 @@ export function createRounds(options: RoundsOptions): Rounds {
       store.transaction(() => {
         store.updateSession(sessionId, { seq: session.seq + 1 });
         if (round === undefined || round.endedAt !== null) return;
+        if (round.phase !== 'evaluating' && session.plan.secureAggregation !== null) {
+          const reason =
+            'The coordinator was started again: the masks of the round are lost, and nobody is asked twice.';
+          enterPhase(sessionId, round, 'abandon', reason);
+          return;
+        }
         if (round.phase !== 'evaluating') {
           const departed = new Set(
             store.participants(sessionId).flatMap((one) => (one.status === 'departed' ? [one.participantId] : [])),
@@ -316,7 +435,7 @@ export function createRounds(options: RoundsOptions): Rounds {
     },
     join(sessionId, participantId) {
       const round = store.lastRound(sessionId);
-      if (round?.phase !== 'training') return;
+      if (round?.phase !== 'training' || secureRounds.of(sessionId) !== undefined) return;
       const own = store.contributions(sessionId, round.round).find((one) => one.participantId === participantId);
       if (own === undefined) store.insertContribution(sessionId, waitingContribution(round.round, participantId));
       else if (own.status !== 'received') {
@@ -333,6 +452,7 @@ export function createRounds(options: RoundsOptions): Rounds {
           store.updateContribution(sessionId, round.round, participantId, { status: 'missed', reason });
         }
       });
+      secureRounds.of(sessionId)?.leave(participantId);
       events.participantChanged(sessionId, participantId, 'departed', reason);
       settle(sessionId);
     },
@@ -356,10 +476,23 @@ export function createRounds(options: RoundsOptions): Rounds {
       events.updateReceived(sessionId, round, participantId, bytes);
       settle(sessionId);
     },
+    receiveMasked(sessionId, round, participantId, { privacy, bytes }) {
+      store.transaction(() => {
+        store.updateContribution(sessionId, round, participantId, { status: 'received', reason: null, bytes });
+        store.updateParticipant(sessionId, participantId, { status: 'enrolled', note: null, privacy });
+      });
+      events.updateReceived(sessionId, round, participantId, bytes);
+    },
+    stepAnswered(sessionId) {
+      const session = store.session(sessionId);
+      if (session?.state === 'running' && advance(session)) settle(sessionId);
+      // Who answers a step concerns only whoever watches.
+      else notices.after(sessionId, TELL_EVERY_MS);
+    },
     [Symbol.dispose]() {
       disposed = true;
-      for (const timer of timers.values()) clearTimeout(timer);
-      timers.clear();
+      alarms[Symbol.dispose]();
+      notices[Symbol.dispose]();
     },
   };
 }

@@ -4,6 +4,7 @@ import type { ContributionRecord, RoundRecord, SessionRecord } from '../store/re
 import type { SessionStore } from '../store/session-store.ts';
 import type { MetricMeans } from './early-stop.ts';
 import type { Presence } from './presence.ts';
+import type { SecureRounds } from './secure-rounds.ts';
 import type { ParticipantView, RoundView, SessionView } from './view.ts';
 
 /** @returns the unweighted means over those that reported; null where nobody did */
@@ -26,8 +27,16 @@ export function durationsAt(round: RoundRecord, now: Date): RoundView['durations
 /** @param now for the duration of the phase that is running */
 export function sessionView(
   session: SessionRecord,
-  { store, models, presence, now }: { store: SessionStore; models: ModelRegistry; presence: Presence; now: Date },
+  sources: {
+    readonly store: SessionStore;
+    readonly models: ModelRegistry;
+    readonly secureRounds: Pick<SecureRounds, 'of'>;
+    readonly presence: Presence;
+    readonly now: Date;
+  },
 ): SessionView {
+  const { store, models, secureRounds, presence, now } = sources;
+  const secure = secureRounds.of(session.id);
   const byRound = Map.groupBy(store.contributions(session.id), ({ round }) => round);
   const received = [...byRound.values()].flat().filter(({ status }) => status === 'received');
   const contributed = Map.groupBy(received, ({ participantId }) => participantId);
@@ -62,6 +71,7 @@ export function sessionView(
           { status, reason, trainingSeconds, bytes, auc, logLoss },
         ]),
       ),
+      secure: secure?.round === round.round ? { step: secure.step, answered: secure.answered() } : null,
       mean: meansOf(contributions),
       reason: round.reason,
     };

@@ -3,6 +3,7 @@ import { FoedusError } from '@foedus/connector/errors';
 import type { OperatorClient, SignedAgreement } from '@foedus/connector/operator-client';
 import {
   type SessionPlan,
+  documentHash,
   initialParameters,
   parameterCount,
   parametersHash,
@@ -12,9 +13,11 @@ import {
 import { randomUUID } from 'node:crypto';
 import { z } from 'zod';
 import type { ModelRegistry } from '../store/model-registry.ts';
-import type { SessionRecord } from '../store/records.ts';
+import type { ParticipantRecord, SessionRecord } from '../store/records.ts';
 import type { SessionStore } from '../store/session-store.ts';
+import { minimumCohortOf } from './minimum-cohort.ts';
 import type { Rounds } from './rounds.ts';
+import { checkSecureRounds } from './secure-rounds.ts';
 import { canTransition, transition } from './session-machine.ts';
 import type { Transfers } from './transfers.ts';
 
@@ -27,6 +30,8 @@ export const sessionRequestSchema = z.strictObject({
     .max(10_000),
 });
 export type SessionRequest = z.infer<typeof sessionRequestSchema>;
+
+type InvitedParticipant = Pick<ParticipantRecord, 'participantId' | 'agreementId' | 'agreementHash' | 'minimumCohort'>;
 
 export interface SessionsOptions {
   readonly store: SessionStore;
@@ -68,7 +73,11 @@ export function createSessions(options: SessionsOptions) {
     return parsed.data;
   };
 
-  const checkParticipants = async (plan: SessionPlan, participants: SessionRequest['participants']): Promise<void> => {
+  /** @returns the participants with what their agreements say about a round */
+  const checkParticipants = async (
+    plan: SessionPlan,
+    participants: SessionRequest['participants'],
+  ): Promise<InvitedParticipant[]> => {
     const ids = new Set(participants.map(({ participantId }) => participantId));
     const agreements = new Set(participants.map(({ agreementId }) => agreementId));
     if (ids.size < participants.length || agreements.size < participants.length) {
@@ -80,6 +89,7 @@ export function createSessions(options: SessionsOptions) {
         `The plan's minimum cohort of ${plan.minimumCohort} can never be reached by ${participants.length} participants.`,
       );
     }
+    const invited: InvitedParticipant[] = [];
     for (const { participantId, agreementId } of participants) {
       const agreement: SignedAgreement = await connector.agreement(agreementId);
       if (agreement.role !== 'consumer' || agreement.counterPartyId !== participantId) {
@@ -88,7 +98,12 @@ export function createSessions(options: SessionsOptions) {
       if (!agreement.finalized) {
         throw new FoedusError('conflict', `Agreement ${agreementId} is not finalized yet. Wait for its negotiation.`);
       }
+      const agreementHash = documentHash(agreement.agreement);
+      const minimumCohort = minimumCohortOf(agreement.agreement);
+      invited.push({ participantId, agreementId, agreementHash, minimumCohort });
     }
+    checkSecureRounds(plan, invited);
+    return invited;
   };
 
   /** Everybody is asked (again), under the same agreements. */
@@ -105,7 +120,7 @@ export function createSessions(options: SessionsOptions) {
     /** @throws FoedusError `bad-request`, `too-large`, `conflict`, `not-found` (agreement), `unavailable` (own connector) */
     async create(request: SessionRequest): Promise<SessionRecord> {
       const plan = planOf(request.plan);
-      await checkParticipants(plan, request.participants);
+      const invited = await checkParticipants(plan, request.participants);
       const parameters = initialParameters(plan);
       const at = now().toISOString();
       const session: SessionRecord = {
@@ -127,7 +142,7 @@ export function createSessions(options: SessionsOptions) {
       store.transaction(() => {
         store.insert(
           session,
-          request.participants.map((participant) => ({
+          invited.map((participant) => ({
             ...participant,
             transferId: null,
             transferOpen: false,

@@ -1,5 +1,5 @@
 /** What the operator's API and the dashboard show of a session. JSON, complete, rebuilt from the store at any time. */
-import type { ClientPhase, SessionPlan } from '@foedus/fl-core';
+import type { ClientPhase, SecureStep, SessionPlan } from '@foedus/fl-core';
 
 export const sessionStates = ['planned', 'recruiting', 'running', 'paused', 'completed', 'stopped', 'failed'] as const;
 export type SessionState = (typeof sessionStates)[number];
@@ -68,6 +68,11 @@ export interface RoundView {
       }
     >
   >;
+  /** While a round under secure aggregation is under way: its step, and the last one that each member has answered. */
+  readonly secure: {
+    readonly step: SecureStep;
+    readonly answered: Readonly<Record<string, SecureStep | null>>;
+  } | null;
   /** Unweighted means over the participants that reported. */
   readonly mean: { readonly auc: number | null; readonly logLoss: number | null };
   readonly reason: string | null;

@@ -89,4 +89,13 @@ export const migrations: readonly Migration[] = [
       CREATE TABLE logins (hash TEXT PRIMARY KEY, expires_at TEXT NOT NULL) STRICT, WITHOUT ROWID;
     `,
   },
+  {
+    version: 2,
+    name: 'what agreements say about secure aggregation',
+    sql: `
+      -- SHA-256 of the signed agreement, hex, and the smallest cohort that it allows. Null: planned before there were these.
+      ALTER TABLE participants ADD COLUMN agreement_hash TEXT;
+      ALTER TABLE participants ADD COLUMN minimum_cohort INTEGER;
+    `,
+  },
 ];

@@ -26,6 +26,10 @@ export interface SessionRecord {
 export interface ParticipantRecord {
   readonly participantId: string;
   readonly agreementId: string;
+  /** SHA-256 of the agreement that both sides signed, hex; null where it was not asked for yet. */
+  readonly agreementHash: string | null;
+  /** The smallest cohort that the agreement allows; null: any. */
+  readonly minimumCohort: number | null;
   /** Id of the transfer at the coordinator's own connector. */
   readonly transferId: string | null;
   /** The transfer is the session's and not final, as far as is known here. */

@@ -25,6 +25,8 @@ const sessionColumns: Readonly<Record<keyof SessionRecord, string>> = {
 const participantColumns: Readonly<Record<keyof ParticipantRecord, string>> = {
   participantId: 'participant_id',
   agreementId: 'agreement_id',
+  agreementHash: 'agreement_hash',
+  minimumCohort: 'minimum_cohort',
   transferId: 'transfer_id',
   transferOpen: 'transfer_open',
   status: 'status',

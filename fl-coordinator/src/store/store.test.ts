@@ -46,6 +46,8 @@ const session: SessionRecord = {
 const participant: ParticipantRecord = {
   participantId: 'did:web:bdl.example',
   agreementId: 'urn:agreement',
+  agreementHash: null,
+  minimumCohort: null,
   transferId: null,
   transferOpen: false,
   status: 'invited',

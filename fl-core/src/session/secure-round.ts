@@ -21,12 +21,10 @@ export type SecureTask = z.infer<typeof secureTaskSchema>;
 export const policyHashOf = (planHash: string, policies: readonly MemberPolicy[]): string =>
   documentHash({ planHash, agreements: policies });
 
-type Secure<Plan> = Plan & { readonly secureAggregation: SecureAggregationParameters };
-
 /** @throws RangeError for a plan without secure aggregation: a defect of the caller */
-function secureOf<Plan extends Pick<SessionPlan, 'secureAggregation'>>(plan: Plan): SecureAggregationParameters {
-  if (plan.secureAggregation === null) throw new RangeError('The plan does not ask for secure aggregation.');
-  return (plan as Secure<Plan>).secureAggregation;
+function secureOf({ secureAggregation }: SessionPlan): SecureAggregationParameters {
+  if (secureAggregation === null) throw new RangeError('The plan does not ask for secure aggregation.');
+  return secureAggregation;
 }
 
 /**

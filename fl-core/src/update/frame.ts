@@ -51,7 +51,7 @@ export async function readFrameHeader(
   const take = takeFrom(iterator);
   const prefix = await take(PREFIX_BYTES);
   const view = new DataView(prefix.buffer, prefix.byteOffset, prefix.byteLength);
-  if ([...magic].some((letter, i) => prefix[i] !== letter.charCodeAt(0))) {
+  if (Buffer.compare(prefix.subarray(0, 4), Buffer.from(magic, 'latin1')) !== 0) {
     throw new InvalidUpdateError('bad-request', `This is not an update: it does not begin with "${magic}".`);
   }
   const version = view.getUint16(4, true);

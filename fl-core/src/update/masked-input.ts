@@ -86,9 +86,9 @@ function checkedHeader(
     );
   }
   for (const [field, value] of Object.entries({ ...expected, bytes })) {
-    const stated = parsed.data[field as keyof MaskedInputHeader];
+    const stated = parsed.data[field as keyof typeof expected | 'bytes'];
     if (stated === value) continue;
-    throw new InvalidUpdateError('bad-request', `The masked input's ${field} is ${String(stated)}, not ${value}.`);
+    throw new InvalidUpdateError('bad-request', `The masked input's ${field} is ${stated}, not ${value}.`);
   }
   return parsed.data;
 }
