@@ -1,5 +1,6 @@
 import { metrics, trace } from '@opentelemetry/api';
 import type { Logger } from 'pino';
+import type { Duty, ReceivedNotice } from './duties/model.ts';
 import type { UsageEvent } from './ledger/usage-control.ts';
 import type { Negotiation, Transfer } from './management/model.ts';
 import type { Changes } from './protocol/changes.ts';
@@ -16,7 +17,9 @@ export type BusinessEvent =
   | { readonly type: 'agreement'; readonly agreementId: string; readonly step: 'received' | 'signed' | 'finalized' }
   | { readonly type: 'transfer'; readonly by: 'us' | 'them'; readonly transfer: Transfer }
   | { readonly type: 'undeliverable'; readonly processId: string; readonly message: string; readonly reason: string }
-  | { readonly type: 'usage'; readonly usage: UsageEvent };
+  | { readonly type: 'usage'; readonly usage: UsageEvent }
+  | { readonly type: 'duty'; readonly duty: Duty }
+  | { readonly type: 'notice'; readonly notice: ReceivedNotice };
 
 export const eventTypes = [
   'negotiation',
@@ -24,6 +27,8 @@ export const eventTypes = [
   'transfer',
   'undeliverable',
   'usage',
+  'duty',
+  'notice',
 ] as const satisfies readonly BusinessEvent['type'][];
 
 export interface StoredEvent {
@@ -39,6 +44,8 @@ export interface Events {
   record(transaction: Transaction, event: BusinessEvent): void;
   /** A decision or a charge of usage control. */
   usage(event: UsageEvent): void;
+  /** Has `listener` called with every event inside its transaction, after it was written. */
+  heed(listener: (transaction: Transaction, event: BusinessEvent) => void): void;
   delivered(message: string, recipient: string): void;
   retried(message: string, recipient: string, attempt: number, reason: string): void;
   /** A counterparty is out of reach, or back. */
@@ -72,6 +79,9 @@ export function createEvents(options: {
   const peers = meter.createUpDownCounter('foedus.peers.unreachable', { description: 'Counterparties out of reach' });
   const decisions = meter.createCounter('foedus.decisions', { description: 'Usage decisions and charges' });
 
+  const duties = meter.createCounter('foedus.duties', { description: 'Duties by the state that they came to' });
+  const listeners: ((transaction: Transaction, event: BusinessEvent) => void)[] = [];
+
   const tell = (event: BusinessEvent): void => {
     switch (event.type) {
       case 'negotiation': {
@@ -103,6 +113,17 @@ export function createEvents(options: {
         decisions.add(1, { outcome: usage.type });
         break;
       }
+      case 'duty': {
+        const { id, state, owedBy, dueAt, text, note } = event.duty;
+        logger[state === 'overdue' ? 'warn' : 'info']({ duty: id, owedBy, dueAt, note }, `duty ${state}: ${text}`);
+        duties.add(1, { state });
+        break;
+      }
+      case 'notice': {
+        const { from, notice } = event.notice;
+        logger.info({ from, agreement: notice.agreementId }, `notice of a use, ${notice.when}`);
+        break;
+      }
     }
     changes.notify(EVENTS_TOPIC);
   };
@@ -111,11 +132,13 @@ export function createEvents(options: {
     const span = trace.getActiveSpan();
     if (span?.isRecording()) span.addEvent(`foedus.${event.type}`);
     transaction.after(() => tell(event));
+    for (const listener of listeners) listener(transaction, event);
   };
 
   return {
     record,
     usage: (usage) => transact((transaction) => record(transaction, { type: 'usage', usage })),
+    heed: (listener) => void listeners.push(listener),
     delivered: (message, recipient) => {
       logger.debug({ message, recipient }, 'message delivered');
       messages.add(1, { message, outcome: 'delivered' });

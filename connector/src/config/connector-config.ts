@@ -7,6 +7,7 @@ import {
   pathSetting,
   peerListenSettings,
   setting,
+  webhookSetting,
 } from './settings.ts';
 
 const seconds = (example: number) =>
@@ -75,6 +76,37 @@ export const connectorConfigSchema = z.strictObject({
           timeoutSeconds: seconds(2).default(2),
         })
         .optional(),
+    })
+    .prefault({}),
+  /** Where the duties of each use are fulfilled, and what is done about duties that come due. docs/duties.md */
+  duties: z
+    .strictObject({
+      /** Logs of uses, NDJSON, one line each. Absent: one in the data folder. */
+      log: z
+        .array(
+          z.strictObject({
+            file: pathSetting('uses.ndjson'),
+            /** The system that a duty to log names; absent: for duties that name none. */
+            system: setting(z.string().min(1).max(2_000), 'https://logs.bdl.example').optional(),
+          }),
+        )
+        .min(1, 'must not be empty')
+        .max(100)
+        .optional(),
+      /** Web addresses of parties that are to be told of uses. The other side of an agreement needs none. */
+      notify: z
+        .array(
+          z.strictObject({
+            /** The party that a duty to notify names. */
+            party: setting(z.string().min(1).max(2_000), 'did:web:clearing.example'),
+            url: webhookSetting,
+            tokenFile: pathSetting('webhook.token').optional(),
+          }),
+        )
+        .max(100)
+        .default([]),
+      /** Whether files that were recorded as received are deleted when their deletion is due. */
+      deleteReceivedFiles: setting(z.boolean(), false).default(false),
     })
     .prefault({}),
   transfer: z

@@ -77,6 +77,19 @@ export const loopbackListenSettings = z
   .strictObject({ host: hostSetting.default('127.0.0.1'), port: portSetting, allowRemote: allowRemoteSetting })
   .refine(onLoopback, notOnLoopback);
 
+/** Where a notice is posted to. Plain HTTP does not leave this machine. */
+export const webhookSetting = setting(
+  z
+    .string()
+    .max(2_000)
+    .refine((text) => {
+      const url = URL.parse(text);
+      if (url === null || url.username !== '' || url.hash !== '' || /\s/.test(text)) return false;
+      return url.protocol === 'https:' || (url.protocol === 'http:' && isLoopback(url.hostname));
+    }, 'must be an https address (http only on this machine), without a user name'),
+  'https://clearing.example/notices',
+);
+
 /** The origin that others reach this node at; read without a slash at its end. */
 const publicUrlSetting = setting(
   z.string().transform((text, context) => {

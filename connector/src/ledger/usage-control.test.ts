@@ -218,14 +218,22 @@ describe('usage control', () => {
     expect(foreign.decide(id, use).permit).toBe(false);
   });
 
-  test('decides only agreements that are in force, and only where the data lies', () => {
+  test('decides only agreements that are in force', () => {
     const open = controlOver(agreementWith([mayUse()], { finalized: false })).usage;
     expect(codeOf(() => open.reserve({ agreementId: id, key: 'a', request: use }))).toBe('not-permitted');
     expect(codeOf(() => open.decide(id, use))).toBe('not-permitted');
-    const consumer = controlOver(agreementWith([mayUse()], { role: 'consumer' })).usage;
-    expect(codeOf(() => consumer.reserve({ agreementId: id, key: 'a', request: use }))).toBe('not-permitted');
-    expect(codeOf(() => consumer.decide('urn:unknown', use))).toBe('not-found');
-    expect(codeOf(() => consumer.account('urn:unknown'))).toBe('not-found');
+    expect(codeOf(() => open.decide('urn:unknown', use))).toBe('not-found');
+    expect(codeOf(() => open.account('urn:unknown'))).toBe('not-found');
+  });
+
+  test('decides uses of received data at the consumer, on an account of its own', () => {
+    const twice = agreementWith([mayUse(constraint('count', 'lteq', '2'))]);
+    const provider = controlOver(twice).usage;
+    const consumer = controlOver({ ...twice, role: 'consumer' }).usage;
+    provider.reserve({ agreementId: id, key: 'a', request: use });
+    for (const key of ['a', 'b']) consumer.reserve({ agreementId: id, key, request: use });
+    expect(codeOf(() => consumer.reserve({ agreementId: id, key: 'c', request: use }))).toBe('budget-exhausted');
+    expect([provider.account(id).spent.uses, consumer.account(id).spent.uses]).toEqual([1, 2]);
   });
 
   test('permits nothing under a policy that cannot be read', () => {

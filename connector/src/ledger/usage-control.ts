@@ -1,5 +1,6 @@
 import { TRAIN, USE, type Decision, type Meter, type UsageEvent as PolicyEvent } from '@foedus/usage-policies';
 import type { LocalDecision, LocalReport, PermittedUse } from '@foedus/usage-policies/local-rules';
+import type { UseDuties } from '../duties/use-duties.ts';
 import { FoedusError } from '../errors.ts';
 import type { Account, LedgerEntry, SignedAgreement, UsageRequestBody } from '../management/model.ts';
 import type { Database } from '../store/database.ts';
@@ -21,11 +22,14 @@ export interface GrantedUse {
  */
 export interface UsageControl {
   /**
-   * Asks the operator's own rules about a use. Where there are any, nothing is permitted without their consent.
+   * Asks the operator's own rules about a use, and performs what the policy wants done before it. Where there are such
+   * rules or duties, nothing is permitted without this.
    *
+   * @param options `key` of the reservation that is to be made: one that is there already performs nothing again.
+   *   `look`: only to decide; nothing is performed
    * @throws FoedusError `not-found` for an unknown agreement
    */
-  ask(agreementId: string, request: UsageRequestBody): Promise<Consent>;
+  ask(agreementId: string, request: UsageRequestBody, options?: { key?: string; look?: boolean }): Promise<Consent>;
   /** Decides without charging. @throws FoedusError `not-found` for an unknown agreement */
   decide(agreementId: string, request: UsageRequestBody, consent?: Consent): Decision;
   /**
@@ -66,6 +70,12 @@ export interface Consent {
   readonly reasons: readonly string[];
   /** Every source that was asked, with the digest of its rules. */
   readonly localRules: readonly LocalReport[];
+  /** Keys of the duties that were performed before this use. */
+  readonly performed: readonly string[];
+  /** Why the use cannot happen where something that has to be done before it could not be done. */
+  readonly unperformed?: readonly string[];
+  /** Nothing was performed: it is good for a decision, and for no use. */
+  readonly look: boolean;
 }
 
 /** The stored agreements, as far as usage control needs them. */
@@ -90,6 +100,8 @@ export interface UsageControlOptions {
   readonly clock: () => Date;
   /** The operator's own rules. @default none */
   readonly restrict?: Restrict | undefined;
+  /** What is known and done about duties. @default nothing: a duty that is due before a use forbids it */
+  readonly duties?: UseDuties;
   /** Called with what was decided and charged. Must not throw. */
   readonly events?: (event: UsageEvent) => void;
 }
@@ -100,16 +112,16 @@ const CONNECTOR = 'https://w3id.org/idsa/code/CONNECTOR';
 /**
  * Usage control over the ledger in `database` (migrations 2 and 5).
  *
- * Uses are decided by the node that holds the data: the provider of the agreement. The assignee of every request is
- * the agreement's. Reading what is spent, deciding and reserving are one immediate transaction, so processes that
- * share the file cannot overspend together.
+ * Uses are decided by the node that holds the data: the provider's before they leave, and the consumer's once they
+ * have come, each by its own account. The assignee of every request is the agreement's. Reading what is spent, deciding
+ * and reserving are one immediate transaction, so processes that share the file cannot overspend together.
  *
  * All methods throw FoedusError: `not-found` for an agreement or reservation that this node does not have,
- * `not-permitted` for an agreement that is not in force or not ours to decide, `unavailable` when another process
+ * `not-permitted` for an agreement that is not in force, `unavailable` when another process
  * holds the ledger for longer than the database waits.
  */
 export function createUsageControl(options: UsageControlOptions): UsageControl {
-  const { database, agreements, clock, restrict, events } = options;
+  const { database, agreements, clock, restrict, duties, events } = options;
   const ledger = createLedger({ database, clock });
   const policyOf = createPolicyCache();
   const tell = events ?? (() => undefined);
@@ -124,12 +136,6 @@ export function createUsageControl(options: UsageControlOptions): UsageControl {
   };
   const inForce = (agreementId: string): SignedAgreement => {
     const agreement = known(agreementId);
-    if (agreement.role !== 'provider') {
-      throw new FoedusError(
-        'not-permitted',
-        `This node is the consumer under agreement ${agreementId}: its uses are decided and charged by the provider, ${agreement.assigner}.`,
-      );
-    }
     if (!agreement.finalized) {
       throw new FoedusError(
         'not-permitted',
@@ -138,10 +144,14 @@ export function createUsageControl(options: UsageControlOptions): UsageControl {
     }
     return agreement;
   };
-  /** @param charged the use itself, where it is charged already: it is weighed as if it were not */
+  /**
+   * @param performed keys of duties that were performed for this use
+   * @param charged the use itself, where it is charged already: it is weighed as if it were not
+   */
   const weigh = (
     agreement: SignedAgreement,
     body: UsageRequestBody,
+    performed: readonly string[] = [],
     charged?: Drawable,
   ): Omit<PermittedUse, 'agreementId' | 'dataSet'> => {
     const { action, purpose, columns, training } = body;
@@ -156,39 +166,55 @@ export function createUsageControl(options: UsageControlOptions): UsageControl {
       // Each participant has one connector, and the certificate that both sides checked says which.
       values: { [CONNECTOR]: agreement.assignee },
     };
+    const standing = duties?.standing(agreement, charged === undefined ? performed : 'all');
     const state = {
       spent: spentBeside(ledger.spent(agreement.id), charged),
       agreedAt: new Date(agreement.createdAt),
       ...(policy.asksForUses && { history: usesOf(agreement, ledger.exercised(agreement.id, charged?.sequence)) }),
+      ...(standing?.duties && { duties: standing.duties }),
     };
-    return { request, state, decision: policy.decide(request, state) };
+    const decision = policy.decide(request, state);
+    const refusals = standing?.refusals ?? [];
+    return { request, state, decision: refusals.length === 0 ? decision : refused(decision, refusals, []) };
   };
   const decideNow = (agreement: SignedAgreement, request: UsageRequestBody, consent?: Consent): Decision => {
-    const { decision } = weigh(agreement, request);
-    if (restrict === undefined || !decision.permit) return decision;
     // The rules were asked before the transaction that charges: about this use, and not about another.
-    if (consent?.agreementId !== agreement.id || consent.request !== request) {
+    const consented = consent?.agreementId === agreement.id && consent.request === request ? consent : undefined;
+    const { decision } = weigh(agreement, request, consented?.performed);
+    if (decision.permit) {
+      const lacking = duties?.lacking(agreement, decision) ?? [];
+      if (lacking.length > 0) return refused(decision, lacking, []);
+    } else if (consented?.unperformed !== undefined) return refused(decision, consented.unperformed, []);
+    if (restrict === undefined || !decision.permit) return decision;
+    if (consented === undefined) {
       return refused(decision, ['The rules of this node were not asked about this use.'], []);
     }
-    if (!consent.permit) return refused(decision, consent.reasons, consent.localRules);
-    return withReports(decision, consent.localRules);
+    if (!consented.permit) return refused(decision, consented.reasons, consented.localRules);
+    return withReports(decision, consented.localRules);
   };
 
   const drawing = createDraw({
     ledger,
     inForce,
-    decideAgain: (agreement, request, use) => weigh(agreement, request, use).decision,
+    decideAgain: (agreement, request, use) => weigh(agreement, request, [], use).decision,
     denial,
   });
 
   return {
-    async ask(agreementId, request) {
+    async ask(agreementId, request, { key, look = false } = {}) {
       const agreement = inForce(agreementId);
-      const consent = { agreementId, request };
-      if (restrict === undefined) return { ...consent, permit: true, reasons: [], localRules: [] };
-      const asked = { agreementId, dataSet: agreement.target, ...weigh(agreement, request) };
-      const { permit, reasons, localRules } = await restrict(asked);
-      return { ...consent, permit, reasons, localRules };
+      const beforehand = duties?.beforehand(agreement) ?? [];
+      const consent = { agreementId, request, permit: true, reasons: [], localRules: [], performed: [], look: false };
+      if (restrict === undefined && beforehand.length === 0) return consent;
+      // As if all had been performed: what is not permitted even so is not announced to anybody.
+      const weighed = weigh(agreement, request, beforehand);
+      const rules = await restrict?.({ agreementId, dataSet: agreement.target, ...weighed });
+      const asked: Consent = { ...consent, ...(rules && pickConsent(rules)) };
+      const idle = look || (key !== undefined && ledger.find(agreementId, key) !== undefined);
+      if (idle) return { ...asked, look, performed: beforehand };
+      if (duties === undefined || !asked.permit || !weighed.decision.permit) return asked;
+      const { performed, reasons } = await duties.perform(agreement, weighed.decision, request);
+      return reasons.length === 0 ? { ...asked, performed } : { ...asked, performed, unperformed: reasons };
     },
 
     decide: (agreementId, request, consent) => decideNow(inForce(agreementId), request, consent),
@@ -198,13 +224,11 @@ export function createUsageControl(options: UsageControlOptions): UsageControl {
         const agreement = inForce(agreementId);
         const earlier = ledger.find(agreementId, key);
         if (earlier !== undefined) return { fresh: false, ...earlier };
-        const decision = decideNow(agreement, request, consent);
+        const decision = decideNow(agreement, request, consent?.look ? undefined : consent);
         if (!decision.permit) return { fresh: true, decision };
-        return {
-          fresh: true,
-          decision,
-          entry: ledger.reserve({ agreementId, key, decision, request, ...(basis && { basis }) }),
-        };
+        const entry = ledger.reserve({ agreementId, key, decision, request, ...(basis && { basis }) });
+        duties?.reserved(agreement, decision, request, entry);
+        return { fresh: true, decision, entry };
       });
       const { fresh, entry, decision } = outcome;
       if (entry === undefined) {
@@ -216,13 +240,21 @@ export function createUsageControl(options: UsageControlOptions): UsageControl {
     },
 
     commit(reservationId) {
-      const { entry, changed } = onLedger(database, () => ledger.commit(reservationId));
+      const { entry, changed } = onLedger(database, () => {
+        const settled = ledger.commit(reservationId);
+        if (settled.changed) duties?.committed(reservationId);
+        return settled;
+      });
       if (changed) tell({ type: 'committed', entry });
       return entry;
     },
 
     refund(reservationId) {
-      const { entry, changed } = onLedger(database, () => ledger.refund(reservationId));
+      const { entry, changed } = onLedger(database, () => {
+        const settled = ledger.refund(reservationId);
+        if (settled.changed) duties?.refunded(reservationId);
+        return settled;
+      });
       if (changed) tell({ type: 'refunded', entry });
       return entry;
     },
@@ -251,6 +283,14 @@ function usesOf({ assignee }: SignedAgreement, exercised: readonly Exercised[]):
   return exercised.flatMap(({ meter, first, last }) =>
     [first, last].map((at) => ({ action: meter === 'uses' ? USE : TRAIN, by: assignee, at: new Date(at) })),
   );
+}
+
+function pickConsent({
+  permit,
+  reasons,
+  localRules,
+}: LocalDecision): Pick<Consent, 'permit' | 'reasons' | 'localRules'> {
+  return { permit, reasons, localRules };
 }
 
 function withReports(decision: Decision, localRules: readonly LocalReport[]): LocalDecision {
