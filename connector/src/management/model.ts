@@ -305,6 +305,15 @@ export const usageRequestSchema = z
             'Privacy loss this round adds, given all that the ledger holds already; null: no differential privacy.',
           ),
         metrics: z.array(z.string()).describe('Metrics about own held-out rows that will be released.'),
+        modelHash: z
+          .string()
+          .regex(/^[0-9a-f]{64}$/)
+          .exactOptional()
+          .describe('SHA-256 of the initial parameters of the session, hex.'),
+        secureAggregation: z
+          .boolean()
+          .exactOptional()
+          .describe('Whether updates are summed under masks: then `cohort` is the fewest that the sum can be over.'),
       })
       .optional(),
   })

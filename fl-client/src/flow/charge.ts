@@ -26,8 +26,13 @@ export interface RoundUse {
   readonly plan: SessionPlan;
   /** SHA-256 of the plan, hex. */
   readonly planHash: string;
+  /** SHA-256 of the session's initial parameters, hex. */
+  readonly modelHash: string;
   readonly round: number;
-  /** Participants in the round, as the coordinator states it. */
+  /**
+   * Participants whose updates are summed: as the coordinator states it, or under secure aggregation the fewest that
+   * there can be before this node helps to take the masks off.
+   */
   readonly cohort: number;
 }
 
@@ -145,7 +150,8 @@ function eventOf({ local, privacy }: SessionPlan): PrivacyEvent | null {
 
 function basisOf({ plan, planHash, round }: RoundUse, metrics: readonly string[]): Record<string, unknown> {
   const event = eventOf(plan) ?? { mechanism: 'none' };
-  return { ...event, sessionId: plan.sessionId, planHash, round, metrics };
+  const secureAggregation = plan.secureAggregation?.mode ?? null;
+  return { ...event, sessionId: plan.sessionId, planHash, round, metrics, secureAggregation };
 }
 
 type PrivacyLoss = NonNullable<UsageRequestBody['training']>['privacyLoss'];
@@ -166,12 +172,22 @@ function privacyLossOf({ plan, round }: RoundUse, account: Account): PrivacyLoss
 
 /** The round as the connector's decision point sees it. */
 function requestOf(use: RoundUse, privacyLoss: PrivacyLoss, metrics: readonly MetricName[]): UsageRequestBody {
-  const { plan, planHash, round, cohort } = use;
+  const { plan, planHash, modelHash, round, cohort } = use;
+  const secureAggregation = plan.secureAggregation !== null;
   return {
     action: TRAIN_ACTION,
     purpose: plan.purpose,
     columns: [...new Set([plan.label.column, ...plan.features.map(({ column }) => column)])],
-    training: { sessionId: plan.sessionId, round, planHash, cohort, privacyLoss, metrics: [...metrics] },
+    training: {
+      sessionId: plan.sessionId,
+      round,
+      planHash,
+      cohort,
+      privacyLoss,
+      metrics: [...metrics],
+      modelHash,
+      secureAggregation,
+    },
   };
 }
 

@@ -5,7 +5,9 @@ import {
   type ClientPhase,
   type Enrolment,
   type Evaluation,
+  MASKED_INPUT_MEDIA_TYPE,
   type Refusal,
+  type SecureStep,
   type SessionDescription,
   type Task,
   UPDATE_MEDIA_TYPE,
@@ -20,7 +22,8 @@ const WAIT_SECONDS = 25;
 const LONG_POLL_TIMEOUT_MS = 40_000;
 /** An upload may wait for its turn at the coordinator. */
 const UPLOAD_TIMEOUT_MS = 900_000;
-const MAX_JSON_BYTES = 1 << 20;
+/** A task of a secure round names the whole cohort. */
+const MAX_JSON_BYTES = 1 << 24;
 
 const problemSchema = z.object({ code: z.string().max(100), message: z.string() });
 
@@ -40,6 +43,18 @@ export interface CoordinatorClient {
     signal: AbortSignal,
   ): Promise<Float32Array>;
   upload(round: number, bytes: Uint8Array<ArrayBuffer>, signal: AbortSignal): Promise<void>;
+  /** Sends what this member has for a step of a secure round: JSON, or bytes as masked-input.ts writes them. */
+  answerStep(
+    round: number,
+    step: SecureStep,
+    body: Uint8Array<ArrayBuffer> | string,
+    signal: AbortSignal,
+  ): Promise<void>;
+  /**
+   * @param maxBytes of the answer
+   * @returns what came of the step for this member, JSON, unchecked; null when nothing has at the end of the long poll
+   */
+  stepOutcome(round: number, step: SecureStep, maxBytes: number, signal: AbortSignal): Promise<object | null>;
   refuse(round: number, refusal: Refusal, signal: AbortSignal): Promise<void>;
   evaluate(round: number, evaluation: Evaluation, signal: AbortSignal): Promise<void>;
   phase(phase: ClientPhase, signal: AbortSignal): Promise<void>;
@@ -105,6 +120,20 @@ export function createCoordinatorClient(options: {
       const response = await call(`/rounds/${round}/update`, init, signal);
       await response.body?.cancel();
     },
+    async answerStep(round, step, body, signal) {
+      const type = typeof body === 'string' ? 'application/json' : MASKED_INPUT_MEDIA_TYPE;
+      const init = { method: 'PUT', body, type, timeoutMs: UPLOAD_TIMEOUT_MS };
+      const response = await call(`/rounds/${round}/secure/${step}`, init, signal);
+      await response.body?.cancel();
+    },
+    async stepOutcome(round, step, maxBytes, signal) {
+      const path = `/rounds/${round}/secure/${step}?wait=${WAIT_SECONDS}`;
+      const response = await call(path, { method: 'GET', timeoutMs: LONG_POLL_TIMEOUT_MS }, signal);
+      if (response.status === 204) return null;
+      const json = await readJson(response, maxBytes);
+      if (typeof json === 'object' && json !== null) return json;
+      throw new FoedusError('bad-answer', `The coordinator's answer to ${step} is no JSON object.`);
+    },
     refuse: (round, refusal, signal) => post(`/rounds/${round}/refusal`, refusal, signal),
     evaluate: (round, evaluation, signal) => post(`/rounds/${round}/evaluation`, evaluation, signal),
     phase: (phase, signal) => post('/phase', phase, signal),
@@ -120,13 +149,12 @@ async function read<T>(response: Response, schema: z.ZodType<T>): Promise<T> {
   throw new FoedusError('bad-answer', `The coordinator's answer is not valid. ${z.prettifyError(parsed.error)}`);
 }
 
-async function readJson(response: Response): Promise<unknown> {
+async function readJson(response: Response, maxBytes = MAX_JSON_BYTES): Promise<unknown> {
   const chunks: Uint8Array[] = [];
   let bytes = 0;
   for await (const chunk of (response.body ?? noBytes()) as AsyncIterable<Uint8Array>) {
     bytes += chunk.length;
-    if (bytes > MAX_JSON_BYTES)
-      throw new FoedusError('bad-answer', 'The coordinator answers with too long a document.');
+    if (bytes > maxBytes) throw new FoedusError('bad-answer', 'The coordinator answers with too long a document.');
     chunks.push(chunk);
   }
   try {

@@ -5,7 +5,14 @@
 import { FoedusError } from '@foedus/connector/errors';
 import type { Identity, PeerClient } from '@foedus/connector/identity';
 import type { OperatorClient, Transfer } from '@foedus/connector/operator-client';
-import { type EnrolmentClaims, type SessionDescription, type Task, createBackOff } from '@foedus/fl-core';
+import {
+  type EnrolmentClaims,
+  type SessionDescription,
+  type Task,
+  createBackOff,
+  documentHash,
+  termsHash,
+} from '@foedus/fl-core';
 import type { Logger } from 'pino';
 import { createHash } from 'node:crypto';
 import { join } from 'node:path';
@@ -15,7 +22,6 @@ import { checkDescription, trainingAddress } from './description.ts';
 import { untilItWorks } from './retry.ts';
 import { type RoundWork, createRoundWork } from './round-work.ts';
 import type { StartTrainer, Trainer } from './trainer.ts';
-import { type UpdateFiles, createUpdateFiles } from './update-files.ts';
 
 /** Why a training task ends: the transfer is not STARTED any more. The coordinator is told. */
 export class TransferEnded extends Error {
@@ -99,8 +105,7 @@ async function takePart(
   folder: string,
 ): Promise<void> {
   const { transfer, connector, charging, startTrainer, logger, signal } = options;
-  const { plan, planHash } = description;
-  const updates = createUpdateFiles(folder);
+  const { plan, planHash, modelHash } = description;
   const trainer = keptTrainer(async () => {
     const asset = await connector.asset(transfer.datasetId);
     if (asset.source.type !== 'parquet') {
@@ -112,14 +117,16 @@ async function takePart(
     plan,
     planHash,
     agreementId: transfer.agreementId,
+    modelHash,
+    identity: options.identity,
+    agreementHash: async () => documentHash((await connector.agreement(transfer.agreementId)).agreement),
     coordinator,
     charging,
-    updates,
     folder,
     trainer: () => trainer.get(),
     logger,
   });
-  const desk = createDesk(work, updates, () => trainer.dispose(), logger, signal);
+  const desk = createDesk(work, () => trainer.dispose(), logger, signal);
   const backOff = createBackOff();
   while (!signal.aborted) {
     try {
@@ -224,10 +231,16 @@ function keptTrainer(make: () => Promise<Trainer>): { get(): Promise<Trainer>; d
   };
 }
 
+/** Tasks of one name are one task. */
+function nameOf(task: Task): string {
+  if (task.kind !== 'train' && task.kind !== 'evaluate') return task.kind;
+  const terms = task.kind === 'train' && task.secure !== undefined ? termsHash(task.secure.terms) : '';
+  return `${task.kind} ${task.round} ${task.modelHash} ${terms}`.trim();
+}
+
 /** Where the current task lies. A new task ends the one before; the same task again does not disturb it. */
 function createDesk(
   work: RoundWork,
-  updates: UpdateFiles,
   disposeTrainer: () => Promise<void>,
   logger: Logger,
   ended: AbortSignal,
@@ -236,8 +249,7 @@ function createDesk(
   let tail: Promise<void> = Promise.resolve();
 
   const perform = async (task: Task, signal: AbortSignal): Promise<void> => {
-    // Rounds before this task's are over: their updates are in, or will never be wanted.
-    if (task.kind !== 'pause') await updates.keepOnly(task.kind === 'train' ? task.round : null);
+    if (task.kind !== 'pause') await work.keepOnly(task.kind === 'train' ? task.round : null);
     if (task.kind === 'train') await work.train(task, signal, ended);
     if (task.kind === 'evaluate') await work.evaluate(task, signal);
     if (task.kind === 'done') {
@@ -248,8 +260,7 @@ function createDesk(
 
   return {
     put(task) {
-      const name =
-        task.kind === 'train' || task.kind === 'evaluate' ? `${task.kind} ${task.round} ${task.modelHash}` : task.kind;
+      const name = nameOf(task);
       if (current !== null && !current.isDone && current.name === name) return;
       current?.controller.abort(new Error(`The next task is: ${name}`));
       const controller = new AbortController();

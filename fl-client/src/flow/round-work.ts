@@ -1,22 +1,16 @@
 /** What a client does for one task: train and release an update, or report metrics. */
-import { FoedusError } from '@foedus/connector/errors';
-import {
-  type ClientPhase,
-  type SessionPlan,
-  type Task,
-  encodeUpdate,
-  evaluationSchema,
-  parameterCount,
-} from '@foedus/fl-core';
+import type { Identity } from '@foedus/connector/identity';
+import { type SessionPlan, type Task, encodeUpdate, evaluationSchema, parameterCount } from '@foedus/fl-core';
 import type { Logger } from 'pino';
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { z } from 'zod';
 import type { Charging, RoundUse } from './charge.ts';
 import type { CoordinatorClient } from './coordinator-client.ts';
-import { untilItWorks } from './retry.ts';
+import { ALREADY_RELEASED, OutOfStep, Refused, codeOf, createRoundCalls, ignoreOutOfStep } from './round-calls.ts';
+import { createSecureWork } from './secure-work.ts';
 import type { Trainer } from './trainer.ts';
-import { type StoredUpdate, type UpdateFiles, writeDurably } from './update-files.ts';
+import { type StoredUpdate, createUpdateFiles, writeDurably } from './update-files.ts';
 
 type TrainTask = Extract<Task, { kind: 'train' }>;
 type EvaluateTask = Extract<Task, { kind: 'evaluate' }>;
@@ -25,9 +19,13 @@ export interface RoundWorkOptions {
   readonly plan: SessionPlan;
   readonly planHash: string;
   readonly agreementId: string;
+  /** SHA-256 of the session's initial parameters, hex. */
+  readonly modelHash: string;
+  readonly identity: Identity;
+  /** SHA-256 of the agreement that both sides signed, hex: asked for under secure aggregation. */
+  readonly agreementHash: () => Promise<string>;
   readonly coordinator: CoordinatorClient;
   readonly charging: Charging;
-  readonly updates: UpdateFiles;
   /** Folder of this session under this agreement. */
   readonly folder: string;
   /** Made when first needed, and kept. */
@@ -44,6 +42,8 @@ export interface RoundWork {
    */
   train(task: TrainTask, signal: AbortSignal, ended: AbortSignal): Promise<void>;
   evaluate(task: EvaluateTask, signal: AbortSignal): Promise<void>;
+  /** Rounds before this one are over: their updates are in, or will never be wanted. null: all are. */
+  keepOnly(round: number | null): Promise<void>;
 }
 
 /** The last evaluation that was reported: another model is never measured under the same charge. */
@@ -54,48 +54,24 @@ const reportSchema = z.object({
 });
 type Report = z.infer<typeof reportSchema>;
 
-/** A refusal that the coordinator is told of, in words that give nothing of this node away. */
-class Refused extends Error {
-  readonly code: string;
-  constructor(code: string, message: string) {
-    super(message);
-    this.code = code;
-  }
-}
-
-/** Another update of a round whose first one is paid for and gone would not be paid for. */
-const ALREADY_RELEASED = 'already-released';
-
-/** The coordinator has gone on without us: the next task says with what. */
-class OutOfStep extends Error {}
-
-const outOfStepCodes: ReadonlySet<string> = new Set(['round-over', 'not-enrolled', 'not-found', 'gone']);
-const codeOf = (error: unknown): string | null => (error instanceof FoedusError ? error.code : null);
-
 export function createRoundWork(options: RoundWorkOptions): RoundWork {
-  const { plan, planHash, agreementId, coordinator, charging, updates, folder, trainer, logger } = options;
+  const {
+    plan,
+    planHash,
+    agreementId,
+    modelHash: initialHash,
+    coordinator,
+    charging,
+    folder,
+    trainer,
+    logger,
+  } = options;
   const parameters = parameterCount(plan);
   const reportFile = join(folder, 'evaluation.json');
+  const updates = createUpdateFiles(folder, 'update');
+  const calls = createRoundCalls({ coordinator, charging, logger });
+  const { own, ask, tell } = calls;
   let latest: { readonly hash: string; readonly parameters: Float32Array } | null = null;
-
-  /** A call of the own connector. It must answer before anything is released. */
-  const own = <T>(call: () => Promise<T>, signal: AbortSignal): Promise<T> => untilItWorks(call, { signal, logger });
-
-  /** A call of the coordinator, repeated until it works or the coordinator has gone on. @throws OutOfStep */
-  const ask = async <T>(call: () => Promise<T>, signal: AbortSignal): Promise<T> => {
-    try {
-      const isPassing = (error: unknown): boolean => !outOfStepCodes.has(codeOf(error) ?? '');
-      return await untilItWorks(call, { signal, logger, isPassing });
-    } catch (error) {
-      if (outOfStepCodes.has(codeOf(error) ?? '')) throw new OutOfStep((error as Error).message, { cause: error });
-      throw error;
-    }
-  };
-
-  const tell = (round: number, phase: ClientPhase['phase'], signal: AbortSignal): void => {
-    // For whoever watches: nothing depends on it.
-    coordinator.phase({ round, phase }, signal).catch(() => undefined);
-  };
 
   const model = async (round: number, modelHash: string, signal: AbortSignal): Promise<Float32Array> => {
     if (latest?.hash === modelHash) return latest.parameters;
@@ -105,34 +81,47 @@ export function createRoundWork(options: RoundWorkOptions): RoundWork {
     return downloaded;
   };
 
-  /** Trains and stores the update; it is neither charged nor sent yet. */
-  const makeUpdate = async (task: TrainTask, use: RoundUse, signal: AbortSignal): Promise<StoredUpdate> => {
-    const { round, modelHash } = task;
-    const quote = await own(() => charging.quote(use), signal);
-    if (quote.isCharged) {
-      throw new Refused(
-        ALREADY_RELEASED,
-        `An update of round ${round} was released before and is not kept any more; another one would not be paid for.`,
-      );
-    }
-    // Before hours of training: the same decision as after them. The ledger's denial is in the node's own words.
-    if (!quote.isPermitted) await chargeOrRefuse(use, signal);
+  const trainRound = async (
+    { round, modelHash }: TrainTask,
+    signal: AbortSignal,
+  ): Promise<{ readonly update: Float32Array; readonly seconds: number }> => {
     tell(round, 'downloading', signal);
     const global = await model(round - 1, modelHash, signal);
     tell(round, 'training', signal);
-    const { update, seconds } = await (await trainer()).trainRound(global, round, { signal });
+    const trained = await (await trainer()).trainRound(global, round, { signal });
     signal.throwIfAborted();
-    const header = { sessionId: plan.sessionId, planHash, round, kind: 'update', trainingSeconds: seconds } as const;
-    return await updates.write(round, modelHash, encodeUpdate({ ...header, privacy: quote.privacy }, update));
+    return trained;
   };
 
-  const chargeOrRefuse = async (use: RoundUse, signal: AbortSignal): Promise<void> => {
-    try {
-      await own(() => charging.charge(use), signal);
-    } catch (error) {
-      if (signal.aborted || !(error instanceof FoedusError)) throw error;
-      throw new Refused(error.code, error.message);
-    }
+  const secureWork =
+    plan.secureAggregation === null
+      ? null
+      : createSecureWork({
+          plan,
+          planHash,
+          agreementId,
+          modelHash: initialHash,
+          identity: options.identity,
+          coordinator,
+          calls,
+          masked: createUpdateFiles(folder, 'masked'),
+          answers: createUpdateFiles(folder, 'answer'),
+          agreementHash: options.agreementHash,
+          trainRound: async (task, signal) => (await trainRound(task, signal)).update,
+          logger,
+        });
+  const keepOnly = async (round: number | null): Promise<void> => {
+    await updates.keepOnly(round);
+    await secureWork?.keepOnly(round);
+  };
+
+  /** Trains and stores the update; it is neither charged nor sent yet. */
+  const makeUpdate = async (task: TrainTask, use: RoundUse, signal: AbortSignal): Promise<StoredUpdate> => {
+    const { round, modelHash } = task;
+    const quote = await calls.quote(use, signal);
+    const { update, seconds } = await trainRound(task, signal);
+    const header = { sessionId: plan.sessionId, planHash, round, kind: 'update', trainingSeconds: seconds } as const;
+    return await updates.write(round, modelHash, encodeUpdate({ ...header, privacy: quote.privacy }, update));
   };
 
   const refusalOf = (error: unknown): Refused => {
@@ -142,16 +131,17 @@ export function createRoundWork(options: RoundWorkOptions): RoundWork {
   };
 
   const release = async (task: TrainTask, signal: AbortSignal, ended: AbortSignal): Promise<void> => {
+    if (secureWork !== null) return await secureWork.train(task, signal, ended);
     const { round, modelHash, cohort } = task;
-    const use: RoundUse = { agreementId, plan, planHash, round, cohort };
+    const use: RoundUse = { agreementId, plan, planHash, modelHash: initialHash, round, cohort };
     let stored = await updates.find(round);
-    if (stored !== undefined && stored.modelHash !== modelHash) {
+    if (stored !== undefined && stored.of !== modelHash) {
       throw new Refused(ALREADY_RELEASED, `The update of round ${round} was trained from other parameters.`);
     }
     stored ??= await makeUpdate(task, use, signal);
     signal.throwIfAborted();
     tell(round, 'charging', ended);
-    await chargeOrRefuse(use, ended);
+    await calls.charge(use, ended);
     tell(round, 'uploading', ended);
     const bytes = await stored.read();
     await ask(() => coordinator.upload(round, bytes, ended), ended);
@@ -190,6 +180,7 @@ export function createRoundWork(options: RoundWorkOptions): RoundWork {
   };
 
   return {
+    keepOnly,
     async train(task, signal, ended) {
       const { round } = task;
       try {
@@ -197,14 +188,14 @@ export function createRoundWork(options: RoundWorkOptions): RoundWork {
       } catch (error) {
         if (error instanceof OutOfStep) {
           logger.info({ round, code: codeOf(error.cause) }, `Round ${round}: ${error.message}`);
-          if (codeOf(error.cause) === 'round-over') await updates.keepOnly(null);
+          if (codeOf(error.cause) === 'round-over') await keepOnly(null);
           return;
         }
         if (ended.aborted || (signal.aborted && !(error instanceof Refused))) throw error;
         const refusal = refusalOf(error);
         logger.warn({ err: error, round, code: refusal.code }, `Round ${round} is refused: ${refusal.message}`);
         // What was never charged must never be sent.
-        if (refusal.code !== ALREADY_RELEASED) await updates.keepOnly(null);
+        if (refusal.code !== ALREADY_RELEASED) await keepOnly(null);
         const body = { code: refusal.code.slice(0, 100), reason: refusal.message.slice(0, 2_000) };
         await ask(() => coordinator.refuse(round, body, signal), signal).catch(ignoreOutOfStep);
       } finally {
@@ -224,8 +215,4 @@ export function createRoundWork(options: RoundWorkOptions): RoundWork {
       tell(round, 'waiting', signal);
     },
   };
-}
-
-function ignoreOutOfStep(error: unknown): void {
-  if (!(error instanceof OutOfStep)) throw error;
 }

@@ -14,9 +14,9 @@ const hash = 'ab'.repeat(32);
 
 test('an update is found again with its bytes and the model that it was trained from', async () => {
   const session = join(folder, 'session');
-  await createUpdateFiles(session).write(3, hash, Uint8Array.of(1, 2, 3));
-  const found = await createUpdateFiles(session).find(3);
-  expect(found).toMatchObject({ round: 3, modelHash: hash });
+  await createUpdateFiles(session, 'update').write(3, hash, Uint8Array.of(1, 2, 3));
+  const found = await createUpdateFiles(session, 'update').find(3);
+  expect(found).toMatchObject({ round: 3, of: hash });
   expect(await found!.read()).toEqual(Uint8Array.of(1, 2, 3));
   expect((await stat(join(session, `3-${hash}.update`))).mode & 0o777).toBe(0o600);
 });
@@ -24,14 +24,14 @@ test('an update is found again with its bytes and the model that it was trained 
 test('what a crash left half-written is no update', async () => {
   await writeFile(join(folder, `3-${hash}.update.0a1b2c.new`), 'half');
   await writeFile(join(folder, 'evaluation.json'), '{}');
-  const updates = createUpdateFiles(folder);
+  const updates = createUpdateFiles(folder, 'update');
   expect(await updates.find(3)).toBeUndefined();
   await updates.keepOnly(null);
   expect(await readdir(folder)).toContain('evaluation.json');
 });
 
 test('only the update of the round that is open is kept', async () => {
-  const updates = createUpdateFiles(folder);
+  const updates = createUpdateFiles(folder, 'update');
   for (const round of [1, 2, 3]) await updates.write(round, hash, Uint8Array.of(round));
   await updates.keepOnly(2);
   expect(await updates.find(1)).toBeUndefined();
@@ -41,7 +41,7 @@ test('only the update of the round that is open is kept', async () => {
 });
 
 test('a session without a folder has no updates', async () => {
-  const updates = createUpdateFiles(join(folder, 'nothing'));
+  const updates = createUpdateFiles(join(folder, 'nothing'), 'update');
   expect(await updates.find(1)).toBeUndefined();
   await updates.keepOnly(null);
 });

@@ -9,36 +9,38 @@ import { join } from 'node:path';
 
 export interface StoredUpdate {
   readonly round: number;
-  /** SHA-256 of the parameters that it was trained from, hex. */
-  readonly modelHash: string;
+  /** What it belongs to, SHA-256, hex: the parameters that an update was trained from, or the round's terms. */
+  readonly of: string;
   read(): Promise<Uint8Array<ArrayBuffer>>;
 }
 
 export interface UpdateFiles {
   find(round: number): Promise<StoredUpdate | undefined>;
   /** On return the update survives a power cut. */
-  write(round: number, modelHash: string, bytes: Uint8Array): Promise<StoredUpdate>;
+  write(round: number, of: string, bytes: Uint8Array): Promise<StoredUpdate>;
   /** Deletes all but the update of `round`; null: all. */
   keepOnly(round: number | null): Promise<void>;
 }
 
-const fileName = /^(\d{1,16})-([0-9a-f]{64})\.update$/;
+/** `update` as it is sent without secure aggregation; `masked` input and `answer` to the unmasking with it. */
+type Kind = 'update' | 'masked' | 'answer';
 
 /** @param folder of this session under this agreement alone; created when first needed */
-export function createUpdateFiles(folder: string): UpdateFiles {
-  const list = async (): Promise<{ readonly round: number; readonly modelHash: string; readonly path: string }[]> => {
+export function createUpdateFiles(folder: string, kind: Kind): UpdateFiles {
+  const fileName = new RegExp(`^(\\d{1,16})-([0-9a-f]{64})\\.${kind}$`);
+  const list = async (): Promise<{ readonly round: number; readonly of: string; readonly path: string }[]> => {
     const names = await readdir(folder).catch((error: NodeJS.ErrnoException) => {
       if (error.code === 'ENOENT') return [];
       throw error;
     });
     return names.flatMap((name) => {
-      const [, round, modelHash] = fileName.exec(name) ?? [];
-      return modelHash === undefined ? [] : [{ round: Number(round), modelHash, path: join(folder, name) }];
+      const [, round, of] = fileName.exec(name) ?? [];
+      return of === undefined ? [] : [{ round: Number(round), of, path: join(folder, name) }];
     });
   };
-  const stored = ({ round, modelHash, path }: Awaited<ReturnType<typeof list>>[number]): StoredUpdate => ({
+  const stored = ({ round, of, path }: Awaited<ReturnType<typeof list>>[number]): StoredUpdate => ({
     round,
-    modelHash,
+    of,
     read: async () => new Uint8Array(await readFile(path)),
   });
   return {
@@ -46,10 +48,10 @@ export function createUpdateFiles(folder: string): UpdateFiles {
       const found = (await list()).find((update) => update.round === round);
       return found && stored(found);
     },
-    async write(round, modelHash, bytes) {
-      const path = join(folder, `${round}-${modelHash}.update`);
+    async write(round, of, bytes) {
+      const path = join(folder, `${round}-${of}.${kind}`);
       await writeDurably(path, bytes);
-      return stored({ round, modelHash, path });
+      return stored({ round, of, path });
     },
     async keepOnly(round) {
       for (const update of await list()) {

@@ -18,6 +18,7 @@ function round(number: number, contributions: RoundView['contributions'], rest: 
     endedAt: startedAt,
     durations: {},
     contributions,
+    secure: null,
     mean,
     reason: null,
     ...rest,

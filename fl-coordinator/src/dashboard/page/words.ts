@@ -30,6 +30,7 @@ export const phaseWords: Readonly<Record<NonNullable<ParticipantView['phase']>, 
   training: 'training',
   charging: 'charging its budget',
   uploading: 'sending its update',
+  unmasking: 'taking masks off the sum',
   evaluating: 'evaluating',
 };
 

@@ -1,0 +1,230 @@
+/**
+ * A member's part of a round under secure aggregation: see fl-core/src/secure-aggregation/README.md. Secrets live in
+ * memory, within one call; on disk are the masked input before it is charged and the answer to the unmasking before it
+ * is sent. After a restart these go out again as they are, and nothing else of their round does.
+ */
+import { FoedusError } from '@foedus/connector/errors';
+import type { Identity } from '@foedus/connector/identity';
+import {
+  type MemberEdges,
+  type MemberPolicy,
+  RoundFailure,
+  type SecureStep,
+  type SecureTask,
+  type SessionPlan,
+  type Shared,
+  type Task,
+  advertiseKeys,
+  checkSecureTask,
+  confirmSurvivors,
+  createRandomBits,
+  encode,
+  encodeMaskedInput,
+  maskInput,
+  secureEncoding,
+  shareSecrets,
+  termsHash,
+  unmask,
+} from '@foedus/fl-core';
+import type { Logger } from 'pino';
+import type { Quote, RoundUse } from './charge.ts';
+import type { CoordinatorClient } from './coordinator-client.ts';
+import { ALREADY_RELEASED, Refused, type RoundCalls, codeOf } from './round-calls.ts';
+import type { UpdateFiles } from './update-files.ts';
+
+type TrainTask = Extract<Task, { kind: 'train' }>;
+
+export interface SecureWorkOptions {
+  readonly plan: SessionPlan;
+  readonly planHash: string;
+  readonly agreementId: string;
+  /** SHA-256 of the session's initial parameters, hex. */
+  readonly modelHash: string;
+  readonly identity: Identity;
+  readonly coordinator: CoordinatorClient;
+  readonly calls: RoundCalls;
+  readonly masked: UpdateFiles;
+  readonly answers: UpdateFiles;
+  /** SHA-256 of the agreement that both sides signed, hex. */
+  readonly agreementHash: () => Promise<string>;
+  /** Trains from the task's parameters. */
+  readonly trainRound: (task: TrainTask, signal: AbortSignal) => Promise<Float32Array>;
+  readonly logger: Logger;
+}
+
+export interface SecureWork {
+  /**
+   * @param signal the task is not wanted any more; what is charged already is still sent
+   * @param ended everything stops
+   * @throws Refused, OutOfStep
+   */
+  train(task: TrainTask, signal: AbortSignal, ended: AbortSignal): Promise<void>;
+  /** Deletes what lies on disk for other rounds than this one; null: for all. */
+  keepOnly(round: number | null): Promise<void>;
+}
+
+/** A member of a large cohort gets a signed advertisement of every other one, with its certificate. */
+const BYTES_A_MEMBER = 24_576;
+const MESSAGE_BYTES = 65_536;
+
+/** What no other try can mend: the round is over for this node. */
+const fatalCodes: ReadonlySet<string> = new Set(['bad-request', 'too-large', 'not-permitted', 'bad-answer']);
+const isFatal = (error: unknown): boolean => fatalCodes.has(codeOf(error) ?? '');
+
+export function createSecureWork(options: SecureWorkOptions): SecureWork {
+  const { plan, planHash, agreementId, modelHash, identity, coordinator, calls, masked, answers, logger } = options;
+  const { participantId } = identity;
+  const edges: MemberEdges = {
+    random: createRandomBits(),
+    sign: (document) => identity.sign(document),
+    verify: (signature, document, participant) => identity.verify(signature, document, participant),
+  };
+  /** The one set of terms that this process has taken part in, of the newest round. */
+  let begun: { readonly round: number; readonly hash: string } | null = null;
+
+  const answer = (round: number, step: SecureStep, body: Uint8Array<ArrayBuffer> | object, signal: AbortSignal) =>
+    calls.ask(
+      () => coordinator.answerStep(round, step, body instanceof Uint8Array ? body : JSON.stringify(body), signal),
+      signal,
+      isFatal,
+    );
+
+  const outcome = async ({ terms }: SecureTask, step: SecureStep, signal: AbortSignal): Promise<object> => {
+    const maxBytes = MESSAGE_BYTES + BYTES_A_MEMBER * terms.cohort.length;
+    for (;;) {
+      const poll = () => coordinator.stepOutcome(terms.round, step, maxBytes, signal);
+      const message = await calls.ask(poll, signal, isFatal);
+      if (message !== null) return message;
+    }
+  };
+
+  /** keys and shares, beside the training. */
+  const exchange = async (secure: SecureTask, signal: AbortSignal): Promise<{ state: Shared; inbox: object }> => {
+    const { terms } = secure;
+    const keys = await advertiseKeys(terms, participantId, edges);
+    await answer(terms.round, 'keys', keys.message, signal);
+    const roster = await outcome(secure, 'keys', signal);
+    const shares = await shareSecrets(keys.state, roster, edges);
+    await answer(terms.round, 'shares', shares.message, signal);
+    return { state: shares.state, inbox: await outcome(secure, 'shares', signal) };
+  };
+
+  /** Both, or neither: who has dropped out of the round need not train for it. */
+  const besides = async <A, B>(
+    one: (signal: AbortSignal) => Promise<A>,
+    other: (signal: AbortSignal) => Promise<B>,
+    signal: AbortSignal,
+  ): Promise<[A, B]> => {
+    const failed = new AbortController();
+    const either = AbortSignal.any([signal, failed.signal]);
+    let first: unknown;
+    const guarded = async <T>(work: Promise<T>): Promise<T> => {
+      try {
+        return await work;
+      } catch (error) {
+        first ??= error;
+        failed.abort();
+        throw error;
+      }
+    };
+    const [a, b] = await Promise.allSettled([guarded(one(either)), guarded(other(either))]);
+    if (a.status === 'rejected' || b.status === 'rejected') throw first;
+    return [a.value, b.value];
+  };
+
+  /** After a restart: what has been masked already may still count, but there are no secrets to answer with. */
+  const sendAgain = async (use: RoundUse, hash: string, ended: AbortSignal): Promise<boolean> => {
+    const { round } = use;
+    const [input, given] = [await masked.find(round), await answers.find(round)];
+    if (input === undefined && given === undefined) return false;
+    if ((given ?? input)?.of !== hash) {
+      throw new Refused(ALREADY_RELEASED, `The input of round ${round} was masked under other terms.`);
+    }
+    if (given !== undefined) {
+      const text = Buffer.from(await given.read()).toString('utf8');
+      await calls.ask(() => coordinator.answerStep(round, 'unmasking', text, ended), ended, isFatal);
+      return true;
+    }
+    await calls.charge(use, ended);
+    await answer(round, 'input', await input!.read(), ended);
+    logger.info({ round }, `Round ${round}: masked input sent again; its secrets are lost`);
+    return true;
+  };
+
+  const unmaskSum = async (secure: SecureTask, state: ReturnType<typeof maskInput>['state'], ended: AbortSignal) => {
+    const { round } = secure.terms;
+    const survivors = await outcome(secure, 'input', ended);
+    const confirmed = await confirmSurvivors(state, survivors, edges);
+    await answer(round, 'confirmation', { signature: confirmed.message }, ended);
+    const confirmations = await outcome(secure, 'confirmation', ended);
+    calls.tell(round, 'unmasking', ended);
+    const shares = await unmask(confirmed.state, confirmations, edges);
+    // Whatever happens from here on, no other answer of this round leaves the node.
+    const bytes = Buffer.from(JSON.stringify(shares));
+    await answers.write(round, termsHash(secure.terms), bytes);
+    await answer(round, 'unmasking', shares, ended);
+  };
+
+  const takePart = async (
+    task: TrainTask,
+    secure: SecureTask,
+    { use, quote }: { readonly use: RoundUse; readonly quote: Quote },
+    signal: AbortSignal,
+    ended: AbortSignal,
+  ): Promise<void> => {
+    const { round, terms } = { round: task.round, terms: secure.terms };
+    const hash = termsHash(terms);
+    const [{ state, inbox }, update] = await besides(
+      (either) => exchange(secure, either),
+      (either) => options.trainRound(task, either),
+      signal,
+    );
+    const { state: secrets, message: packed } = maskInput(state, inbox, encode(update, secureEncoding(plan, terms)));
+    const { privacy } = quote;
+    const bytes = encodeMaskedInput({ sessionId: plan.sessionId, round, termsHash: hash, privacy }, packed);
+    await masked.write(round, hash, bytes);
+    signal.throwIfAborted();
+    calls.tell(round, 'charging', ended);
+    await calls.charge(use, ended);
+    calls.tell(round, 'uploading', ended);
+    await answer(round, 'input', bytes, ended);
+    logger.info({ round, bytes: bytes.length }, `Round ${round}: masked input sent`);
+    await unmaskSum(secure, secrets, ended);
+  };
+
+  return {
+    async train(task, signal, ended) {
+      const { round, secure } = task;
+      if (secure === undefined) {
+        throw new Refused(
+          'plan-rejected',
+          'The plan asks for secure aggregation, and the coordinator for a bare update.',
+        );
+      }
+      try {
+        const policy: MemberPolicy = [participantId, await calls.own(options.agreementHash, signal)];
+        checkSecureTask(secure, { plan, planHash, round, modelHash: task.modelHash, policy });
+        const hash = termsHash(secure.terms);
+        if (begun?.round === round && begun.hash !== hash) {
+          throw new Refused('terms-changed', `The terms of round ${round} were changed while it was under way.`);
+        }
+        const cohort = secure.terms.minimumCohort;
+        const use: RoundUse = { agreementId, plan, planHash, modelHash, round, cohort };
+        if (begun?.round === round) return;
+        if (await sendAgain(use, hash, ended)) return;
+        const quote = await calls.quote(use, signal);
+        begun = { round, hash };
+        await takePart(task, secure, { use, quote }, signal, ended);
+      } catch (error) {
+        if (error instanceof RoundFailure || (error instanceof FoedusError && isFatal(error))) {
+          throw new Refused('secure-aggregation-failed', error.message);
+        }
+        throw error;
+      }
+    },
+    async keepOnly(round) {
+      await masked.keepOnly(round);
+      await answers.keepOnly(round);
+    },
+  };
+}
