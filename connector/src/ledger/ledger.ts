@@ -1,8 +1,11 @@
 import { randomUUID } from 'node:crypto';
-import type { Decision, Meter } from '@foedus/usage-policies';
+import type { Decision } from '@foedus/usage-policies';
 import { FoedusError } from '../errors.ts';
-import type { LedgerEntry, UsageRequestBody } from '../management/model.ts';
+import { meters, type LedgerEntry, type UsageRequestBody } from '../management/model.ts';
 import type { Database } from '../store/database.ts';
+import { createChain, factsDigest, NO_HASH, NOTHING_SPENT, type Spent, type Tip } from './chain.ts';
+import { createEntryRows, DRAWN, toEntry, type ChargeRow, type EntryRow } from './entry-rows.ts';
+import type { LedgerHead } from './head.ts';
 
 /** A use that is to be charged, or was: the key that names it, the decision that allowed it, and what it paid for. */
 export interface ChargedUse {
@@ -35,13 +38,16 @@ export interface Drawable {
 /**
  * The account book of metered use in SQLite.
  *
+ * Everything that happens to it becomes an element of a hash chain, one for each agreement (chain.ts), within the same
+ * transaction; only draws are gathered, and chained before whatever comes next, and before a head is given away.
+ *
  * An entry is `reserved` when it is made, then `committed` or `refunded`. Reserved counts as spent, so a crash between
  * the two leaves it charged. Rows and bytes are drawn on it while they leave, before and after it is committed; nothing
  * else of it changes. Amounts are IEEE 754 doubles; ε is dimensionless.
  */
 export interface Ledger {
   /** Everything reserved or committed under an agreement. */
-  spent(agreementId: string): Record<Meter, number>;
+  spent(agreementId: string): Spent;
   /**
    * When the first and the last use and training round under an agreement were charged; refunded ones are none.
    *
@@ -64,6 +70,21 @@ export interface Ledger {
   draw(entryId: string, amounts: Drawn): void;
   /** All entries under an agreement, oldest first. */
   entries(agreementId: string): LedgerEntry[];
+  /** The newest element of the agreement's chain, which has everything that was charged and drawn until now. */
+  head(agreementId: string): LedgerHead;
+  /** Charges what heads of a lost branch say that was spent, and that they were adopted. */
+  adopt(adoption: Adoption): LedgerEntry;
+}
+
+/** What an operator has decided about heads that the chain does not contain. */
+export interface Adoption {
+  readonly agreementId: string;
+  readonly policyDigest: string;
+  /** The operator's words. */
+  readonly reason: string;
+  readonly heads: readonly LedgerHead[];
+  /** What it adds to what is spent. */
+  readonly amounts: Partial<Spent>;
 }
 
 /** Times are RFC 3339, by the ledger's clock. */
@@ -79,137 +100,116 @@ export interface Settlement {
   readonly changed: boolean;
 }
 
-interface EntryRow {
-  readonly sequence: number;
-  readonly id: string;
-  readonly agreement_id: string;
-  readonly key: string;
-  readonly state: LedgerEntry['state'];
-  readonly policy_digest: string;
-  readonly decision: string;
-  readonly basis: string | null;
-  readonly request: string | null;
-  readonly created_at: string;
-}
-
-type Standing = Pick<EntryRow, 'sequence' | 'state' | 'agreement_id'>;
-
-interface ChargeRow {
-  readonly entry: number;
-  readonly meter: Meter;
-  readonly amount: number;
-}
-
-const METERS = ['uses', 'rounds', 'epsilon', 'rows', 'bytes'] as const satisfies readonly Meter[];
-const DRAWN = ['rows', 'bytes'] as const satisfies readonly Meter[];
-
-/** A ledger over the tables of migrations 2 and 5. Times are taken from `clock`. */
+/** A ledger over the tables of migrations 2, 5 and 6. Times are taken from `clock`. */
 export function createLedger({ database, clock }: { database: Database; clock: () => Date }): Ledger {
-  const { sql } = database;
-  const byKey = sql.prepare('SELECT * FROM ledger_entry WHERE agreement_id = ? AND key = ?');
-  const byId = sql.prepare('SELECT * FROM ledger_entry WHERE id = ?');
-  const standing = sql.prepare('SELECT sequence, state, agreement_id FROM ledger_entry WHERE id = ?');
-  const byAgreement = sql.prepare('SELECT * FROM ledger_entry WHERE agreement_id = ? ORDER BY sequence');
-  const chargesOf = sql.prepare('SELECT entry, meter, amount FROM ledger_charge WHERE entry = ?');
-  const chargesByAgreement = sql.prepare(
-    'SELECT entry, meter, amount FROM ledger_charge JOIN ledger_entry ON sequence = entry WHERE agreement_id = ?',
-  );
-  const span = sql.prepare(
-    `SELECT meter, min(created_at) AS first, max(created_at) AS last
-     FROM ledger_charge JOIN ledger_entry ON sequence = entry
-     WHERE agreement_id = ? AND sequence < ? AND state <> 'refunded' AND meter IN ('uses', 'rounds') GROUP BY meter`,
-  );
-  const totals = sql.prepare('SELECT meter, spent FROM ledger_total WHERE agreement_id = ?');
-  const insertEntry = sql.prepare(
-    `INSERT INTO ledger_entry (id, agreement_id, key, state, policy_digest, decision, request, basis, created_at)
-     VALUES (?, ?, ?, 'reserved', ?, ?, ?, ?, ?) RETURNING sequence`,
-  );
-  const insertCharge = sql.prepare('INSERT INTO ledger_charge (entry, meter, amount) VALUES (?, ?, ?)');
-  const addToCharge = sql.prepare(
-    `INSERT INTO ledger_charge (entry, meter, amount) VALUES (?, ?, ?)
-     ON CONFLICT (entry, meter) DO UPDATE SET amount = amount + excluded.amount`,
-  );
-  const addToTotal = sql.prepare(
-    `INSERT INTO ledger_total (agreement_id, meter, spent) VALUES (?, ?, ?)
-     ON CONFLICT (agreement_id, meter) DO UPDATE SET spent = spent + excluded.spent`,
-  );
-  // A sum of doubles cannot be undone by subtracting: (a + b) - b is not always a. A refund adds up what is left.
-  const sumUp = sql.prepare(
-    `UPDATE ledger_total SET spent = coalesce((
-       SELECT sum(amount) FROM ledger_charge JOIN ledger_entry ON sequence = entry
-       WHERE agreement_id = ledger_total.agreement_id AND meter = ledger_total.meter AND state <> 'refunded'
-     ), 0) WHERE agreement_id = ?`,
-  );
-  const settle = sql.prepare('UPDATE ledger_entry SET state = ?, settled_at = ? WHERE sequence = ?');
+  const rows = createEntryRows(database);
+  const chain = createChain(database);
+  const now = (): string => clock().toISOString();
 
-  const load = (entryId: string): EntryRow => {
-    const row = byId.get(entryId) as EntryRow | undefined;
-    if (row !== undefined) return row;
+  /** The chain with everything that it does not have yet: entries from before there was one, and draws. */
+  const catchUp = (agreementId: string): Tip | undefined => {
+    let tip = chain.tip(agreementId);
+    if (tip === undefined && rows.isOlder(agreementId)) tip = chainOlder(agreementId);
+    for (const drawn of rows.unchained(agreementId)) {
+      const { id, key, policy_digest: policyDigest } = drawn;
+      const amounts = Object.fromEntries(DRAWN.flatMap((meter) => (drawn[meter] > 0 ? [[meter, drawn[meter]]] : [])));
+      tip = chain.append({ agreementId, kind: 'drawn', entryId: id, key, amounts, policyDigest, at: now() }, tip);
+      rows.chained(drawn);
+    }
+    return tip;
+  };
+  const chainOlder = (agreementId: string): Tip | undefined => {
+    const charges = rows.chargesOfAgreement(agreementId);
+    let tip: Tip | undefined;
+    for (const row of rows.ofAgreement(agreementId)) {
+      const spent = tip?.spent ?? NOTHING_SPENT;
+      const amounts = chargedAtOnce(charges.get(row.sequence) ?? []);
+      tip = chain.append({ ...happeningOf(row), kind: 'reserved', amounts, facts: factsDigest(row) }, tip);
+      if (row.state === 'reserved') continue;
+      const at = row.settled_at ?? row.created_at;
+      const settled = { ...happeningOf(row), kind: row.state, at };
+      tip = chain.append(row.state === 'committed' ? { ...settled, amounts: {} } : { ...settled, amounts, spent }, tip);
+    }
+    // Refunds were added up in another order: the last digit may differ.
+    if (tip !== undefined) rows.setTotal(agreementId, 'epsilon', tip.spent.epsilon);
+    rows.forgetOlder(agreementId);
+    return tip;
+  };
+  /** A ledger that was changed behind its own back gives nothing away. */
+  const checkTotals = (agreementId: string, tip: Tip): void => {
+    const spent = rows.spent(agreementId);
+    if (meters.every((meter) => spent[meter] === tip.spent[meter])) return;
     throw new FoedusError(
-      'not-found',
-      `The ledger has no reservation ${entryId}. Use the id that the reservation was answered with.`,
+      'unavailable',
+      'The ledger is not what its chain says, so nothing can be charged: the operator of this node has to look at it (foedus ledger verify).',
     );
   };
-  const charges = (row: EntryRow): ChargeRow[] => chargesOf.all(row.sequence) as unknown as ChargeRow[];
+  /** @param newest of the chain before the rows were changed, by catchUp */
+  const record = (happening: Parameters<typeof chain.append>[0], newest: Tip | undefined): Tip => {
+    const tip = chain.append(happening, newest);
+    checkTotals(happening.agreementId, tip);
+    return tip;
+  };
 
   return {
-    spent(agreementId) {
-      const spent: Record<Meter, number> = { uses: 0, rounds: 0, epsilon: 0, rows: 0, bytes: 0 };
-      for (const row of totals.all(agreementId) as unknown as { meter: Meter; spent: number }[]) {
-        spent[row.meter] = row.spent;
-      }
-      return spent;
-    },
+    spent: (agreementId) => rows.spent(agreementId),
 
     exercised: (agreementId, before = Number.MAX_SAFE_INTEGER) =>
-      span.all(agreementId, before) as unknown as Exercised[],
+      rows.span(agreementId, before) as unknown as Exercised[],
 
     find(agreementId, key) {
-      const row = byKey.get(agreementId, key) as EntryRow | undefined;
+      const row = rows.byKey(agreementId, key);
       if (row === undefined) return undefined;
-      return { entry: toEntry(row, charges(row)), decision: JSON.parse(row.decision) as Decision };
+      return { entry: toEntry(row, rows.chargesOf(row)), decision: JSON.parse(row.decision) as Decision };
     },
 
     reserve({ agreementId, key, decision, request, basis }) {
       return database.transaction(() => {
-        const id = randomUUID();
-        const createdAt = clock().toISOString();
-        const amounts = totalByMeter(decision);
-        const { sequence } = insertEntry.get(
-          id,
-          agreementId,
+        const newest = catchUp(agreementId);
+        const charges = totalByMeter(decision);
+        const row: Omit<EntryRow, 'sequence'> = {
+          id: randomUUID(),
+          agreement_id: agreementId,
           key,
-          decision.policyDigest,
-          JSON.stringify(decision),
-          JSON.stringify(request),
-          basis === undefined ? null : JSON.stringify(basis),
-          createdAt,
-        ) as { sequence: number };
-        for (const { meter, amount } of amounts) {
-          insertCharge.run(sequence, meter, amount);
-          addToTotal.run(agreementId, meter, amount);
-        }
-        return { id, agreementId, key, state: 'reserved', charges: amounts, ...(basis && { basis }), createdAt };
+          state: 'reserved',
+          policy_digest: decision.policyDigest,
+          decision: JSON.stringify(decision),
+          request: JSON.stringify(request),
+          basis: basis === undefined ? null : JSON.stringify(basis),
+          created_at: now(),
+          settled_at: null,
+        };
+        rows.insert(row, charges);
+        record({ ...happeningOf(row), kind: 'reserved', amounts: byMeter(charges), facts: factsDigest(row) }, newest);
+        const { id, state, created_at: createdAt } = row;
+        return { id, agreementId, key, state, charges, ...(basis && { basis }), createdAt };
       });
     },
 
     commit(entryId) {
       return database.transaction(() => {
-        const row = load(entryId);
+        const row = rows.load(entryId);
         if (row.state === 'refunded') {
           throw new FoedusError(
             'conflict',
             `The reservation ${entryId} was refunded and cannot be committed. Reserve again under a new key.`,
           );
         }
-        if (row.state === 'reserved') settle.run('committed', clock().toISOString(), row.sequence);
-        return { entry: toEntry({ ...row, state: 'committed' }, charges(row)), changed: row.state === 'reserved' };
+        if (row.state === 'reserved') {
+          const newest = catchUp(row.agreement_id);
+          const at = now();
+          rows.settle(row, 'committed', at);
+          record({ ...happeningOf(row), kind: 'committed', amounts: {}, at }, newest);
+        }
+        const changed = row.state === 'reserved';
+        return { entry: toEntry({ ...row, state: 'committed' }, rows.chargesOf(row)), changed };
       });
     },
 
     refund(entryId) {
       return database.transaction(() => {
-        const row = load(entryId);
+        const row = rows.load(entryId);
+        const charges = rows.chargesOf(row);
         if (row.state === 'committed') {
           throw new FoedusError(
             'conflict',
@@ -217,70 +217,131 @@ export function createLedger({ database, clock }: { database: Database; clock: (
           );
         }
         if (row.state === 'reserved') {
-          if (charges(row).some(({ meter, amount }) => DRAWN.some((each) => each === meter) && amount > 0)) {
+          if (charges.some(({ meter, amount }) => DRAWN.some((each) => each === meter) && amount > 0)) {
             throw new FoedusError(
               'conflict',
               `Data have left under the reservation ${entryId}, so it stays charged. Commit it.`,
             );
           }
-          settle.run('refunded', clock().toISOString(), row.sequence);
-          sumUp.run(row.agreement_id);
+          const newest = catchUp(row.agreement_id);
+          const at = now();
+          rows.settle(row, 'refunded', at);
+          rows.sumUp(row.agreement_id);
+          const spent = rows.spent(row.agreement_id);
+          record({ ...happeningOf(row), kind: 'refunded', amounts: chargedAtOnce(charges), spent, at }, newest);
         }
-        return { entry: toEntry({ ...row, state: 'refunded' }, charges(row)), changed: row.state === 'reserved' };
+        return { entry: toEntry({ ...row, state: 'refunded' }, charges), changed: row.state === 'reserved' };
       });
     },
 
     drawable(entryId) {
-      const row = load(entryId);
+      const row = rows.load(entryId);
       const use = {
         agreementId: row.agreement_id,
         sequence: row.sequence,
         ...(row.request !== null && { request: JSON.parse(row.request) as UsageRequestBody }),
-        uses: charges(row).find(({ meter }) => meter === 'uses')?.amount ?? 0,
+        uses: chargedAtOnce(rows.chargesOf(row))['uses'] ?? 0,
       };
       return { use, decision: JSON.parse(row.decision) as Decision };
     },
 
-    draw(entryId, { rows = 0, bytes = 0 }) {
+    draw(entryId, drawn) {
       database.transaction(() => {
-        const {
-          sequence,
-          state,
-          agreement_id: agreementId,
-        } = (standing.get(entryId) as Standing | undefined) ?? load(entryId);
-        if (state === 'refunded') {
+        const row = rows.standing(entryId);
+        if (row.state === 'refunded') {
           throw new FoedusError(
             'conflict',
             `The reservation ${entryId} was refunded: nothing may leave under it. Reserve again under a new key.`,
           );
         }
-        for (const [meter, amount] of [
-          ['rows', rows],
-          ['bytes', bytes],
-        ] as const) {
+        for (const meter of DRAWN) {
+          const amount = drawn[meter] ?? 0;
           if (!Number.isSafeInteger(amount) || amount < 0) throw new RangeError(`${amount} ${meter} cannot be drawn`);
-          if (amount === 0) continue;
-          addToCharge.run(sequence, meter, amount);
-          addToTotal.run(agreementId, meter, amount);
+          if (amount > 0) rows.draw(row, meter, amount);
         }
       });
     },
 
     entries(agreementId) {
-      const grouped = Map.groupBy(
-        chargesByAgreement.all(agreementId) as unknown as ChargeRow[],
-        (charge) => charge.entry,
-      );
-      return (byAgreement.all(agreementId) as unknown as EntryRow[]).map((row) =>
-        toEntry(row, grouped.get(row.sequence) ?? []),
-      );
+      const charges = rows.chargesOfAgreement(agreementId);
+      return rows.ofAgreement(agreementId).map((row) => toEntry(row, charges.get(row.sequence) ?? []));
+    },
+
+    head(agreementId) {
+      return database.transaction(() => {
+        const tip = catchUp(agreementId);
+        if (tip === undefined) {
+          return { agreementId, sequence: 0, hash: NO_HASH, at: new Date(0).toISOString(), spent: NOTHING_SPENT };
+        }
+        checkTotals(agreementId, tip);
+        const { sequence, hash, at, spent } = tip;
+        return { agreementId, sequence, hash, at, spent };
+      });
+    },
+
+    adopt({ agreementId, policyDigest, reason, heads, amounts }) {
+      return database.transaction(() => {
+        const newest = catchUp(agreementId);
+        const charges = meters.flatMap((meter) => {
+          const amount = amounts[meter] ?? 0;
+          return amount > 0 ? [{ meter, amount }] : [];
+        });
+        const adopted = heads.map(({ sequence, hash, at, spent }) => ({ sequence, hash, at, spent }));
+        const decision: Decision = {
+          permit: true,
+          exhausted: false,
+          void: false,
+          rules: [],
+          reasons: ['What a partner can prove to have been charged was adopted.'],
+          plan: null,
+          charges: charges.map((charge) => ({ ...charge, limit: null })),
+          duties: [],
+          policyDigest,
+          policyDigests: [policyDigest],
+        };
+        const at = now();
+        const id = randomUUID();
+        const row: Omit<EntryRow, 'sequence'> = {
+          id,
+          agreement_id: agreementId,
+          key: `reconciled/${id}`,
+          state: 'committed',
+          policy_digest: policyDigest,
+          decision: JSON.stringify(decision),
+          request: null,
+          basis: JSON.stringify({ reconciled: adopted, reason }),
+          created_at: at,
+          settled_at: at,
+        };
+        rows.insert(row, charges);
+        const facts = factsDigest(row);
+        record({ ...happeningOf(row), kind: 'reconciled', amounts: byMeter(charges), facts, adopted, reason }, newest);
+        return toEntry(
+          { ...row, sequence: 0 },
+          charges.map((charge) => ({ ...charge, entry: 0, chained: 0 })),
+        );
+      });
     },
   };
 }
 
+function happeningOf(row: Omit<EntryRow, 'sequence'>) {
+  const { agreement_id: agreementId, id: entryId, key, policy_digest: policyDigest, created_at: at } = row;
+  return { agreementId, entryId, key, policyDigest, at };
+}
+
+function byMeter(charges: LedgerEntry['charges']): Partial<Spent> {
+  return Object.fromEntries(charges.map(({ meter, amount }) => [meter, amount]));
+}
+
+/** What an entry was charged with when it was made. */
+function chargedAtOnce(charges: readonly ChargeRow[]): Partial<Spent> {
+  return byMeter(charges.filter(({ meter }) => !DRAWN.some((each) => each === meter)));
+}
+
 /** One amount for each meter: a use that several rules count against their limits is still one use. */
 function totalByMeter(decision: Decision): LedgerEntry['charges'] {
-  return METERS.flatMap((meter) => {
+  return meters.flatMap((meter) => {
     const charged = decision.charges.filter((charge) => charge.meter === meter);
     // Of what is drawn later a decision only says the limit.
     if (charged.length === 0 || DRAWN.some((each) => each === meter)) return [];
@@ -288,19 +349,4 @@ function totalByMeter(decision: Decision): LedgerEntry['charges'] {
     if (!Number.isFinite(amount) || amount < 0) throw new RangeError(`a charge of ${amount} ${meter} is no amount`);
     return [{ meter, amount }];
   });
-}
-
-function toEntry(row: EntryRow, charges: readonly ChargeRow[]): LedgerEntry {
-  return {
-    id: row.id,
-    agreementId: row.agreement_id,
-    key: row.key,
-    state: row.state,
-    charges: METERS.flatMap((meter) => charges.filter((charge) => charge.meter === meter)).map(({ meter, amount }) => ({
-      meter,
-      amount,
-    })),
-    ...(row.basis === null ? {} : { basis: JSON.parse(row.basis) as Record<string, unknown> }),
-    createdAt: row.created_at,
-  };
 }

@@ -1,10 +1,12 @@
-import { TRAIN, USE, type Decision, type Meter, type UsageEvent as PolicyEvent } from '@foedus/usage-policies';
+import { TRAIN, USE, type Decision, type UsageEvent as PolicyEvent } from '@foedus/usage-policies';
 import type { LocalDecision, LocalReport, PermittedUse } from '@foedus/usage-policies/local-rules';
 import type { UseDuties } from '../duties/use-duties.ts';
 import { FoedusError } from '../errors.ts';
 import type { Account, LedgerEntry, SignedAgreement, UsageRequestBody } from '../management/model.ts';
 import type { Database } from '../store/database.ts';
+import type { Spent } from './chain.ts';
 import { createDraw } from './draw.ts';
+import type { LedgerHead } from './head.ts';
 import { createLedger, type Drawable, type Drawn, type Exercised } from './ledger.ts';
 import type { Restrict } from './local-rules.ts';
 import { createPolicyCache } from './policy-cache.ts';
@@ -60,6 +62,8 @@ export interface UsageControl {
    */
   draw(reservationId: string, amounts: Drawn): void;
   account(agreementId: string): Account;
+  /** What stands for everything that has been charged and drawn under an agreement until now. */
+  head(agreementId: string): LedgerHead;
 }
 
 /** What the operator's own rules say of one use. */
@@ -110,7 +114,7 @@ export interface UsageControlOptions {
 const CONNECTOR = 'https://w3id.org/idsa/code/CONNECTOR';
 
 /**
- * Usage control over the ledger in `database` (migrations 2 and 5).
+ * Usage control over the ledger in `database` (migrations 2, 5 and 6).
  *
  * Uses are decided by the node that holds the data: the provider's before they leave, and the consumer's once they
  * have come, each by its own account. The assignee of every request is the agreement's. Reading what is spent, deciding
@@ -261,6 +265,8 @@ export function createUsageControl(options: UsageControlOptions): UsageControl {
 
     draw: (reservationId, amounts) => onLedger(database, () => drawing(reservationId, amounts)),
 
+    head: (agreementId) => onLedger(database, () => ledger.head(known(agreementId).id)),
+
     account(agreementId) {
       const agreement = known(agreementId);
       return {
@@ -274,7 +280,7 @@ export function createUsageControl(options: UsageControlOptions): UsageControl {
 }
 
 /** Rows and bytes that a running use has drawn, with those of others, are held against their limits as they are drawn. */
-function spentBeside(spent: Record<Meter, number>, charged: Drawable | undefined): Record<Meter, number> {
+function spentBeside(spent: Spent, charged: Drawable | undefined): Spent {
   return charged === undefined ? spent : { ...spent, uses: spent.uses - charged.uses, rows: 0, bytes: 0 };
 }
 

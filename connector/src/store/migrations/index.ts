@@ -4,6 +4,7 @@ import { ledger } from './0002-ledger.ts';
 import { operatorApi } from './0003-operator-api.ts';
 import { catalog } from './0004-catalog.ts';
 import { volume } from './0005-volume.ts';
+import { ledgerChain } from './0006-ledger-chain.ts';
 
 /** The connector's schema, step by step. */
-export const migrations: readonly Migration[] = [controlPlane, ledger, operatorApi, catalog, volume];
+export const migrations: readonly Migration[] = [controlPlane, ledger, operatorApi, catalog, volume, ledgerChain];

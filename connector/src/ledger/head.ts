@@ -1,0 +1,33 @@
+import { z } from 'zod';
+
+const amount = z.number().nonnegative();
+
+/** Everything that is spent under an agreement, by meter. */
+export const spentSchema = z.strictObject({
+  uses: amount,
+  rounds: amount,
+  epsilon: amount,
+  rows: amount,
+  bytes: amount,
+});
+
+export const hashSchema = z.string().regex(/^[0-9a-f]{64}$/);
+
+export const ledgerHeadSchema = z
+  .strictObject({
+    agreementId: z.string().min(1).max(2_048),
+    sequence: z.int().min(0).describe('Elements of the chain up to this one; 0: nothing has happened yet.'),
+    hash: hashSchema.describe('SHA-256 of the newest element, hex.'),
+    at: z.iso.datetime().max(40).describe('When the newest element was made.'),
+    spent: spentSchema.describe('What is spent with that element.'),
+  })
+  .describe("The newest element of an agreement's ledger: it stands for everything that happened before.");
+export type LedgerHead = z.infer<typeof ledgerHeadSchema>;
+
+export const signedHeadSchema = z
+  .strictObject({
+    head: ledgerHeadSchema,
+    signature: z.string().min(1).max(65_536).describe('Detached JWS of the provider over the head.'),
+  })
+  .describe('A head that the provider of the agreement has signed: keep the newest, and present it.');
+export type SignedHead = z.infer<typeof signedHeadSchema>;
