@@ -3,6 +3,7 @@ import duckdb from '@duckdb/node-bindings';
 import * as arrow from 'apache-arrow';
 import type { CarriedType } from './carried-type.ts';
 import { createColumn } from './column-builder.ts';
+import { createChunkRelease, createVectorReader } from './vector-reader.ts';
 
 /** Rows of a record batch: large enough that its header does not count, small enough to hold many at once. */
 export const BATCH_ROWS = 16_384;
@@ -39,7 +40,10 @@ export function createBatchBuilder(columns: readonly { name: string; type: Carri
   const struct = new arrow.Struct(schema.fields);
   const vectorSize = duckdb.vector_size();
   let rows = 0;
-  const builders = columns.map(({ name, type }) => createColumn(name, type, BATCH_ROWS));
+  const reader = createVectorReader();
+  const releaseChunk = createChunkRelease();
+  const builders = columns.map(({ name, type }) => createColumn(name, type, reader, BATCH_ROWS));
+  const gathered = (): number => builders.reduce((sum, { bytes }) => sum + bytes, 0);
   return {
     schema,
     builder: {
@@ -47,14 +51,20 @@ export function createBatchBuilder(columns: readonly { name: string; type: Carri
         return rows;
       },
       get full() {
-        return rows + vectorSize > BATCH_ROWS || builders.reduce((sum, { bytes }) => sum + bytes, 0) >= BATCH_BYTES;
+        return rows + vectorSize > BATCH_ROWS || gathered() >= BATCH_BYTES;
       },
       append(chunk) {
         const count = chunk.rowCount;
-        for (const [i, builder] of builders.entries()) {
-          builder.open(duckdb.data_chunk_get_vector(chunk.chunk, i), count)(0, count);
+        const before = gathered();
+        try {
+          for (const [i, builder] of builders.entries()) {
+            builder.open(duckdb.data_chunk_get_vector(chunk.chunk, i), count)(0, count);
+          }
+        } finally {
+          reader.release();
         }
         rows += count;
+        releaseChunk(gathered() - before);
       },
       take() {
         const children = builders.map((builder) => builder.take());

@@ -1,32 +1,28 @@
-import duckdb from '@duckdb/node-bindings';
 import * as arrow from 'apache-arrow';
 import { FoedusError } from '../errors.ts';
 import type { CarriedType } from './carried-type.ts';
 import type { ColumnBuilder, DataProperties } from './column-builder.ts';
-import { createValidity, isValid, validityOf } from './column-validity.ts';
+import { createValidity, isValid } from './column-validity.ts';
+import { createPseudonyms, pseudonymColumn } from './pseudonyms.ts';
+import { INLINE_BYTES, STRING_WORDS, copyLong } from './string-copy.ts';
+import type { VectorReader } from './vector-reader.ts';
 
 /** Offsets of an Arrow string column are 32-bit. */
 const LARGEST_OFFSET = 2 ** 31 - 1;
-/** DuckDB's string in words of 4 bytes: length, then 12 bytes of value, or a prefix and a pointer. */
-const STRING_WORDS = 4;
-const INLINE_BYTES = 12;
-/**
- * Strings whose bytes lie so close behind each other are read at once. Both ends of the gap are in pages that exist,
- * and between them there is no room for another page.
- */
-const LARGEST_GAP = 16;
 const FIRST_BYTES = 64 * 1024;
 
-/** Text and bytes; as a dictionary, or all of the same length, where the type says so. */
+/** Text and bytes; as a dictionary, all of the same length, or as pseudonyms, where the type says so. */
 export function bytesColumn(
   name: string,
-  type: Extract<CarriedType, { layout: 'bytes' | 'dictionary' | 'fixed-bytes' }>,
+  type: Extract<CarriedType, { layout: 'bytes' | 'dictionary' | 'fixed-bytes' | 'pseudonym' }>,
+  reader: VectorReader,
   capacity: number,
 ): ColumnBuilder {
   let offsets = new Int32Array(capacity + 1);
   const validity = createValidity(capacity);
   let values = new Uint8Array(FIRST_BYTES);
   let end = 0;
+  const pseudonymsOf = type.layout === 'pseudonym' ? createPseudonyms(type.key.pseudonyms) : undefined;
   const reserveRows = (more: number): void => {
     const size = validity.rows + more + 1;
     if (size <= offsets.length) return;
@@ -34,14 +30,17 @@ export function bytesColumn(
     larger.set(offsets);
     offsets = larger;
   };
-  const reserveBytes = (size: number): void => {
-    if (size <= values.length) return;
+  /** Room for `size` bytes; what has been written stays. */
+  const reserveBytes = (size: number): DataView => {
     if (size > LARGEST_OFFSET) {
       throw new FoedusError('too-large', `The values of the column "${name}" are too long to be sent.`);
     }
-    const larger = new Uint8Array(Math.min(LARGEST_OFFSET, Math.max(values.length * 2, size)));
-    larger.set(values.subarray(0, end));
-    values = larger;
+    if (size > values.length) {
+      const larger = new Uint8Array(Math.min(LARGEST_OFFSET, Math.max(values.length * 2, size)));
+      larger.set(values);
+      values = larger;
+    }
+    return new DataView(values.buffer);
   };
   return {
     get bytes() {
@@ -51,27 +50,33 @@ export function bytesColumn(
       return validity.rows;
     },
     open(vector, size) {
-      const strings = duckdb.vector_get_data(vector, size * STRING_WORDS * 4);
-      const words = new Uint32Array(strings.buffer, strings.byteOffset, size * STRING_WORDS);
-      const mask = validityOf(vector, size);
+      const bytes = reader.values(vector, size * STRING_WORDS * 4);
+      const words = new Uint32Array(bytes.buffer, bytes.byteOffset, size * STRING_WORDS);
+      const mask = reader.validity(vector, size);
+      const strings = { bytes, words, mask };
       return (from, count) => {
         reserveRows(count);
         const first = validity.rows;
-        let long = 0;
         let at = end;
-        for (let i = 0; i < count; i++) {
-          if (isValid(mask, from + i)) {
-            const length = words[(from + i) * STRING_WORDS] as number;
-            if (length > INLINE_BYTES) long++;
+        let long = false;
+        let view = reserveBytes(at + (count + 1) * INLINE_BYTES);
+        for (let i = 0, word = from * STRING_WORDS; i < count; i++, word += STRING_WORDS) {
+          if (mask === null || isValid(mask, from + i)) {
+            const length = words[word] as number;
+            if (length > INLINE_BYTES) {
+              long = true;
+              view = reserveBytes(at + length + (count - i) * INLINE_BYTES);
+            } else {
+              // Three words whatever the length: what is too much is overwritten by the next, and lies behind the last.
+              view.setUint32(at, words[word + 1] as number, true);
+              view.setUint32(at + 4, words[word + 2] as number, true);
+              view.setUint32(at + 8, words[word + 3] as number, true);
+            }
             at += length;
-            if (at > LARGEST_OFFSET) reserveBytes(at);
           }
           offsets[first + i + 1] = at;
         }
-        reserveBytes(at);
-        const start = offsets.subarray(first);
-        if (long < count) copyInline(strings, words, mask, from, count, start, values);
-        if (long > 0) copyLong(strings, words, mask, from, count, start, values);
+        if (long) copyLong(strings, from, count, offsets.subarray(first), values, reader);
         end = at;
         validity.append(mask, from, count, () => undefined);
       };
@@ -86,11 +91,17 @@ export function bytesColumn(
       const valueOffsets = offsets.subarray(0, length + 1);
       const data = values.subarray(0, end);
       end = 0;
+      if (pseudonymsOf !== undefined) {
+        const masked = pseudonymColumn(pseudonymsOf, length, valueOffsets, data, validity.isNull);
+        // What they stand for has no business in a buffer that is used again.
+        data.fill(0);
+        return arrow.makeData({ type: type.arrow, length, ...validity.take(), ...masked } as DataProperties);
+      }
       if (type.layout === 'fixed-bytes') {
         const fixed = sameLength(name, type.width, length, valueOffsets, data, validity.isNull);
         return arrow.makeData({ type: type.arrow, length, ...validity.take(), data: fixed } as DataProperties);
       }
-      if (type.layout === 'bytes') {
+      if (type.layout !== 'dictionary') {
         return arrow.makeData({ type: type.arrow, length, ...validity.take(), valueOffsets, data } as DataProperties);
       }
       const { indices, dictionary } = encoded(type.values, length, valueOffsets, data, validity.isNull);
@@ -103,85 +114,6 @@ export function bytesColumn(
       } as DataProperties);
     },
   };
-}
-
-/** Copies the strings that lie in the vector itself. `offsets[i]`: where string i begins in `target`. */
-function copyInline(
-  strings: Uint8Array,
-  words: Uint32Array,
-  mask: Uint8Array | null,
-  from: number,
-  count: number,
-  offsets: Int32Array,
-  target: Uint8Array,
-): void {
-  for (let i = 0; i < count; i++) {
-    const row = from + i;
-    const length = words[row * STRING_WORDS] as number;
-    if (length > INLINE_BYTES || !isValid(mask, row)) continue;
-    const source = row * STRING_WORDS * 4 + 4;
-    const to = offsets[i] as number;
-    for (let k = 0; k < length; k++) target[to + k] = strings[source + k] as number;
-  }
-}
-
-/** Copies the strings that the vector points to: neighbours at once, and none twice that several rows share. */
-function copyLong(
-  strings: Uint8Array,
-  words: Uint32Array,
-  mask: Uint8Array | null,
-  from: number,
-  count: number,
-  offsets: Int32Array,
-  target: Uint8Array,
-): void {
-  const seen = new Map<number, number>();
-  /** Rows of the run of neighbours under way. */
-  let run: number[] = [];
-  let runStart = 0;
-  let runEnd = 0;
-  const finish = (): void => {
-    if (run.length === 0) return;
-    const firstRow = run[0] as number;
-    const pointer = strings.byteOffset + (from + firstRow) * STRING_WORDS * 4 + 8;
-    const bytes = duckdb.get_data_from_pointer(strings.buffer as ArrayBuffer, pointer, runEnd - runStart);
-    for (const i of run) {
-      const at = pointerOf(words, from + i) - runStart;
-      const to = offsets[i] as number;
-      target.set(bytes.subarray(at, at + (offsets[i + 1] as number) - to), to);
-    }
-    run = [];
-  };
-  for (let i = 0; i < count; i++) {
-    const row = from + i;
-    const length = words[row * STRING_WORDS] as number;
-    if (length <= INLINE_BYTES || !isValid(mask, row)) continue;
-    const pointer = pointerOf(words, row);
-    const gap = pointer - runEnd;
-    if (run.length > 0 && gap >= 0 && gap <= LARGEST_GAP) {
-      run.push(i);
-      runEnd = pointer + length;
-      continue;
-    }
-    const earlier = seen.get(pointer);
-    if (earlier !== undefined && (offsets[earlier + 1] as number) - (offsets[earlier] as number) === length) {
-      // The earlier one may still wait in the run.
-      if (run.includes(earlier)) finish();
-      target.copyWithin(offsets[i] as number, offsets[earlier] as number, (offsets[earlier] as number) + length);
-      continue;
-    }
-    finish();
-    run = [i];
-    runStart = pointer;
-    runEnd = pointer + length;
-    seen.set(pointer, i);
-  }
-  finish();
-}
-
-/** An address below 2^53, as all that processors use are. */
-function pointerOf(words: Uint32Array, row: number): number {
-  return (words[row * STRING_WORDS + 2] as number) + (words[row * STRING_WORDS + 3] as number) * 2 ** 32;
 }
 
 function sameLength(

@@ -7,14 +7,15 @@ import {
   type DuckDBType,
 } from '@duckdb/node-api';
 import * as arrow from 'apache-arrow';
+import type { MaskingKey } from './masking-key.ts';
 
 /**
  * How a column travels: the Arrow type it becomes and the shape of DuckDB's vector it is read from.
  *
  * `fixed`: `width` bytes a value, the same little-endian layout on both sides. `scaled`: 8 bytes of microseconds that
  * become a coarser unit. `decimal`: `width` bytes become 16. `bool`: one byte a value becomes one bit. `bytes`:
- * strings of 16 bytes with a length, that hold the bytes or point to them; `dictionary` and `fixed-bytes` are read
- * from the same. `list`, `fixed-list`, `map` and `struct` have children. `null` has no value at all.
+ * strings of 16 bytes with a length, that hold the bytes or point to them; `dictionary`, `fixed-bytes` and
+ * `pseudonym` are read from the same. `list`, `fixed-list`, `map` and `struct` have children. `null` has no value at all.
  */
 export type CarriedType = {
   readonly id: DuckDBTypeId;
@@ -31,6 +32,7 @@ type Layout =
   | { readonly layout: 'decimal'; readonly width: 2 | 4 | 8 | 16 }
   | { readonly layout: 'bool' | 'null' }
   | { readonly layout: 'bytes' }
+  | { readonly layout: 'pseudonym'; readonly key: MaskingKey }
   | { readonly layout: 'dictionary'; readonly values: arrow.Utf8 }
   | { readonly layout: 'fixed-bytes'; readonly width: number }
   | { readonly layout: 'list' | 'map'; readonly child: CarriedType }
@@ -52,6 +54,11 @@ export const VARCHAR: CarriedType = {
   arrow: new arrow.Utf8(),
   layout: 'bytes',
 };
+/** Text of which only pseudonyms leave. */
+export function pseudonymType(key: MaskingKey): CarriedType {
+  return { id: VARCHAR.id, sql: VARCHAR.sql, arrow: VARCHAR.arrow, layout: 'pseudonym', key };
+}
+
 export const BIGINT: CarriedType = fixed(DuckDBTypeId.BIGINT, 'BIGINT', new arrow.Int64(), 8);
 export const DOUBLE: CarriedType = fixed(DuckDBTypeId.DOUBLE, 'DOUBLE', new arrow.Float64(), 8);
 

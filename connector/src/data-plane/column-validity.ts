@@ -1,5 +1,3 @@
-import duckdb from '@duckdb/node-bindings';
-
 /** Which rows of a column are not NULL: a byte each while gathering, a bit each in the batch, nothing when all are. */
 export interface Validity {
   readonly rows: number;
@@ -11,12 +9,6 @@ export interface Validity {
   readonly isNull: (index: number) => boolean;
   /** The rows so far; none are noted afterwards. */
   take(): { nullCount: number; nullBitmap: Uint8Array | null };
-}
-
-/** The bitmap of a vector's rows that are there; null when all of them are. */
-export function validityOf(vector: duckdb.Vector, size: number): Uint8Array | null {
-  // The bindings answer null, not an empty array, when nothing in the vector is NULL.
-  return duckdb.vector_get_validity(vector, Math.ceil(size / 64) * 8);
 }
 
 export function isValid(mask: Uint8Array | null, row: number): boolean {

@@ -2,7 +2,8 @@ import duckdb from '@duckdb/node-bindings';
 import * as arrow from 'apache-arrow';
 import { FoedusError } from '../errors.ts';
 import type { ColumnBuilder, DataProperties } from './column-builder.ts';
-import { createValidity, isValid, validityOf } from './column-validity.ts';
+import { createValidity, isValid } from './column-validity.ts';
+import type { VectorReader } from './vector-reader.ts';
 
 /** Bytes of an entry of DuckDB's list vector: offset and length in the child vector, 8 bytes each. */
 const ENTRY_WORDS = 4;
@@ -13,7 +14,12 @@ const ENTRY_WORDS = 4;
  * The child vector also holds the items of rows that were filtered out: only the ranges of rows that are there are
  * copied.
  */
-export function listColumn(type: arrow.DataType, child: ColumnBuilder, capacity: number): ColumnBuilder {
+export function listColumn(
+  type: arrow.DataType,
+  child: ColumnBuilder,
+  reader: VectorReader,
+  capacity: number,
+): ColumnBuilder {
   let offsets = new Int32Array(capacity + 1);
   const validity = createValidity(capacity);
   const reserve = (more: number): void => {
@@ -31,8 +37,8 @@ export function listColumn(type: arrow.DataType, child: ColumnBuilder, capacity:
       return validity.rows;
     },
     open(vector, size) {
-      const mask = validityOf(vector, size);
-      const items = itemsOf(vector, size, child);
+      const mask = reader.validity(vector, size);
+      const items = itemsOf(vector, size, child, reader);
       return (from, count) => {
         reserve(count);
         const first = validity.rows;
@@ -61,6 +67,7 @@ export function fixedListColumn(
   type: arrow.DataType,
   child: ColumnBuilder,
   size: number,
+  reader: VectorReader,
   capacity: number,
 ): ColumnBuilder {
   const validity = createValidity(capacity);
@@ -72,8 +79,8 @@ export function fixedListColumn(
       return validity.rows;
     },
     open(vector, rows) {
-      const mask = validityOf(vector, rows);
-      const entries = entriesOf(vector, rows);
+      const mask = reader.validity(vector, rows);
+      const entries = entriesOf(vector, rows, reader);
       let copy: ((from: number, count: number) => void) | undefined;
       return (from, count) => {
         for (let row = from; row < from + count; row++) {
@@ -105,6 +112,7 @@ export function fixedListColumn(
 export function structColumn(
   type: arrow.DataType,
   children: readonly ColumnBuilder[],
+  reader: VectorReader,
   capacity: number,
 ): ColumnBuilder {
   const validity = createValidity(capacity);
@@ -116,7 +124,7 @@ export function structColumn(
       return validity.rows;
     },
     open(vector, size) {
-      const mask = validityOf(vector, size);
+      const mask = reader.validity(vector, size);
       const copies = children.map((child, i) => child.open(duckdb.struct_vector_get_child(vector, i), size));
       return (from, count) => {
         for (let at = from; at < from + count;) {
@@ -146,8 +154,8 @@ export function structColumn(
 }
 
 /** Copies items of lists into a child: neighbouring ranges at once. */
-function itemsOf(vector: duckdb.Vector, size: number, child: ColumnBuilder) {
-  const entries = entriesOf(vector, size);
+function itemsOf(vector: duckdb.Vector, size: number, child: ColumnBuilder, reader: VectorReader) {
+  const entries = entriesOf(vector, size, reader);
   let copy: ((from: number, count: number) => void) | undefined;
   const copyRange = (from: number, count: number): void => {
     if (count === 0) return;
@@ -177,8 +185,8 @@ function itemsOf(vector: duckdb.Vector, size: number, child: ColumnBuilder) {
   };
 }
 
-function entriesOf(vector: duckdb.Vector, size: number): Uint32Array {
-  const bytes = duckdb.vector_get_data(vector, size * ENTRY_WORDS * 4);
+function entriesOf(vector: duckdb.Vector, size: number, reader: VectorReader): Uint32Array {
+  const bytes = reader.values(vector, size * ENTRY_WORDS * 4);
   return new Uint32Array(bytes.buffer, bytes.byteOffset, size * ENTRY_WORDS);
 }
 

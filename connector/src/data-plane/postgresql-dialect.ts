@@ -2,6 +2,7 @@ import * as arrow from 'apache-arrow';
 import { quotedName } from './carried-type.ts';
 import type { Dialect, Expression, SourceColumn } from './dialect.ts';
 import { microsecondsOf } from './filter-value.ts';
+import type { MaskingKey } from './masking-key.ts';
 import { reference } from './scan-query.ts';
 
 /** A column of a PostgreSQL table. */
@@ -17,6 +18,8 @@ export interface TableType {
   readonly arrow: arrow.DataType;
   /** SQL that turns a value into the text that textColumn reads. */
   readonly wire: 'as-is' | 'days' | 'micros';
+  /** Only pseudonyms of its values leave. */
+  readonly pseudonyms?: MaskingKey;
 }
 
 const asIs = (type: arrow.DataType): TableType => ({ arrow: type, wire: 'as-is' });
@@ -50,7 +53,6 @@ const TEXTS: ReadonlySet<string> = new Set(['text', 'varchar', 'bpchar']);
 const TIMES: ReadonlySet<string> = new Set(['date', 'timestamp', 'timestamptz']);
 const WHOLE_NUMBER = /^-?(?:0|[1-9]\d{0,19})$/;
 const LARGEST_PRECISION = 38;
-const HASH_DIGITS = 24;
 const DAY = 86_400_000_000n;
 
 /** @returns how a column's values travel, or undefined: arrays, ranges and numerics without bounds do not */
@@ -70,8 +72,8 @@ export function wireText({ sql, type }: Expression<TableType>): string {
 }
 
 /**
- * Scans in PostgreSQL 14 or later, in a session whose time zone is UTC. The mask `hash` is the same HMAC as the
- * engine's, over PostgreSQL's text of the value.
+ * Scans in PostgreSQL 14 or later, in a session whose time zone is UTC. Of the mask `hash` the query yields
+ * PostgreSQL's text of the value, of which pseudonyms are made as for the engine's.
  */
 export function postgresqlDialect(
   schema: string,
@@ -91,12 +93,7 @@ export function postgresqlDialect(
       return type ? { sql: `NULL::${column.shownType}`, type } : { sql: 'NULL::text', type: TEXT };
     },
     constant: (value) => ({ sql: bind(value, 'text'), type: TEXT }),
-    hash(column, key) {
-      const value = `convert_to(${reference(column)}::text, 'UTF8')`;
-      const inner = `sha256(${bind(Buffer.from(key.inner), 'bytea')} || ${value})`;
-      const outer = `sha256(${bind(Buffer.from(key.outer), 'bytea')} || ${inner})`;
-      return { sql: `left(encode(${outer}, 'hex'), ${HASH_DIGITS})`, type: TEXT };
-    },
+    hash: (column, key) => ({ sql: `${reference(column)}::text`, type: { ...TEXT, pseudonyms: key } }),
     truncateText: (column, length) =>
       TEXTS.has(column.typeName) ? { sql: `left(${reference(column)}, ${length})`, type: TEXT } : undefined,
     truncateTime(column, unit) {
@@ -127,7 +124,7 @@ export function postgresqlDialect(
     },
     sample(part, key) {
       // 52 bits of a keyed hash of the whole row as a fraction.
-      const seed = bind(Buffer.from(key.outer), 'bytea');
+      const seed = bind(Buffer.from(key.sample), 'bytea');
       const hash = `encode(sha256(${seed} || convert_to(data::text, 'UTF8')), 'hex')`;
       return `('x' || left(${hash}, 13))::bit(52)::bigint::float8 < ${bind(part * 2 ** 52, 'float8')}`;
     },

@@ -6,11 +6,14 @@ import { FoedusError } from '../errors.ts';
 import type { Asset } from '../management/model.ts';
 import type { DataSource } from './data-source.ts';
 import { postgresqlDialect, tableType, wireText, type TableColumn, type TableType } from './postgresql-dialect.ts';
+import { createPseudonyms } from './pseudonyms.ts';
 import { beginRows, type BatchSource, type ScanOptions } from './row-stream.ts';
 import { scanQuery, type ScanText } from './scan-query.ts';
 import { textColumn } from './text-column.ts';
 
 type Table = Extract<Asset['source'], { type: 'postgresql' }>;
+
+type Row = (string | null)[];
 
 const ROWS_AT_ONCE = 8_192;
 const CONNECT_MS = 10_000;
@@ -87,7 +90,7 @@ async function tableRows(
   const text = `SELECT ${shown.join(', ')} FROM (${sql}) AS result (${names})`;
   return {
     schema,
-    batches: batches(client, text, parameters, schema, signal),
+    batches: batches(client, text, parameters, createBatch(schema, columns), signal),
     // Ends the read that is under way with an error.
     interrupt: () => void client.end().catch(() => undefined),
     close: async () => await client.end().catch(() => undefined),
@@ -98,18 +101,16 @@ async function* batches(
   client: Client,
   text: string,
   parameters: readonly unknown[],
-  schema: Schema,
+  batchOf: (rows: readonly Row[]) => RecordBatch,
   signal: AbortSignal,
 ): AsyncGenerator<RecordBatch, undefined> {
   try {
-    const cursor = client.query(
-      new Cursor<(string | null)[]>(text, [...parameters], { rowMode: 'array', types: AS_TEXT }),
-    );
+    const cursor = client.query(new Cursor<Row>(text, [...parameters], { rowMode: 'array', types: AS_TEXT }));
     for (;;) {
       const rows = await cursor.read(ROWS_AT_ONCE);
       signal.throwIfAborted();
       if (rows.length === 0) break;
-      yield batchOf(rows, schema);
+      yield batchOf(rows);
     }
     await cursor.close();
   } catch (error) {
@@ -119,13 +120,17 @@ async function* batches(
   return undefined;
 }
 
-function batchOf(rows: readonly (readonly (string | null)[])[], schema: Schema): RecordBatch {
-  const children = schema.fields.map(({ type }, i) =>
-    textColumn(
-      type,
-      rows.map((row) => row[i] ?? null),
-    ),
-  );
+function createBatch(schema: Schema, columns: ScanText<TableType>['columns']): (rows: readonly Row[]) => RecordBatch {
   const struct = new Struct(schema.fields);
-  return new RecordBatch(schema, makeData({ type: struct, length: rows.length, nullCount: 0, children }));
+  const pseudonyms = columns.map(({ type }) => type.pseudonyms && createPseudonyms(type.pseudonyms.pseudonyms));
+  return (rows) => {
+    const children = schema.fields.map(({ type }, i) =>
+      textColumn(
+        type,
+        rows.map((row) => row[i] ?? null),
+        pseudonyms[i],
+      ),
+    );
+    return new RecordBatch(schema, makeData({ type: struct, length: rows.length, nullCount: 0, children }));
+  };
 }

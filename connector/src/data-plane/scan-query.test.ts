@@ -1,8 +1,9 @@
-import { createHash, createHmac, hkdfSync } from 'node:crypto';
+import { createHash, hkdfSync } from 'node:crypto';
 import type { Mask, Plan, RowFilter } from '@foedus/usage-policies';
 import { tableFromIPC } from 'apache-arrow';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { maskingKeyFor } from './masking-key.ts';
+import { createPseudonyms } from './pseudonyms.ts';
 import { AGREEMENT, codeOf, openScans, SECRET } from './scan-fixture.ts';
 
 let scans: Awaited<ReturnType<typeof openScans>>;
@@ -14,13 +15,15 @@ afterAll(() => scans.close());
 describe('masks', () => {
   const names = "SELECT * FROM (VALUES ('BDL'), (NULL), ('PVD'), ('BDL')) AS t(airport)";
 
-  test('hash is HMAC-SHA-256 under a key derived from the agreement, and leaves NULL alone', async () => {
+  test('hash is a pseudonym under a key derived from the agreement, and leaves NULL alone', async () => {
     const path = await scans.parquet(names);
-    const info = `foedus masking ${createHash('sha256').update(AGREEMENT).digest('hex')}`;
-    const derived = Buffer.from(hkdfSync('sha256', SECRET, '', info, 32));
-    const hmac = (text: string) => createHmac('sha256', derived).update(text).digest('hex').slice(0, 24);
+    const agreement = createHash('sha256').update(AGREEMENT).digest('hex');
+    const pseudonyms = createPseudonyms(
+      new Uint8Array(hkdfSync('sha256', SECRET, '', `foedus masking pseudonyms ${agreement}`, 32)),
+    );
+    const of = (text: string) => Buffer.from(pseudonyms(Buffer.from(text), [0, text.length], 1)).toString();
     const masked = await scans.columnOf(path, 'airport', { masks: { airport: { method: 'hash' } } });
-    expect(masked).toEqual([hmac('BDL'), null, hmac('PVD'), hmac('BDL')]);
+    expect(masked).toEqual([of('BDL'), null, of('PVD'), of('BDL')]);
   });
 
   test('hash cannot be linked between two agreements', async () => {

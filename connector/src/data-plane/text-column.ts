@@ -1,13 +1,20 @@
 import * as arrow from 'apache-arrow';
 import { packed } from './column-validity.ts';
+import { pseudonymColumn, type createPseudonyms } from './pseudonyms.ts';
 
 type Properties = Parameters<typeof arrow.makeData>[0];
 
 /**
  * A column of values that came as text, as PostgreSQL writes them: whole numbers and numbers in decimal, `t` and `f`,
  * bytes as `\x` and hexadecimal digits; dates in days and times in microseconds, as whole numbers.
+ *
+ * @param pseudonymsOf of a text column: what is put in place of its values
  */
-export function textColumn(type: arrow.DataType, texts: readonly (string | null)[]): arrow.Data {
+export function textColumn(
+  type: arrow.DataType,
+  texts: readonly (string | null)[],
+  pseudonymsOf?: ReturnType<typeof createPseudonyms>,
+): arrow.Data {
   const length = texts.length;
   const flags = Uint8Array.from(texts, (text) => (text === null ? 0 : 1));
   const nullCount = flags.reduce((sum, flag) => sum + 1 - flag, 0);
@@ -19,6 +26,11 @@ export function textColumn(type: arrow.DataType, texts: readonly (string | null)
     );
     const valueOffsets = new Int32Array(length + 1);
     for (const [i, value] of values.entries()) valueOffsets[i + 1] = (valueOffsets[i] as number) + value.length;
+    if (pseudonymsOf !== undefined) {
+      const isNull = (row: number): boolean => flags[row] === 0;
+      const masked = pseudonymColumn(pseudonymsOf, length, valueOffsets, Buffer.concat(values), isNull);
+      return arrow.makeData({ ...shared, ...masked } as Properties);
+    }
     return arrow.makeData({ ...shared, valueOffsets, data: Buffer.concat(values) } as Properties);
   }
   if (arrow.DataType.isBool(type)) {
