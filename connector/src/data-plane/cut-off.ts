@@ -1,8 +1,9 @@
 import type { ServerResponse } from 'node:http';
+import { resetConnection } from '../identity/index.ts';
 
 /**
- * Hands `body` on, and cuts the connection when it fails: no terminating chunk is sent, so the reader of the HTTP
- * answer gets an error and never a clean end. (The server would end the answer in an orderly way, with the error's
+ * Hands `body` on, and resets the connection when it fails: no terminating chunk is sent, so the reader of the HTTP
+ * answer gets an error and never a clean end, and what is still on its way is dropped. (The server would end the answer in an orderly way, with the error's
  * message in the place of data.)
  *
  * @param outgoing the answer that the body goes to
@@ -10,13 +11,14 @@ import type { ServerResponse } from 'node:http';
  */
 export function cutOffOnFailure(
   body: ReadableStream<Uint8Array>,
-  outgoing: Pick<ServerResponse, 'destroy'>,
+  outgoing: Pick<ServerResponse, 'destroy' | 'socket'>,
   onFailure: (error: unknown) => void,
 ): ReadableStream<Uint8Array> {
   const reader = body.getReader();
   // Not only when a read fails: an aborted body must cut the connection also while the other side reads nothing.
   reader.closed.catch((error: unknown) => {
     onFailure(error);
+    if (outgoing.socket !== null) resetConnection(outgoing.socket);
     outgoing.destroy();
   });
   return new ReadableStream({

@@ -6,7 +6,7 @@ export const CHARGED_BYTES = 1024 * 1024;
 /** Counts what is read and charges it before it leaves. */
 export interface Meter {
   /** To be called with the rows of each batch when it is read. */
-  read(rows: number): void;
+  readonly read: (rows: number) => void;
   /**
    * Holds pieces back until they are charged: what comes out is paid for, with every row that was read for it. As the
    * agreement is asked again at each charge, at most one such part leaves after it has ended.

@@ -22,6 +22,19 @@ export const serverTimeouts = {
 /** How long `close` lets running requests go on, in milliseconds. */
 const GRACE = 2_000;
 
+/** What a TLS connection runs over: Node keeps it to itself. */
+const transports = new WeakMap<Socket, Socket>();
+
+/**
+ * Ends a connection of `listen` by a reset: the other side gets an error, and what it has not received yet, megabytes
+ * that may wait in the buffers of the operating system, is dropped.
+ */
+export function resetConnection(socket: Socket): void {
+  const transport = transports.get(socket) ?? socket;
+  if (!transport.destroyed) transport.resetAndDestroy();
+  socket.destroy();
+}
+
 /**
  * Listens, and knows how to stop in bounded time.
  *
@@ -33,9 +46,20 @@ export async function listen(
 ): Promise<HttpServer> {
   // Connections that never sent a request (or never finished TLS) are unknown to closeAllConnections.
   const sockets = new Set<Socket>();
+  const underTls = new Map<string, Socket>();
+  const endsOf = ({ remoteAddress, remotePort, localPort }: Socket) => `${remoteAddress} ${remotePort} ${localPort}`;
   server.on('connection', (socket: Socket) => {
+    const ends = endsOf(socket);
     sockets.add(socket);
-    socket.once('close', () => sockets.delete(socket));
+    underTls.set(ends, socket);
+    socket.once('close', () => {
+      sockets.delete(socket);
+      if (underTls.get(ends) === socket) underTls.delete(ends);
+    });
+  });
+  server.on('secureConnection', (socket: Socket) => {
+    const transport = underTls.get(endsOf(socket));
+    if (transport !== undefined) transports.set(socket, transport);
   });
   await new Promise<void>((resolve, reject) => {
     server.once('error', reject);
