@@ -8,6 +8,7 @@ import { catalogRoutes } from './catalog/routes.ts';
 import { ensureToken, type ConnectorConfig } from './config/index.ts';
 import { loadOrCreateSecret } from './data-plane/node-secret.ts';
 import { onDemand } from './data-plane/on-demand.ts';
+import { createDutyKeeping } from './duties/keeping.ts';
 import { createEvents } from './events.ts';
 import {
   createPeerClient,
@@ -125,12 +126,16 @@ export async function startConnector(config: ConnectorConfig, options: Connector
   );
   const transfers = started.use(createTransfers({ ...shared, database, store: transferStore }));
   // Usage control and data plane
+  const dutyKeeping = started.use(
+    createDutyKeeping({ identity, database, transact, events, agreements, client, config, logger, clock }),
+  );
   const restrict = await loadLocalRules(config.localRules);
   const usageControl = createUsageControl({
     database,
     agreements,
     clock,
     restrict,
+    duties: dutyKeeping.uses,
     events: (event) => events.usage(event),
   });
   const dataPlane = started.use(
@@ -157,6 +162,7 @@ export async function startConnector(config: ConnectorConfig, options: Connector
     problemApp(logger)
       .get(WELL_KNOWN, (c) => c.json(versionDocument))
       .route(VERSION_PATH, protocol)
+      .route('/', dutyKeeping.routes)
       .route('/', dataPlane.routes),
   );
   const tokens = createTokenStore(database, token, clock);
@@ -174,6 +180,7 @@ export async function startConnector(config: ConnectorConfig, options: Connector
     transferStore,
     renewal,
     usageControl,
+    dutyKeeping,
     tokens,
   });
   operators.open(
@@ -181,7 +188,7 @@ export async function startConnector(config: ConnectorConfig, options: Connector
       .route('/', mount(operations, { access, logger }))
       // Who is not let in does not learn what there is.
       .all('*', (c) => {
-        access.admit(c, 'read');
+        access.admit(c, 'any');
         throw new FoedusError('not-found', `There is nothing at ${c.req.path}. The API's description is at /docs.`);
       }),
   );
@@ -190,6 +197,7 @@ export async function startConnector(config: ConnectorConfig, options: Connector
   started.defer(() => stopping.abort());
   negotiations.recover();
   transfers.recover();
+  dutyKeeping.start();
   exchange.start({
     negotiation: { machine: negotiationMachine, store: negotiationStore, conversation: negotiations.conversation },
     transfer: { machine: transferMachine, store: transferStore, conversation: transfers.conversation },

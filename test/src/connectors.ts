@@ -7,6 +7,7 @@ import { readToken } from '@foedus/connector/config';
 import { createPeerClient, loadIdentity, type Identity, type PeerClient } from '@foedus/connector/identity';
 import { createOperatorClient, type OperatorClient } from '@foedus/connector/operator-client';
 import { pino } from 'pino';
+import type { z } from 'zod';
 
 /** One message between two connectors, as it was sent and answered. */
 export interface Exchange {
@@ -45,6 +46,7 @@ export interface JoinOptions extends Partial<Omit<ConnectorOptions, 'peerClient'
   readonly delivery?: Record<string, number>;
   readonly negotiation?: Partial<Record<'allowUnsigned' | 'acceptLess', boolean>> & { refuse?: readonly string[] };
   readonly catalog?: { pageSize: number };
+  readonly duties?: z.input<typeof connectorConfigSchema>['duties'];
   readonly transfer?: Record<string, unknown>;
   /** @default free ones */
   readonly ports?: { protocol: number; management: number };
@@ -66,7 +68,7 @@ export async function createDataSpace(): Promise<DataSpace> {
     options: JoinOptions,
     ports = options.ports ?? { protocol: 0, management: 0 },
   ): Promise<Participant> => {
-    const { delivery, negotiation, catalog, transfer, network, ports: _ports, ...rest } = options;
+    const { delivery, negotiation, catalog, duties, transfer, network, ports: _ports, ...rest } = options;
     const directory = join(folder, name);
     const participantId = `did:web:${name}.example`;
     const config = connectorConfigSchema.parse({
@@ -79,6 +81,7 @@ export async function createDataSpace(): Promise<DataSpace> {
       ...(delivery === undefined ? {} : { delivery }),
       ...(negotiation === undefined ? {} : { negotiation }),
       ...(catalog === undefined ? {} : { catalog }),
+      ...(duties === undefined ? {} : { duties }),
       ...(transfer === undefined ? {} : { transfer }),
     });
     const connector = await startConnector(config, {

@@ -44,8 +44,7 @@ export function createDeliveryStore({ sql }: Database): DeliveryStore {
   const drop = sql.prepare("DELETE FROM duty_delivery WHERE state = 'held' AND entry_id = ?");
   const abandoned = sql.prepare("SELECT body FROM duty_delivery WHERE state = 'held' AND entry_id IS NULL");
   const read = ({ body }: { body: string }): Delivery => JSON.parse(body) as Delivery;
-  const store = (delivery: Delivery): void =>
-    void save.run(delivery.state, JSON.stringify(delivery), delivery.id);
+  const store = (delivery: Delivery): void => void save.run(delivery.state, JSON.stringify(delivery), delivery.id);
   return {
     insert: ({ delivery, lane, payload }) =>
       void insert.run(

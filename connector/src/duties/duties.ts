@@ -171,9 +171,7 @@ export function createDuties(options: DutiesOptions): Duties {
     ofAgreement: (agreementId) => {
       const now = clock().getTime();
       // Not what was stored: a decision must not depend on whether a timer has rung.
-      return store
-        .ofAgreement(agreementId)
-        .map((duty) => ({ ...duty, state: standingAt(factsOf(duty), now).state }));
+      return store.ofAgreement(agreementId).map((duty) => ({ ...duty, state: standingAt(factsOf(duty), now).state }));
     },
 
     heed: (transaction, event) => {
@@ -290,7 +288,7 @@ function timesOf(
 ): Pick<Duty, 'opensAt' | 'dueAt' | 'waits'> {
   const received = duty.receivedAt !== undefined;
   const times = schedule?.({
-      agreedAt: new Date(agreement.createdAt),
+    agreedAt: new Date(agreement.createdAt),
     ...(duty.receivedAt !== undefined && { receivedAt: new Date(duty.receivedAt) }),
   });
   const { opensAt, dueAt, waits = false } = times ?? {};

@@ -60,15 +60,8 @@ export function createDutyStore({ sql }: Database): DutyStore {
     },
     ofAgreement: (agreementId) => byAgreement.all(agreementId).map(read),
     insert: ({ duty, next: at }) =>
-      insert.run(
-        duty.id,
-        duty.agreementId,
-        duty.state,
-        duty.ours ? 1 : 0,
-        duty.action,
-        wake(at),
-        JSON.stringify(duty),
-      ).changes === 1,
+      insert.run(duty.id, duty.agreementId, duty.state, duty.ours ? 1 : 0, duty.action, wake(at), JSON.stringify(duty))
+        .changes === 1,
     save: ({ duty, next: at }) => void save.run(duty.state, wake(at), JSON.stringify(duty), duty.id),
     ripe: (now) => ripe.all(now.toISOString()).map(read),
     open: (action) => open.all(action).map(read),

@@ -119,7 +119,10 @@ export function dutyOperations(options: {
       id: 'listUseNotices',
       summary: 'Lists notices of uses that this node was sent',
       scope: 'read',
-      query: z.strictObject({ ...listParameters(['-receivedAt']), from: text.describe('Only those of this participant.') }),
+      query: z.strictObject({
+        ...listParameters(['-receivedAt']),
+        from: text.describe('Only those of this participant.'),
+      }),
       answer: list(model.receivedNoticeSchema, 'Notices.'),
       errors: [],
       handle: ({ query }) => listNotices(query),

@@ -125,7 +125,9 @@ export function createUseDuties(options: {
       concerning([...ofEachUse(agreement, 'before'), ...ofEachUse(agreement, 'after')], decision).flatMap((owed) => {
         const sink = sinks.for(owed, agreement);
         if (!('missing' in sink)) return [];
-        return [`Each use has to be ${owed.action === LOG ? 'logged' : 'told'}, which this node cannot do: ${sink.missing}.`];
+        return [
+          `Each use has to be ${owed.action === LOG ? 'logged' : 'told'}, which this node cannot do: ${sink.missing}.`,
+        ];
       }),
 
     perform: async (agreement, decision, request) => {
@@ -137,9 +139,7 @@ export function createUseDuties(options: {
         transact(() => deliveries.insert(parcel));
         try {
           await sinks.carry(parcel, stopping);
-          transact(() =>
-            deliveries.save({ ...delivery, attempts: 1, state: 'done', doneAt: clock().toISOString() }),
-          );
+          transact(() => deliveries.save({ ...delivery, attempts: 1, state: 'done', doneAt: clock().toISOString() }));
           performed.push(owed.key);
         } catch (error) {
           const unsent: Delivery = { ...delivery, attempts: 1, state: 'failed', problem: (error as Error).message };

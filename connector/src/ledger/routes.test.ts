@@ -3,6 +3,7 @@ import { describe, expect, test } from 'vitest';
 import { createOperatorClient } from '../operator-client/client.ts';
 import { serveOperators } from '../identity/index.ts';
 import type { SignedAgreement } from '../management/model.ts';
+import { decisionView } from '../management/decision.ts';
 import { mount } from '../management/operation.ts';
 import { openDatabase } from '../store/database.ts';
 import { migrations } from '../store/migrations/index.ts';
@@ -40,6 +41,7 @@ const routes = () =>
         agreements: { get: (wanted) => (wanted === id ? agreement : undefined) },
         clock: () => new Date(),
       }),
+      (_agreementId, decision) => decisionView(decision, agreement.assignee, new Set()),
     ),
     { access: { admit: () => 'operate' }, logger: pino({ level: 'silent' }) },
   );
@@ -49,7 +51,12 @@ describe('the usage API', () => {
     await using server = await serveOperators({ host: '127.0.0.1', port: 0, app: routes() });
     const client = createOperatorClient({ url: server.url, token: 'unused' });
     const request = { action: 'use' };
-    expect((await client.decide(id, request)).permit).toBe(true);
+    expect(await client.decide(id, request)).toMatchObject({
+      permit: true,
+      plan: { columns: 'all', masks: {}, rowFilter: null, minimumGroupSize: null },
+      charges: [{ meter: 'uses', amount: 1, limit: 1 }],
+      duties: [],
+    });
     const first = await client.reserve({ agreementId: id, key: 'a', request, basis: { mechanism: 'none' } });
     expect((await client.commit(first.entry.id)).state).toBe('committed');
     await expect(client.refund(first.entry.id)).rejects.toMatchObject({ code: 'conflict' });

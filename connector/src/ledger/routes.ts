@@ -7,9 +7,17 @@ import type { UsageControl } from './usage-control.ts';
 /** No usage request comes near this; the basis of a charge is the largest part of it. */
 const bodyLimits: JsonLimits = { maxBytes: 256 * 1024, maxDepth: 32 };
 
-/** The operator's API of usage control, below `/usage`: what a trainer calls before it releases anything. */
-export function usageOperations(usageControl: UsageControl): Operation[] {
-  const shared = { tag: 'Usage', scope: 'operate' } as const;
+/**
+ * The operator's API of usage control, below `/usage`: what an enforcement point outside of the node (a trainer, an
+ * application) calls before it lets anything out or uses what has come.
+ *
+ * @param view a decision as it is told: the plan included, for whoever asks has to cut the data by it
+ */
+export function usageOperations(
+  usageControl: UsageControl,
+  view: (agreementId: string, decision: Decision) => model.DecisionView,
+): Operation[] {
+  const shared = { tag: 'Usage', scope: 'use' } as const;
   return [
     operation({
       ...shared,
@@ -22,8 +30,8 @@ export function usageOperations(usageControl: UsageControl): Operation[] {
       answer: json(model.decisionSchema, 'The decision.'),
       errors: ['not-found', 'not-permitted', 'unavailable'],
       handle: async ({ body: { agreementId, request } }) => {
-        const consent = await usageControl.ask(agreementId, request);
-        return viewOf(usageControl.decide(agreementId, request, consent));
+        const consent = await usageControl.ask(agreementId, request, { look: true });
+        return view(agreementId, usageControl.decide(agreementId, request, consent));
       },
     }),
     operation({
@@ -32,15 +40,16 @@ export function usageOperations(usageControl: UsageControl): Operation[] {
       path: '/usage/reservations',
       id: 'reserveUsage',
       summary: 'Decides a use and reserves its charges in one step',
-      description: 'A key that was used before gives that reservation again, and charges nothing.',
+      description:
+        'A key that was used before gives that reservation again, and charges nothing. What has to be logged or told before the use is, or the use is refused.',
       body: model.reservationRequestSchema,
       bodyLimits,
       answer: json(model.reservationSchema, 'The reservation: release, then commit it.'),
       errors: ['not-found', 'not-permitted', 'budget-exhausted', 'unavailable'],
       handle: async ({ body: { basis, ...use } }) => {
-        const consent = await usageControl.ask(use.agreementId, use.request);
+        const consent = await usageControl.ask(use.agreementId, use.request, { key: use.key });
         const { entry, decision } = usageControl.reserve({ ...use, consent, ...(basis && { basis }) });
-        return { entry, decision: viewOf(decision) };
+        return { entry, decision: view(use.agreementId, decision) };
       },
     }),
     operation({
@@ -70,7 +79,7 @@ export function usageOperations(usageControl: UsageControl): Operation[] {
     }),
     operation({
       ...shared,
-      scope: 'read',
+      scope: 'any',
       method: 'get',
       path: '/usage/accounts/:agreementId',
       id: 'getAccount',
@@ -80,9 +89,4 @@ export function usageOperations(usageControl: UsageControl): Operation[] {
       handle: ({ params }) => usageControl.account(params.agreementId),
     }),
   ];
-}
-
-/** What leaves the node of a decision: the plan stays inside. */
-function viewOf({ permit, reasons, policyDigest }: Decision): model.DecisionView {
-  return { permit, reasons: [...reasons], policyDigest };
 }

@@ -1,22 +1,38 @@
 import type { Context } from 'hono';
 import { FoedusError } from '../errors.ts';
-import { scopes, type Scope } from './model.ts';
+import type { Scope } from './model.ts';
 import type { TokenStore } from './token-store.ts';
+
+/** What a call needs: a scope, or any token that is good. */
+export type Needed = Scope | 'any';
+
+/** The scopes that each scope includes. One that only uses data sees nothing else of this node. */
+const INCLUDED: Readonly<Record<Scope, readonly Needed[]>> = {
+  read: ['any', 'read'],
+  use: ['any', 'use'],
+  operate: ['any', 'read', 'use', 'operate'],
+  administer: ['any', 'read', 'use', 'operate', 'administer'],
+};
+
+/** Whether a token's scope is enough. */
+export function allows(scope: Scope, needed: Needed): boolean {
+  return INCLUDED[scope].includes(needed);
+}
 
 /** Who is let in to what. */
 export interface Access {
   /**
    * Checks the token of a request.
    *
-   * @returns what the token allows: `scope` or more
+   * @returns what the token allows: `needed` or more
    * @throws FoedusError `not-authenticated`, or `not-permitted` for a token that allows less
    */
-  admit(c: Context, scope: Scope, options?: { browsable?: boolean }): Scope;
+  admit(c: Context, needed: Needed, options?: { browsable?: boolean }): Scope;
 }
 
 export function createAccess(tokens: TokenStore): Access {
   return {
-    admit: (c, scope, { browsable = false } = {}) => {
+    admit: (c, needed, { browsable = false } = {}) => {
       const header = c.req.header('authorization') ?? '';
       const token = bearer(header) ?? (browsable ? basic(header) : undefined);
       const known = token === undefined ? undefined : tokens.scopeOf(token);
@@ -31,10 +47,10 @@ export function createAccess(tokens: TokenStore): Access {
           'This call needs a token as "Authorization: Bearer …". The file that management.tokenFile names holds one; foedus token create makes others.',
         );
       }
-      if (scopes.indexOf(known) >= scopes.indexOf(scope)) return known;
+      if (allows(known, needed)) return known;
       throw new FoedusError(
         'not-permitted',
-        `This call needs a token with the scope ${scope}; the given one has ${known}. foedus token create --scope ${scope} makes one.`,
+        `This call needs a token with the scope ${needed}; the given one has ${known}. foedus token create --scope ${needed} makes one.`,
       );
     },
   };

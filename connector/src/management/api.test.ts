@@ -12,7 +12,7 @@ import {
 import { createOperatorClient, type OperatorClient } from '../operator-client/client.ts';
 import { openDatabase } from '../store/index.ts';
 import { migrations } from '../store/migrations/index.ts';
-import { createAccess } from './access.ts';
+import { allows, createAccess } from './access.ts';
 import { operatorApi, type OperatorApiParts } from './api.ts';
 import { scopes, type Scope } from './model.ts';
 import { openApiDocument } from './openapi.ts';
@@ -25,6 +25,7 @@ const table = operatorApi({
   negotiations: {},
   transfers: {},
   usageControl: {},
+  dutyKeeping: {},
 } as unknown as OperatorApiParts);
 const document = openApiDocument(table, '1.0.0') as unknown as {
   paths: Record<
@@ -82,14 +83,7 @@ describe('each call', () => {
       const response = await call(method, at, token);
       const { status } = response;
       await response.body?.cancel();
-      const expected =
-        needed === 'open'
-          ? 200
-          : scope === undefined
-            ? 401
-            : scopes.indexOf(scope) < scopes.indexOf(needed)
-              ? 403
-              : 'in';
+      const expected = needed === 'open' ? 200 : scope === undefined ? 401 : !allows(scope, needed) ? 403 : 'in';
       if (expected === 'in') expect([401, 403, 500]).not.toContain(status);
       else expect({ scope, status }).toEqual({ scope, status: expected });
     }
@@ -177,7 +171,7 @@ describe('the OpenAPI document', () => {
     for (const { method, path, id, scope } of table) {
       expect(document.paths[templated(path)]?.[method]).toMatchObject({
         operationId: id,
-        security: scope === 'open' ? [] : [{ token: [scope] }],
+        security: scope === 'open' ? [] : [{ token: scope === 'any' ? [] : [scope] }],
       });
     }
     const text = JSON.stringify(document);
@@ -262,6 +256,7 @@ describe('answers', () => {
     await provider.commit(entry.id);
     await provider.account(agreementId);
     await provider.decide(agreementId, { action: 'use' });
+    await Promise.all([provider.duties(), provider.dutyDeliveries(), provider.useNotices(), provider.receivedFiles()]);
 
     const offered = await provider.offer({
       counterPartyAddress: other.connector.protocolUrl,
@@ -279,10 +274,31 @@ describe('answers', () => {
       () => consumer.completeTransfer(pull.id),
       () => consumer.dataAddress('urn:none'),
       () => provider.refund(entry.id),
-      () => consumer.reserve({ agreementId, key: 'k', request: { action: 'use' } }),
+      () => consumer.reserve({ agreementId, key: 'k', request: { action: 'sell' } }),
+      () => consumer.duty('urn:none'),
+      () => consumer.fulfilDuty('urn:none', 'x'),
+      () => provider.recordReceivedFile(agreementId, '/none'),
       () => provider.revokeToken('urn:none'),
     ];
     for (const failure of failures) await expect(failure()).rejects.toMatchObject({ code: expect.any(String) });
+  });
+
+  it('let an enforcement point decide, charge and see an account, and nothing else', async () => {
+    const [agreement] = await node.operator.agreements({ finalized: true });
+    const agreementId = agreement!.id;
+    const { token } = await node.operator.createToken({ name: 'point', scope: 'use' });
+    const point = createOperatorClient({ url: url(), token });
+    const { entry } = await point.reserve({ agreementId, key: 'point', request: { action: 'use' } });
+    await point.commit(entry.id);
+    expect((await point.account(agreementId)).entries.map(({ key }) => key)).toContain('point');
+    expect((await call('GET', '/openapi.json', token)).status).toBe(200);
+    for (const refused of [
+      () => point.agreements(),
+      () => point.duties(),
+      () => point.putPolicy({ id: 'p', policy: {} }),
+    ]) {
+      await expect(refused()).rejects.toMatchObject({ code: 'not-permitted' });
+    }
   });
 
   it('do not show a data address to a token that may only look', async () => {

@@ -1,7 +1,10 @@
+import type { Decision } from '@foedus/usage-policies';
 import type { Logger } from 'pino';
 import type { AgreementStore } from '../agreement/agreement-store.ts';
 import type { CatalogClient } from '../catalog/ask.ts';
 import type { Publications } from '../catalog/publications.ts';
+import type { DutyKeeping } from '../duties/keeping.ts';
+import { dutyOperations } from '../duties/operations.ts';
 import type { Events } from '../events.ts';
 import { usageOperations, type UsageControl } from '../ledger/index.ts';
 import type { Negotiations } from '../negotiation/negotiations.ts';
@@ -11,6 +14,7 @@ import type { ProcessStore } from '../protocol/process-store.ts';
 import type { Database } from '../store/database.ts';
 import type { TokenRenewal } from '../transfer/renewal.ts';
 import type { Transfers } from '../transfer/transfers.ts';
+import { decisionView, type DecisionView } from './decision.ts';
 import { documentationOperations } from './documentation.ts';
 import { eventOperations } from './event-stream.ts';
 import { healthOperations } from './health.ts';
@@ -36,10 +40,20 @@ export interface OperatorApiParts {
   readonly transferStore: ProcessStore<Transfer>;
   readonly renewal: TokenRenewal;
   readonly usageControl: UsageControl;
+  readonly dutyKeeping: DutyKeeping;
   readonly tokens: TokenStore;
   readonly events: Events;
   readonly changes: Changes;
   readonly logger: Logger;
+}
+
+/** A decision with who owes each duty, and which of them this node performs. */
+function viewOfDecision({ agreements, dutyKeeping }: OperatorApiParts) {
+  return (agreementId: string, decision: Decision): DecisionView => {
+    const agreement = agreements.get(agreementId)!;
+    const performed = dutyKeeping.duties.owedUnder(agreement).filter(({ everyUse }) => everyUse);
+    return decisionView(decision, agreement.assignee, new Set(performed.map(({ key }) => key)));
+  };
 }
 
 /** The operator's API: every call that there is, its own description included. */
@@ -49,7 +63,8 @@ export function operatorApi(parts: OperatorApiParts): Operation[] {
     ...policyReportOperations(),
     ...negotiationOperations(parts),
     ...transferOperations(parts),
-    ...usageOperations(parts.usageControl),
+    ...usageOperations(parts.usageControl, viewOfDecision(parts)),
+    ...dutyOperations(parts),
     ...eventOperations(parts.events, parts.changes),
     ...tokenOperations(parts),
     ...healthOperations(parts),

@@ -37,7 +37,7 @@ const headers = {
  * @param described every other operation
  */
 export function documentationOperations(described: readonly Operation[]): Operation[] {
-  const shared = { method: 'get', tag: 'Documentation', scope: 'read', browsable: true } as const;
+  const shared = { method: 'get', tag: 'Documentation', scope: 'any', browsable: true } as const;
   let document: Record<string, unknown> | undefined;
   const operations: Operation[] = [
     operation({

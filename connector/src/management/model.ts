@@ -4,7 +4,11 @@
  */
 import type { Enforcement, Meter } from '@foedus/usage-policies';
 import { z } from 'zod';
+import { dutySchemaNames } from '../duties/model.ts';
 import { negotiationMachine, roles, transferMachine } from '../protocol/state-machine.ts';
+import { decisionSchema, planSchema } from './decision.ts';
+
+export type { Delivery, Duty, ReceivedFile, ReceivedNotice, SignedReceipt } from '../duties/model.ts';
 
 const iri = z.string().min(1).max(2048);
 const timestamp = z.iso.datetime({ offset: true });
@@ -337,12 +341,8 @@ export const reservationRequestSchema = z.strictObject({
     .describe("What a later reader needs to recompute the charge, for instance the mechanism's parameters."),
 });
 
-export const decisionSchema = z.object({
-  permit: z.boolean(),
-  reasons: z.array(z.string()).describe('In plain words, one per rule that took part.'),
-  policyDigest: z.string().describe('SHA-256 of the canonical policy, hex.'),
-});
-export type DecisionView = z.infer<typeof decisionSchema>;
+export { decisionSchema };
+export type { DecisionView, PlanView } from './decision.ts';
 
 /** `rows` and `bytes`: what has left, drawn while it leaves. */
 export const meters = ['uses', 'rounds', 'epsilon', 'rows', 'bytes'] as const satisfies readonly Meter[];
@@ -389,8 +389,8 @@ export const terminationSchema = z.strictObject({ code: z.string().optional(), r
 
 export const emptySchema = z.strictObject({});
 
-/** What a token allows; each includes those before it. */
-export const scopes = ['read', 'operate', 'administer'] as const;
+/** What a token allows: see `allows` in access.ts. */
+export const scopes = ['read', 'use', 'operate', 'administer'] as const;
 export type Scope = (typeof scopes)[number];
 
 export const accessTokenSchema = z
@@ -410,7 +410,9 @@ export const tokenRequestSchema = z.strictObject({
   name: z.string().min(1).max(200).describe('Who or what it is for.'),
   scope: z
     .enum(scopes)
-    .describe('read: looks at everything but secrets. operate: acts as well. administer: gives and takes tokens, too.'),
+    .describe(
+      'read: looks at everything but secrets. use: asks for decisions and charges uses, and sees nothing else. operate: both, and acts.   administer: gives and takes tokens, too.',
+    ),
   expiresAt: timestamp.optional(),
 });
 export type TokenRequest = z.infer<typeof tokenRequestSchema>;
@@ -513,6 +515,7 @@ export const schemaNames = {
   DecisionRequest: decisionRequestSchema,
   ReservationRequest: reservationRequestSchema,
   Decision: decisionSchema,
+  Plan: planSchema,
   LedgerEntry: ledgerEntrySchema,
   Reservation: reservationSchema,
   Account: accountSchema,
@@ -524,5 +527,6 @@ export const schemaNames = {
   Caller: callerSchema,
   Health: healthSchema,
   Readiness: readinessSchema,
+  ...dutySchemaNames,
   Problem: problemSchema,
 } as const satisfies Record<string, z.ZodType>;

@@ -47,7 +47,7 @@ export function openApiDocument(operations: readonly Operation[], version: strin
       license: { name: 'Apache-2.0', identifier: 'Apache-2.0' },
       description: [
         'What an organisation’s own people and programs do with their connector.',
-        'Every call but those about its health needs a token. A token has a scope: `read` looks at everything but secrets, `operate` acts as well, `administer` gives and takes tokens, too. The file that `management.tokenFile` names holds one that may administer; `foedus token create` makes others.',
+        'Every call but those about its health needs a token. A token has a scope: `read` looks at everything but secrets, `use` asks for decisions and charges uses and sees nothing else, `operate` does both and acts, `administer` gives and takes tokens, too. The file that `management.tokenFile` names holds one that may administer; `foedus token create` makes others.',
         'Lists come in pages: the header `Link` with `rel="next"` leads to the next one. Every error has the same shape, with a `code` that stays what it is.',
       ].join('\n\n'),
     },
@@ -65,14 +65,18 @@ export function openApiDocument(operations: readonly Operation[], version: strin
 
 function describeOperation(one: Operation, schemas: NamedSchemas): Json {
   const { id, tag, summary, description, scope, body, answer } = one;
-  const needs = scope === 'open' ? 'Needs no token.' : `Needs a token with the scope \`${scope}\`.`;
+  const needs =
+    {
+      open: 'Needs no token.',
+      any: 'Needs a token, whatever its scope.',
+    }[scope as string] ?? `Needs a token with the scope \`${scope}\`.`;
   return {
     operationId: id,
     tags: [tag],
     summary,
     description: [description, needs].filter((text) => text !== undefined).join('\n\n'),
     // OpenAPI 3.1 lets every scheme name roles, not only OAuth.
-    security: scope === 'open' ? [] : [{ token: [scope] }],
+    security: scope === 'open' ? [] : [{ token: scope === 'any' ? [] : [scope] }],
     parameters: parametersOf(one),
     ...(body === undefined
       ? {}

@@ -3,7 +3,7 @@ import type { Logger } from 'pino';
 import type { z } from 'zod';
 import { STATUS_BY_CODE } from '../errors.ts';
 import type { JsonLimits } from '../protocol/json-body.ts';
-import type { Access } from './access.ts';
+import type { Access, Needed } from './access.ts';
 import type { Scope } from './model.ts';
 import { answerProblem, bodyOf, queryOf } from './requests.ts';
 
@@ -21,7 +21,7 @@ export interface Operation {
   readonly summary: string;
   readonly description?: string;
   /** What the caller's token must allow at least; `open`: no token. */
-  readonly scope: Scope | 'open';
+  readonly scope: Needed | 'open';
   /** Whether a browser may ask its user for the token (HTTP Basic). Only for documents: never where anything happens. */
   readonly browsable?: boolean;
   readonly query?: z.ZodObject;

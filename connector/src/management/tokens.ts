@@ -14,7 +14,7 @@ export function tokenOperations({ tokens, logger }: { tokens: TokenStore; logger
       path: '/caller',
       id: 'getCaller',
       summary: 'Says what the token of this call allows',
-      scope: 'read',
+      scope: 'any',
       answer: json(model.callerSchema, 'The scope.'),
       errors: [],
       handle: ({ scope }) => ({ scope: scope! }),

@@ -1,5 +1,6 @@
 import { context, propagation } from '@opentelemetry/api';
 import { z } from 'zod';
+import { deliverySchema, dutySchema, receivedFileSchema, receivedNoticeSchema } from '../duties/model.ts';
 import { FoedusError } from '../errors.ts';
 import * as model from '../management/model.ts';
 import { negotiationMachine, transferMachine } from '../protocol/state-machine.ts';
@@ -221,6 +222,21 @@ export function createOperatorClient({ url, token, fetch: exchange = fetch }: Op
       call('POST', `/usage/reservations/${id(reservationId)}/refund`, model.ledgerEntrySchema, {}),
     /** What has been spent and is left under an agreement, with the ledger's entries. */
     account: (agreementId: string) => call('GET', `/usage/accounts/${id(agreementId)}`, model.accountSchema),
+
+    /** What has to be done under agreements; what is due first comes first. */
+    duties: (query?: ListQuery) => all('/duties', dutySchema, query),
+    duty: (dutyId: string) => call('GET', `/duties/${id(dutyId)}`, dutySchema),
+    /** Says that a duty is done. `evidence`: any JSON; it stays at this node. */
+    fulfilDuty: (dutyId: string, evidence?: unknown) =>
+      call('POST', `/duties/${id(dutyId)}/fulfil`, dutySchema, evidence === undefined ? {} : { evidence }),
+    /** Log entries, notices and receipts that this node owes. */
+    dutyDeliveries: (query?: ListQuery) => all('/duty-deliveries', deliverySchema, query),
+    /** Notices of uses that this node was sent. */
+    useNotices: (query?: ListQuery) => all('/use-notices', receivedNoticeSchema, query),
+    /** Notes a file with received data, so that the node can delete it when that is due. */
+    recordReceivedFile: (agreementId: string, path: string) =>
+      call('POST', '/received-files', receivedFileSchema, { agreementId, path }),
+    receivedFiles: (query?: ListQuery) => all('/received-files', receivedFileSchema, query),
 
     /** What this client's token allows. */
     caller: () => call('GET', '/caller', model.callerSchema),

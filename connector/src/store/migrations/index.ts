@@ -5,6 +5,15 @@ import { operatorApi } from './0003-operator-api.ts';
 import { catalog } from './0004-catalog.ts';
 import { volume } from './0005-volume.ts';
 import { ledgerChain } from './0006-ledger-chain.ts';
+import { duties } from './0007-duties.ts';
 
 /** The connector's schema, step by step. */
-export const migrations: readonly Migration[] = [controlPlane, ledger, operatorApi, catalog, volume, ledgerChain];
+export const migrations: readonly Migration[] = [
+  controlPlane,
+  ledger,
+  operatorApi,
+  catalog,
+  volume,
+  ledgerChain,
+  duties,
+];
