@@ -54,19 +54,19 @@ export function objection(
  * @param allowUnsigned whether a missing signature is accepted; a wrong one never is
  * @returns what is wrong, in words; undefined when nothing is
  */
-export async function signatureObjection(
+export function signatureObjection(
   identity: Identity,
   { agreement }: SignedAgreement,
   signature: string | undefined,
   signer: string,
   allowUnsigned: boolean,
-): Promise<string | undefined> {
+): string | undefined {
   if (signature === undefined) {
     if (allowUnsigned) return undefined;
     return `${signer} did not sign the agreement, and this node makes no unsigned agreements.`;
   }
   try {
-    await identity.verify(signature, agreement, signer);
+    identity.now.verify(signature, agreement, signer);
     return undefined;
   } catch (error) {
     if (!(error instanceof FoedusError)) throw error;

@@ -75,15 +75,11 @@ export async function verifyAgreement(
     );
   }
   const at = new Date(parties.timestamp ?? signed.createdAt);
-  const check = async (
-    role: SignatureReport['role'],
-    participantId: string,
-    jws: string | undefined,
-  ): Promise<SignatureReport> => {
+  const check = (role: SignatureReport['role'], participantId: string, jws: string | undefined): SignatureReport => {
     const who = `the ${role}, ${participantId}`;
     if (jws === undefined) return { role, participantId, status: 'missing', text: `Not signed by ${who}.` };
     try {
-      const { fingerprint, validFrom, validTo } = await verifySignature(jws, signed.agreement, {
+      const { fingerprint, validFrom, validTo } = verifySignature(jws, signed.agreement, {
         expectedSigner: participantId,
         trust: by.trust,
         at,
@@ -102,8 +98,8 @@ export async function verifyAgreement(
       return { role, participantId, status: 'invalid', text: error.message };
     }
   };
-  const provider = await check('provider', parties.assigner, signed.signatures.provider);
-  const consumer = await check('consumer', parties.assignee, signed.signatures.consumer);
+  const provider = check('provider', parties.assigner, signed.signatures.provider);
+  const consumer = check('consumer', parties.assignee, signed.signatures.consumer);
   return { valid: provider.status === 'valid' && consumer.status === 'valid', at, signatures: [provider, consumer] };
 }
 

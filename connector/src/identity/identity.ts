@@ -26,6 +26,11 @@ export interface Identity {
   sign(document: unknown): Promise<string>;
   /** Verifies a detached signature as of now. @throws FoedusError `bad-signature` */
   verify(jws: string, document: unknown, expectedSigner: string): Promise<void>;
+  /** `sign` and `verify` at once, some 0.1 ms each: for what happens within a transaction. */
+  readonly now: {
+    sign(document: unknown): string;
+    verify(jws: string, document: unknown, expectedSigner: string): void;
+  };
 }
 
 /**
@@ -45,14 +50,20 @@ export async function loadIdentity(participantId: string, files: IdentityFiles):
   const tls = await open('tls');
   const signing = await open('signing');
   setting('identity.signingCertificate', () => checkMaySign(signing.chain[0]!));
+  setting('identity.signingKey', () => checkCurve(signing.privateKey));
+  const now: Identity['now'] = {
+    sign: (document) => signDocument(signing.privateKey, signing.chain, document),
+    verify: (jws, document, expectedSigner) => {
+      verifySignature(jws, document, { expectedSigner, trust, at: new Date() });
+    },
+  };
   return {
     participantId,
     tls: { key: tls.key, cert: tls.cert, ca },
     trust,
-    sign: (document) => signDocument(signing.privateKey, signing.chain, document),
-    verify: async (jws, document, expectedSigner) => {
-      await verifySignature(jws, document, { expectedSigner, trust, at: new Date() });
-    },
+    sign: async (document) => now.sign(document),
+    verify: async (jws, document, expectedSigner) => now.verify(jws, document, expectedSigner),
+    now,
   };
 }
 
@@ -79,6 +90,16 @@ function check(
   }
   verifyChain(chain, trust, new Date());
   return { chain, privateKey };
+}
+
+/** ES256 is ECDSA on P-256 and nothing else (RFC 7518, section 3.4). */
+function checkCurve({ asymmetricKeyType, asymmetricKeyDetails }: KeyObject): void {
+  const found = asymmetricKeyDetails?.namedCurve ?? asymmetricKeyType;
+  if (found === 'prime256v1') return;
+  throw new FoedusError(
+    'bad-certificate',
+    `The key for signing is ${found}, and signatures are made with P-256. Issue it anew with \`foedus certs issue\`.`,
+  );
 }
 
 async function read(path: string, name: string): Promise<string> {

@@ -1,5 +1,4 @@
-import type { KeyObject, X509Certificate } from 'node:crypto';
-import { CompactSign, compactVerify } from 'jose';
+import { sign, verify, type KeyObject, type X509Certificate } from 'node:crypto';
 import { z } from 'zod';
 import { FoedusError } from '../errors.ts';
 import { canonicalise } from './canonical.ts';
@@ -33,16 +32,27 @@ export interface VerifiedSignature {
   readonly validTo: Date;
 }
 
-/** @returns compact JWS with detached payload (RFC 7515, appendix F) over the RFC 8785 form of `document` */
-export async function signDocument(
-  key: KeyObject,
-  chain: readonly X509Certificate[],
-  document: unknown,
-): Promise<string> {
+/** RFC 7518, section 3.4: R and S in 32 bytes each, not DER. */
+const dsaEncoding = 'ieee-p1363';
+const SIGNATURE_BYTES = 64;
+
+/**
+ * Signs at once, in the calling thread: that takes less time than to hand it to another one and come back.
+ *
+ * @param key on the curve P-256
+ * @returns compact JWS with detached payload (RFC 7515, appendix F) over the RFC 8785 form of `document`
+ * @throws FoedusError `bad-request` for what has no canonical form
+ */
+export function signDocument(key: KeyObject, chain: readonly X509Certificate[], document: unknown): string {
   const x5c = chain.map((certificate) => certificate.raw.toString('base64'));
-  const jws = await new CompactSign(canonicalise(document)).setProtectedHeader({ alg: 'ES256', x5c }).sign(key);
-  const [header, , signature] = jws.split('.');
-  return `${header}..${signature}`;
+  const header = Buffer.from(JSON.stringify({ alg: 'ES256', x5c })).toString('base64url');
+  const signature = sign('sha256', signed(header, document), { key, dsaEncoding });
+  return `${header}..${signature.toString('base64url')}`;
+}
+
+/** What is signed: RFC 7515, section 5.1. */
+function signed(header: string, document: unknown): Buffer {
+  return Buffer.from(`${header}.${Buffer.from(canonicalise(document)).toString('base64url')}`);
 }
 
 /**
@@ -52,11 +62,11 @@ export async function signDocument(
  * @param expectedSigner the participant id that the certificate must name, exactly
  * @throws FoedusError `bad-signature`; the message says which of these failed
  */
-export async function verifySignature(
+export function verifySignature(
   jws: string,
   document: unknown,
   { expectedSigner, trust, at }: { expectedSigner: string; trust: Trust; at: Date },
-): Promise<VerifiedSignature> {
+): VerifiedSignature {
   const bad = (why: string, cause?: unknown): FoedusError =>
     new FoedusError('bad-signature', `The signature of ${expectedSigner} is not valid: ${why}`, { cause });
 
@@ -74,11 +84,8 @@ export async function verifySignature(
   } catch (error) {
     throw error instanceof FoedusError && error.code !== 'bad-signature' ? bad(error.message, error) : error;
   }
-  const whole = `${header}.${Buffer.from(canonicalise(document)).toString('base64url')}.${signature}`;
-  try {
-    await compactVerify(whole, certificate.publicKey, { algorithms: ['ES256'] });
-  } catch (cause) {
-    throw bad('it does not belong to this document, which was changed after it was signed.', cause);
+  if (!verifyEs256(signature, signed(header, document), certificate.publicKey)) {
+    throw bad('it does not belong to this document, which was changed after it was signed.');
   }
   return {
     signer: expectedSigner,
@@ -86,6 +93,18 @@ export async function verifySignature(
     validFrom: certificate.validFromDate,
     validTo: certificate.validToDate,
   };
+}
+
+/** RFC 7518, section 3.4. The signature has one spelling only: what a lenient decoder would pass over is refused. */
+function verifyEs256(text: string, data: Buffer, key: KeyObject): boolean {
+  const signature = Buffer.from(text, 'base64url');
+  return (
+    signature.length === SIGNATURE_BYTES &&
+    signature.toString('base64url') === text &&
+    key.asymmetricKeyType === 'ec' &&
+    key.asymmetricKeyDetails?.namedCurve === 'prime256v1' &&
+    verify('sha256', data, { key, dsaEncoding }, signature)
+  );
 }
 
 function readChain(header: string, bad: (why: string, cause?: unknown) => FoedusError): X509Certificate[] {
