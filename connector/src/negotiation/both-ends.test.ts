@@ -40,13 +40,14 @@ const wishes: Record<Side, RequestDecision | OfferDecision | StepDecision | unde
   consumer: undefined,
   provider: undefined,
 };
-const decisionsOf = (side: Side): NegotiationDecisions => {
+const decisionsOf = (side: Side, immediate: boolean): NegotiationDecisions => {
   const decide = () => {
     const wish = wishes[side] ?? { kind: 'wait' };
     wishes[side] = undefined;
     return wish;
   };
   return {
+    immediate,
     onRequest: () => decide() as RequestDecision,
     onOffer: () => decide() as OfferDecision,
     onStep: () => decide() as StepDecision,
@@ -56,8 +57,8 @@ const decisionsOf = (side: Side): NegotiationDecisions => {
 beforeAll(async () => {
   space = await createDataSpace();
   const delivery = { longestPauseSeconds: 0.05 };
-  provider = await space.join('provider', { delivery, decisions: decisionsOf('provider') });
-  consumer = await space.join('consumer', { delivery, decisions: decisionsOf('consumer') });
+  provider = await space.join('provider', { delivery, decisions: decisionsOf('provider', false) });
+  consumer = await space.join('consumer', { delivery, decisions: decisionsOf('consumer', true) });
   silence = createSilence(space, ['provider', 'consumer']);
   published = await publish(provider, space.file);
 });

@@ -3,7 +3,7 @@ import { findOffer } from '../catalog/offers.ts';
 import type { Publications } from '../catalog/publications.ts';
 import type { Negotiation } from '../management/model.ts';
 
-type Terminate = { readonly kind: 'terminate'; readonly reason: string };
+export type Terminate = { readonly kind: 'terminate'; readonly reason: string };
 /** Nothing now: `reconsider` asks again. */
 type Wait = { readonly kind: 'wait' };
 /** Nothing now: a person decides through the operator's API, and is told why. */
@@ -43,6 +43,13 @@ export interface NegotiationDecisions {
    * @default proceed
    */
   onStep?(negotiation: Negotiation): StepDecision | Promise<StepDecision>;
+  /**
+   * Whether it decides at once and does nothing else: then it is asked within the transaction that stores what it is
+   * asked about, and both are one commit. A promise is waited for outside of it in any case.
+   *
+   * @default false
+   */
+  readonly immediate?: boolean;
 }
 
 export interface DefaultDecisionOptions {
@@ -60,6 +67,7 @@ export function decideByPublications(
   { acceptLess = false }: DefaultDecisionOptions = {},
 ): NegotiationDecisions {
   return {
+    immediate: true,
     onRequest: ({ counterPartyId, offer, counterOffer, datasetId }) => {
       const id = String(offer['@id']);
       const published = findOffer(publications, counterPartyId, id);

@@ -102,6 +102,30 @@ describe('where somebody else decides', () => {
     expect(agreements.map((agreement) => agreement.id)).toEqual(kind === 'proceed' ? [agreementId] : []);
   });
 
+  it('what fails while a message is taken is tried again, and the message stays', async () => {
+    const { datasetId, offerId } = await publish(provider, space.file);
+    let asked = 0;
+    const stumbling = await space.join('stumbling', {
+      decisions: {
+        immediate: true,
+        onRequest: () => {
+          asked += 1;
+          if (asked === 1) throw new Error('this decision fails');
+          return { kind: 'agree' };
+        },
+        onOffer: () => ({ kind: 'wait' }),
+      },
+    });
+    await publish(stumbling, space.file);
+    const wish = { counterPartyAddress: stumbling.connector.protocolUrl, datasetId, offerId };
+    const { id } = await consumer.operator.negotiate(wish);
+    const { providerPid } = await consumer.operator.negotiationUntil(id, ['FINALIZED']);
+    expect(asked).toBe(2);
+    expect(await stumbling.operator.negotiations()).toMatchObject([{ id: providerPid, state: 'FINALIZED' }]);
+    const requests = space.exchanges.filter(({ url }) => url.startsWith(stumbling.connector.protocolUrl));
+    expect(requests.filter(({ url }) => url.endsWith('/negotiations/request'))).toMatchObject([{ status: 201 }]);
+  });
+
   it('a provider may offer what nobody has asked for, and a consumer may take it', async () => {
     const { datasetId } = await publish(provider, space.file);
     const open = await space.join('open', {

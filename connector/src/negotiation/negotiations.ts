@@ -102,7 +102,7 @@ export interface Negotiations extends AsyncDisposable {
 export const negotiationTopic = (id: string): string => `negotiation:${id}`;
 
 export function createNegotiations(options: NegotiationOptions): Negotiations {
-  const { identity, store, events, changes, transact, clock, baseUrl } = options;
+  const { identity, store, events, changes, transact, logger, clock, baseUrl } = options;
   const conversation: NegotiationConversation = createConversation({
     ...options,
     kind: 'negotiation',
@@ -114,10 +114,8 @@ export function createNegotiations(options: NegotiationOptions): Negotiations {
       // What was never agreed leaves no agreement behind, whoever has ended the negotiation.
       const { state, agreementId } = negotiation;
       if (state === 'TERMINATED' && agreementId !== undefined) options.agreements.remove(agreementId);
-      transaction.after(() => {
-        changes.notify(negotiationTopic(negotiation.id));
-        stepper.wake(negotiation.id);
-      });
+      transaction.after(() => changes.notify(negotiationTopic(negotiation.id)));
+      if (!stepWithin(negotiation)) transaction.after(() => stepper.wake(negotiation.id));
     },
     inferred: (transaction, negotiation, name) => {
       if (name === 'ContractNegotiationEventMessage:FINALIZED') finalizeAgreement(transaction, negotiation, options);
@@ -125,7 +123,16 @@ export function createNegotiations(options: NegotiationOptions): Negotiations {
     },
   });
   const steps = createNegotiationSteps({ ...options, conversation });
-  const stepper = createStepper((id) => steps.step(id), options.logger);
+  const stepper = createStepper((id) => steps.step(id), logger);
+  /** @returns false when the step is to be taken later, also because it has failed: what has come in stays */
+  const stepWithin = (negotiation: Negotiation): boolean => {
+    try {
+      return transact.attempt((transaction) => steps.stepWithin(transaction, negotiation));
+    } catch (error) {
+      logger.error({ err: error, process: negotiation.id }, 'a step failed and is tried again');
+      return false;
+    }
+  };
 
   const newNegotiation = (
     role: Negotiation['role'],

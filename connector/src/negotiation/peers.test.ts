@@ -80,6 +80,18 @@ describe('a provider', () => {
     expect((await peer.get(`${base}/negotiations/${pids.providerPid}`)).body).toMatchObject({ state: 'FINALIZED' });
   });
 
+  it('has signed already when it says that it was asked: both are one commit', async () => {
+    const answer = await peer.post(`${base}/negotiations/request`, request());
+    expect(answer).toMatchObject({ status: 201, body: { state: 'REQUESTED' } });
+    const { providerPid } = pidsOf(answer);
+    expect((await peer.get(`${base}/negotiations/${providerPid}`)).body).toMatchObject({ state: 'AGREED' });
+    const { body } = await peer.next('ContractAgreementMessage');
+    expect(await provider.operator.negotiation(providerPid)).toMatchObject({
+      state: 'AGREED',
+      agreementId: (body['agreement'] as Record<string, unknown>)['@id'],
+    });
+  });
+
   it('answers a repeated request alike and does not begin a second negotiation', async () => {
     const first = request();
     const [one, two] = [

@@ -23,20 +23,21 @@ export function createChanges(stopping: AbortSignal): Changes {
       for (const wake of waiting.get(topic) ?? []) wake();
     },
     wait: async (topic, ms, signal) => {
-      const either = AbortSignal.any([stopping, signal]);
-      if (either.aborted) return;
+      if (stopping.aborted || signal.aborted) return;
       await new Promise<void>((resolve) => {
         const listeners = waiting.get(topic) ?? new Set();
         waiting.set(topic, listeners);
         const wake = (): void => {
           clearTimeout(timer);
-          either.removeEventListener('abort', wake);
+          stopping.removeEventListener('abort', wake);
+          signal.removeEventListener('abort', wake);
           listeners.delete(wake);
           if (listeners.size === 0) waiting.delete(topic);
           resolve();
         };
         const timer = setTimeout(wake, ms);
-        either.addEventListener('abort', wake, { once: true });
+        stopping.addEventListener('abort', wake);
+        signal.addEventListener('abort', wake);
         listeners.add(wake);
       });
     },

@@ -31,7 +31,7 @@ export interface ConversationOptions<P extends Conversing<State>, State extends 
   readonly clock: () => Date;
   /** What holds only as long as a state does: written over the process whenever it moves. */
   readonly forget?: Partial<P>;
-  /** Called inside the transaction for every new state. */
+  /** Called inside the transaction for every new state, once it is stored. It may say something to it. */
   readonly changed: (transaction: Transaction, process: P, before: State | undefined, by: 'us' | 'them') => void;
   /** Called for every message that came from a counterparty. */
   readonly heard: (participantId: string) => void;
@@ -75,7 +75,7 @@ export interface Conversation<P, State extends string, Name extends string> {
   /** @throws FoedusError `not-found`, also for a caller who is not the counterparty */
   stateFor(caller: string, id: string): Answer;
   /** For the dispatcher: the counterparty has the message. */
-  delivered(entry: OutboxEntry, answer: unknown): Promise<void>;
+  delivered(entry: OutboxEntry, answer: unknown): void;
   /** For the dispatcher: it will never have it. */
   undeliverable(entry: OutboxEntry, reason: string): Promise<void>;
   /**
@@ -95,8 +95,9 @@ export function createConversation<P extends Conversing<State>, State extends st
   const terminated = states.find((state) => state === 'TERMINATED')!;
 
   const changed: typeof options.changed = (transaction, process, before, by) => {
-    options.changed(transaction, process, before, by);
     transaction.after(() => options.moved(kind, process));
+    // Last: it may take the next step already.
+    options.changed(transaction, process, before, by);
   };
   const acknowledge = ({ consumerPid, providerPid, state }: P): Answer =>
     writeDocument(kind === 'negotiation' ? 'ContractNegotiation' : 'TransferProcess', {
@@ -142,6 +143,17 @@ export function createConversation<P extends Conversing<State>, State extends st
       { ...writeReason(why) },
       (reason === undefined ? {} : { reason }) as Partial<P>,
     );
+  };
+
+  const learnPeerPid = (id: string, answer: unknown): void => {
+    const process = store.get(id);
+    if (!process || peerPidOf(process) !== undefined) return;
+    const term = process.role === 'consumer' ? 'providerPid' : 'consumerPid';
+    const document = compactTerms(answer);
+    const pid = isObject(document) ? document[term] : undefined;
+    // Without it, the first message that comes back will tell.
+    if (typeof pid !== 'string' || pid === '' || pid.length > 2048) return;
+    store.save({ ...process, [term]: pid });
   };
 
   return {
@@ -209,23 +221,9 @@ export function createConversation<P extends Conversing<State>, State extends st
       return acknowledge(process);
     },
 
-    delivered: async (entry, answer) => {
-      const process = entry.initial ? store.get(entry.processId) : undefined;
-      if (!process || peerPidOf(process) !== undefined) {
-        outbox.removeSoon(entry);
-        return;
-      }
-      await group.run(() => {
-        outbox.remove(entry);
-        const now = store.get(entry.processId);
-        if (!now || peerPidOf(now) !== undefined) return;
-        const term = now.role === 'consumer' ? 'providerPid' : 'consumerPid';
-        const document = compactTerms(answer);
-        const pid = isObject(document) ? document[term] : undefined;
-        // Without it, the first message that comes back will tell.
-        if (typeof pid !== 'string' || pid === '' || pid.length > 2048) return;
-        store.save({ ...now, [term]: pid });
-      });
+    delivered: (entry, answer) => {
+      // If that is lost in a crash, the message is sent again, and the answer tells the process id again.
+      outbox.removeSoon(entry, () => entry.initial && learnPeerPid(entry.processId, answer));
     },
 
     undeliverable: (entry, reason) =>

@@ -101,7 +101,7 @@ const start = (giveUpAfterMs = 60_000): Dispatcher => {
       [Symbol.asyncDispose]: async () => undefined,
     },
     process: ({ processId }) => processes.get(processId),
-    delivered: async (entry, answer) => {
+    delivered: (entry, answer) => {
       outbox.removeSoon(entry);
       settled(`delivered ${String(entry.message['text'])} ${JSON.stringify(answer)}`);
     },

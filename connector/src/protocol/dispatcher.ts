@@ -22,7 +22,7 @@ export interface DispatcherOptions extends DeliveryOptions {
   readonly longestPauseMs: number;
   process(entry: OutboxEntry): Process | undefined;
   /** The counterparty has the message: removes it, and learns from the answer (JSON, or undefined). */
-  delivered(entry: OutboxEntry, answer: unknown): Promise<void>;
+  delivered(entry: OutboxEntry, answer: unknown): void;
   /**
    * The counterparty will not take the message. Looks whether that is because both sides have come to the same end
    * already; else it is `undeliverable`.
@@ -70,7 +70,10 @@ export function createDispatcher(options: DispatcherOptions): Dispatcher {
         // Another message may have taken its place meanwhile, because the process was ended.
         if (!outbox.isNext(entry)) return;
         // The counterparty may have told its process id, which is all of a process that a message needs to know.
-        if (peerPidOf(process) === undefined) process = processOf(entry);
+        if (peerPidOf(process) === undefined) {
+          if (!entry.initial) await outbox.settled();
+          process = processOf(entry);
+        }
         outcome = await deliver(options, entry, process, signal);
       } finally {
         gate.leave(counterPartyId, outcome?.sign ?? 'nothing');
@@ -78,7 +81,7 @@ export function createDispatcher(options: DispatcherOptions): Dispatcher {
       if (signal.aborted && outcome.kind !== 'delivered') return;
       if (!outbox.isNext(entry)) return;
       if (outcome.kind === 'delivered') {
-        await options.delivered(entry, outcome.answer);
+        options.delivered(entry, outcome.answer);
         events.delivered(entry.name, counterPartyId);
         return;
       }

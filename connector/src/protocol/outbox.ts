@@ -24,16 +24,21 @@ export interface OutboxEntry {
 /** Messages that are to be delivered, written in the transaction of the state change that they announce. */
 export interface Outbox {
   add(transaction: Transaction, entry: Omit<OutboxEntry, 'sequence' | 'trace'>): void;
-  /** The oldest message of a process: no other of the same process may be sent before it. */
+  /** The oldest message of a process: no other of the same process may be sent before it. Not within a transaction. */
   head(processId: string): OutboxEntry | undefined;
+  /** What the oldest message of a process is, also within the transaction that has added it. */
+  nextName(processId: string): MessageName | undefined;
   /** Whether `entry` is (still) the oldest message of its process. */
   isNext(entry: OutboxEntry): boolean;
-  remove(entry: OutboxEntry): void;
   /**
    * Forgets a message that has arrived, at once in memory and a little later on the disk: a crash in between only makes
    * it be sent once more, and the receiver knows it by its hash.
+   *
+   * @param also what is written with it
    */
-  removeSoon(entry: OutboxEntry): void;
+  removeSoon(entry: OutboxEntry, also?: () => void): void;
+  /** Waits until what was to be written soon is. */
+  settled(): Promise<void>;
   /** Drops whatever a process still wanted to say. */
   clear(processId: string): void;
   /** Ids of all processes with messages, the longest waiting first. */
@@ -52,11 +57,13 @@ export function createOutbox(
   );
   const first = sql.prepare('SELECT * FROM outbox WHERE process_id = ? AND sequence > ? ORDER BY sequence LIMIT 1');
   const next = sql.prepare(
-    'SELECT sequence FROM outbox WHERE process_id = ? AND sequence > ? ORDER BY sequence LIMIT 1',
+    'SELECT sequence, name FROM outbox WHERE process_id = ? AND sequence > ? ORDER BY sequence LIMIT 1',
   );
   const remove = sql.prepare('DELETE FROM outbox WHERE sequence = ?');
   const clear = sql.prepare('DELETE FROM outbox WHERE process_id = ?');
   const waiting = sql.prepare('SELECT process_id FROM outbox GROUP BY process_id ORDER BY min(sequence)');
+  /** Oldest messages that were read and are so still: whatever takes one away takes it from here as well. */
+  const heads = new Map<string, number>();
   /** The last message of a process that has arrived but is still on the disk. */
   const arrived = new Map<string, number>();
   return {
@@ -77,8 +84,10 @@ export function createOutbox(
     head: (processId) => {
       const row = first.get(processId, arrived.get(processId) ?? 0) as Record<string, unknown> | undefined;
       if (!row) return undefined;
+      const sequence = row['sequence'] as number;
+      heads.set(processId, sequence);
       return {
-        sequence: row['sequence'] as number,
+        sequence,
         processId,
         kind: row['kind'] as ProcessKind,
         name: row['name'] as MessageName,
@@ -87,19 +96,29 @@ export function createOutbox(
         trace: JSON.parse(row['trace'] as string) as Record<string, string>,
       };
     },
+    nextName: (processId) => {
+      const row = next.get(processId, arrived.get(processId) ?? 0) as { name: MessageName } | undefined;
+      return row?.name;
+    },
     isNext: ({ processId, sequence }) => {
+      if (heads.get(processId) === sequence) return true;
       const row = next.get(processId, arrived.get(processId) ?? 0) as { sequence: number } | undefined;
       return row?.sequence === sequence;
     },
-    remove: (entry) => void remove.run(entry.sequence),
-    removeSoon: ({ processId, sequence }) => {
+    removeSoon: ({ processId, sequence }, also) => {
       arrived.set(processId, sequence);
+      heads.delete(processId);
       group.soon((transaction) => {
         remove.run(sequence);
+        also?.();
         transaction.after(() => arrived.get(processId) === sequence && arrived.delete(processId));
       });
     },
-    clear: (processId) => void clear.run(processId),
+    settled: () => group.run(() => undefined),
+    clear: (processId) => {
+      heads.delete(processId);
+      clear.run(processId);
+    },
     waiting: () => (waiting.all() as { process_id: string }[]).map((row) => row.process_id),
   };
 }

@@ -19,7 +19,7 @@ type Answer = Record<string, unknown>;
 interface Mailboxes {
   readonly group: GroupCommit;
   readonly inbox: Inbox;
-  readonly outbox: Pick<Outbox, 'head' | 'clear'>;
+  readonly outbox: Pick<Outbox, 'nextName' | 'clear'>;
 }
 
 /**
@@ -56,7 +56,7 @@ export async function receive<P extends Process, State extends string, Name exte
     const known = withPeerPid(process, message.pids);
     const sender = otherRole(process.role);
     const direct = transition(message.machine, process.state as State, message.name, sender);
-    const ours = direct === undefined ? (outbox.head(process.id)?.name as Name | undefined) : undefined;
+    const ours = direct === undefined ? (outbox.nextName(process.id) as Name | undefined) : undefined;
     const crossed = ours === undefined ? undefined : crossing(message, process, ours);
     const next = direct ?? crossed;
     const earlier = inbox.answerTo(process.id, hash);
@@ -141,7 +141,10 @@ export function illegal(message: string, state: string, sender: Role): FoedusErr
 }
 
 function ourTurn(): FoedusError {
-  return new FoedusError('unavailable', 'A message of ours about this process is on its way to you. Take it first.');
+  return new FoedusError('unavailable', 'A message of ours about this process is on its way to you. Take it first.', {
+    // It is only this process that has to wait, and no longer than our message takes.
+    details: { retryAfterSeconds: 0 },
+  });
 }
 
 /** Learns the counterparty's process id from its first message about the process; afterwards it must stay the same. */

@@ -16,7 +16,7 @@ export interface Reconciled {
   };
   /** See `Conversation`. */
   readonly conversation: {
-    delivered(entry: OutboxEntry, answer: unknown): Promise<void>;
+    delivered(entry: OutboxEntry, answer: unknown): void;
     undeliverable(entry: OutboxEntry, reason: string): Promise<void>;
     infer(id: string, seen: string, name: MessageName): Promise<void>;
     abandon(id: string, reason: string): Promise<void>;

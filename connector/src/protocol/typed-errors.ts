@@ -7,7 +7,7 @@ import { writeDocument } from './messages.ts';
 
 export type ErrorType = 'CatalogError' | 'ContractNegotiationError' | 'TransferError';
 
-/** When a peer may try again what could not be handled now. */
+/** When a peer may try again what could not be handled now, unless the error's `details.retryAfterSeconds` says it. */
 const RETRY_AFTER_SECONDS = 1;
 
 /**
@@ -34,7 +34,10 @@ export function answerError(
     code: known ? error.code : 'internal',
     reason: known ? reasonsOf(error) : ['This connector failed to handle the message. Try again later.'],
   });
-  if (status === 503) context.header('Retry-After', String(RETRY_AFTER_SECONDS));
+  if (status === 503) {
+    const { retryAfterSeconds = RETRY_AFTER_SECONDS } = known ? error.details : {};
+    context.header('Retry-After', String(retryAfterSeconds));
+  }
   return context.json(body, (status === 401 ? 404 : status) as ContentfulStatusCode);
 }
 

@@ -24,6 +24,14 @@ export interface Database extends AsyncDisposable {
 }
 
 /**
+ * Pages of 4 KiB in the write-ahead log before it is copied into the file, by whoever commits next: a page that has
+ * changed many times since is copied once.
+ */
+const CHECKPOINT_PAGES = 4_000;
+/** Pages that are kept in memory, in KiB at most. */
+const CACHE_KIB = 8_192;
+
+/**
  * Opens (and creates) the SQLite file at `path` with WAL and `synchronous=FULL`, and brings its schema up to date.
  *
  * @param path a file path, or `:memory:`
@@ -33,6 +41,7 @@ export function openDatabase(path: string, migrations: readonly Migration[]): Da
   if (path !== ':memory:') mkdirSync(dirname(path), { recursive: true });
   const sql = new DatabaseSync(path, { enableForeignKeyConstraints: true, timeout: 5_000 });
   sql.exec('PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL;');
+  sql.exec(`PRAGMA wal_autocheckpoint = ${CHECKPOINT_PAGES}; PRAGMA cache_size = -${CACHE_KIB};`);
   const begin = sql.prepare('BEGIN IMMEDIATE');
   const commit = sql.prepare('COMMIT');
   let depth = 0;
