@@ -131,7 +131,8 @@ export function createEvents(options: {
     insert.run(clock().toISOString(), event.type, JSON.stringify(publicForm(event)));
     const span = trace.getActiveSpan();
     if (span?.isRecording()) span.addEvent(`foedus.${event.type}`);
-    transaction.after(() => tell(event));
+    // In the next turn: first go the answer and the messages that somebody waits for.
+    transaction.after(() => setImmediate(tell, event));
     for (const listener of listeners) listener(transaction, event);
   };
 

@@ -34,7 +34,7 @@ export function traceServer(handler: Handler): (request: Request, env: Bindings)
   return (request, env) => {
     const started = performance.now();
     const parent = propagation.extract(context.active(), request.headers, headerGetter);
-    const attributes = { 'http.request.method': request.method, 'url.path': new URL(request.url).pathname };
+    const attributes = { 'http.request.method': request.method, 'url.path': pathOf(env.incoming.url) };
     return inSpan(request.method, SpanKind.SERVER, attributes, parent, async (span) => {
       const response = await handler(request, env);
       span.setAttribute('http.response.status_code', response.status);
@@ -46,6 +46,13 @@ export function traceServer(handler: Handler): (request: Request, env: Bindings)
       return response;
     });
   };
+}
+
+/** The path of a request target (RFC 9112, section 3.2), without the query. */
+function pathOf(target = '/'): string {
+  const path = target.startsWith('/') ? target : (URL.parse(target)?.pathname ?? '/');
+  const query = path.indexOf('?');
+  return query < 0 ? path : path.slice(0, query);
 }
 
 /** Sends a request in a span of its own, after its W3C trace context was set as headers. */
