@@ -43,6 +43,7 @@ function createProgram(): Command {
   addRecords(program);
   addPrivacy(program);
   addNegotiations(program);
+  addDuties(program);
   addTokens(program);
   return program;
 }
@@ -362,14 +363,55 @@ function addNegotiations(program: Command): void {
     });
 }
 
+function addDuties(program: Command): void {
+  const duties = program
+    .command('duties')
+    .description('what has to be done under your agreements, by you and by others');
+  duties
+    .command('list')
+    .description('what is not done yet; what is due first comes first')
+    .option('--agreement <id>', 'only under this agreement')
+    .option('--ours', 'only what your organisation has to do')
+    .option('--all', 'also what is done')
+    .addOption(ownConfig())
+    .action(async (options: import('./commands/duties.ts').ListDuties) => {
+      const { listDuties } = await import('./commands/duties.ts');
+      await listDuties(options);
+    });
+  duties
+    .command('show')
+    .description('one of them, in words, with its receipt')
+    .argument('<id>')
+    .option('--json', 'everything, with the signed receipt')
+    .addOption(ownConfig())
+    .action(async (id: string, options: { config: string; json?: true }) => {
+      const { showDuty } = await import('./commands/duties.ts');
+      await showDuty(id, options);
+    });
+  duties
+    .command('fulfil')
+    .description('say that it is done; the other side gets a signed receipt')
+    .argument('<id>')
+    .option('--evidence <text>', 'what shows that it was done; it stays at your connector')
+    .option('--evidence-file <file>', 'the same as a JSON file')
+    .addOption(ownConfig())
+    .action(async (id: string, options: import('./commands/duties.ts').FulfilDuty) => {
+      const { fulfilDuty } = await import('./commands/duties.ts');
+      await fulfilDuty(id, options);
+    });
+}
+
 function addTokens(program: Command): void {
   const token = program.command('token').description("who may use your connector's operator API");
   token
     .command('create')
     .description('make a token, and print it')
     .addOption(
-      new Option('--scope <scope>', 'what it allows; each includes those before it')
-        .choices(['read', 'operate', 'administer'])
+      new Option(
+        '--scope <scope>',
+        'what it allows: to look; to ask for decisions and charge uses; both and to act; all',
+      )
+        .choices(['read', 'use', 'operate', 'administer'])
         .makeOptionMandatory(),
     )
     .option('--name <name>', 'who or what it is for')

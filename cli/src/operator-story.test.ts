@@ -239,6 +239,35 @@ describe('an operator', () => {
     }
   });
 
+  it('sees what has to be done, does it, and reports it to the other side', async () => {
+    const until = { leftOperand: 'dateTime', operator: 'lteq', rightOperand: '2090-01-01T00:00:00Z' };
+    const policy = {
+      '@type': 'Offer',
+      permission: [{ action: 'use', duty: [{ action: 'delete', constraint: until }] }],
+    };
+    await writeFile(join(root, 'bdl', 'borrowed.json'), JSON.stringify(policy));
+    await done('bdl', 'offer', 'add', '--asset', 'flights', '--policy', 'borrowed.json', '--id', 'borrowed');
+    const negotiated = await done('pvd', 'negotiate', address, 'flights', '--offer', 'borrowed:flights');
+    const agreement = /urn:uuid:[0-9a-f-]{36}/.exec(negotiated)![0];
+    const fetched = await done('pvd', 'fetch', agreement, '-o', 'borrowed.arrow');
+    expect(fetched).toContain('It has to be deleted until 2090-01-01');
+    const listed = await done('pvd', 'duties', 'list', '--agreement', agreement, '--ours');
+    expect(listed).toMatch(/pending +we +delete +2090-01-01 \d\d:\d\d +flights/);
+    expect(await done('bdl', 'duties', 'list')).toMatch(/pending +did:web:pvd\.example +delete/);
+    const id = `${agreement}#permission-1-duty-1`;
+    expect(await done('pvd', 'duties', 'show', id)).toMatch(/pending: nothing has to be done yet[^]*what +.*delete/);
+    await rm(join(root, 'pvd', 'borrowed.arrow'));
+    const reported = await done('pvd', 'duties', 'fulfil', id, '--evidence', 'rm borrowed.arrow');
+    expect(reported).toContain('did:web:bdl.example gets a receipt signed by this organisation');
+    await vi.waitFor(
+      async () => expect(await done('bdl', 'duties', 'show', id)).toMatch(/receipt +signed by did:web:pvd\.example/),
+      10_000,
+    );
+    expect(await done('bdl', 'duties', 'list', '--agreement', agreement)).toBe('There is nothing to be done.\n');
+    const unknown = await foedus('pvd', 'duties', 'fulfil', 'urn:none');
+    expect([unknown.code, unknown.err]).toEqual([1, expect.stringContaining('knows no duty urn:none')]);
+  });
+
   it('gives others tokens, and takes them back', async () => {
     const token = (
       await done('bdl', 'token', 'create', '--scope', 'read', '--name', 'the auditor', '--days', '30')
@@ -254,7 +283,7 @@ describe('an operator', () => {
     expect(await done('bdl', 'token', 'revoke', id)).toContain('lets nobody in');
     expect(await done('bdl', 'token', 'list')).toMatch(/read +the auditor .*revoked/);
     const again = await foedus('bdl', 'token', 'create', '--scope', 'everything');
-    expect([again.code, again.err]).toEqual([1, expect.stringContaining('read, operate, administer')]);
+    expect([again.code, again.err]).toEqual([1, expect.stringContaining('read, use, operate, administer')]);
   });
 
   it('verifies an agreement by id, and an exported one with the trust anchors alone', async () => {

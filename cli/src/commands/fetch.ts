@@ -7,6 +7,7 @@ import {
   type Transfer,
 } from '@foedus/connector/operator-client';
 import { ownConnector } from '../own-connector.ts';
+import { noteForDeletion } from './duties.ts';
 import { receiveArrow } from '../receive-arrow.ts';
 import { bytes, clean, endProgress, print, printTable, progress } from '../terminal.ts';
 
@@ -38,6 +39,7 @@ export async function fetchRows(agreementId: string, options: FetchRows): Promis
     printTable(received.columns, received.firstRows, 'There are no rows.');
     const count = `${received.rows.toLocaleString('en')} rows, ${bytes(received.bytes)} in ${seconds.toFixed(1)} s`;
     print(`\n${count}, saved as ${options.output} (Arrow IPC stream)`);
+    await noteForDeletion(operator, agreementId, options.output);
   } finally {
     endProgress();
     await operator.completeTransfer(transfer.id).catch(() => undefined); // it ends with its token at the latest
