@@ -1,7 +1,17 @@
-import { initialParameters, readUpdate, type SessionPlan } from '@foedus/fl-core';
-import type { StartTrainer } from '@foedus/fl-client';
+import { initialParameters, type SecureStep } from '@foedus/fl-core';
+import type { SessionView } from '@foedus/fl-coordinator';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { createFederation, parameters, type Federation, type Partner, type RunningCoordinator } from './federation.ts';
+import { createFederation, type Federation, type Partner } from './federation.ts';
+import {
+  enrolled,
+  modelOf,
+  running,
+  scriptedMember,
+  startSession,
+  trainerOf,
+  updateOf,
+  type Run,
+} from './secure-member.ts';
 
 let federation: Federation;
 beforeAll(async () => {
@@ -11,65 +21,105 @@ afterAll(async () => {
   await federation?.[Symbol.asyncDispose]();
 });
 
-const secure = {
-  secureAggregation: { mode: 'honest-server' as const, clip: 10 },
-  evaluation: { holdOut: 0, salt: 's', metrics: [] },
-};
+const hasEnded = ({ state }: SessionView): boolean => state === 'completed' || state === 'failed';
+const scales = [0.1, -0.2, 0.4, 0.6] as const;
+const sum = (values: readonly number[]): number => values.reduce((total, value) => total + value, 0);
 
-/** A trainer whose update is the same in every round, at every place another value. */
-function trainerOf(scale: number, hold: (round: number) => Promise<void> = async () => {}): StartTrainer {
-  return async () => ({
-    async trainRound(_model, round) {
-      await hold(round);
-      return { update: updateOf(scale), seconds: 0.01 };
-    },
-    evaluate: async () => ({ auc: 0.75, logLoss: 0.5 }),
-    [Symbol.asyncDispose]: async () => {},
-  });
-}
-const updateOf = (scale: number): Float32Array =>
-  Float32Array.from({ length: parameters }, (_, i) => scale * Math.sin(i + 1));
-
-async function modelOf(coordinator: RunningCoordinator, id: string, plan: SessionPlan): Promise<Float32Array> {
-  const response = await coordinator.call('GET', `/api/sessions/${id}/model`);
-  return (
-    await readUpdate(response.body!, { maxCount: parameters, expected: { sessionId: plan.sessionId, kind: 'model' } })
-  ).parameters;
-}
-
-interface Run extends AsyncDisposable {
-  coordinator: RunningCoordinator;
-}
-async function running(partners: readonly Partner[], starts: readonly StartTrainer[]): Promise<Run> {
-  await using stack = new AsyncDisposableStack();
-  const run = { coordinator: await federation.coordinator() };
-  stack.defer(() => run.coordinator[Symbol.asyncDispose]());
-  for (const [i, partner] of partners.entries()) stack.use(await federation.client(partner, starts[i]!));
-  const all = stack.move();
-  return Object.assign(run, { [Symbol.asyncDispose]: () => all.disposeAsync() });
+/** The model is the initial one and a multiple of the known update. */
+async function expectMoved({ coordinator }: Run, view: SessionView, by: number): Promise<void> {
+  const initial = initialParameters(view.plan);
+  const [model, unit] = [await modelOf(coordinator, view), updateOf(1)];
+  for (const [i, value] of model.entries()) expect(value).toBeCloseTo(initial[i]! + by * unit[i]!, 4);
 }
 
 describe('a session under secure aggregation', () => {
-  test('has the same mean as one without, to within its quantisation, and charges each round once', async () => {
+  test.for(['honest-server', 'active-server'] as const)(
+    'has the same mean as one without, to within its quantisation, and charges each round once (%s)',
+    async (mode) => {
+      const partners = await federation.agree({});
+      await using run = await running(
+        federation,
+        partners,
+        scales.map((scale) => trainerOf(scale)),
+      );
+      const id = await startSession(run, { rounds: 2, secureAggregation: { mode, clip: 10 } }, partners);
+      const done = await run.coordinator.until(id, hasEnded);
+      expect(done).toMatchObject({ state: 'completed', roundsDone: 2 });
+      await expectMoved(run, done, (2 * sum(scales)) / 4);
+      for (const partner of partners) {
+        const { entries } = await partner.operator.account(partner.agreementId);
+        expect(entries.map(({ key, state }) => ({ key, state }))).toEqual(
+          [1, 2].map((round) => ({ key: `train/${id}/${round}`, state: 'committed' })),
+        );
+        // What the decision point was told: the fewest that the sum could be over, not all that began.
+        expect(entries[0]!.basis).toMatchObject({ secureAggregation: mode });
+      }
+    },
+  );
+
+  test('evaluates and adapts with the same strategies as any other', async () => {
     const partners = await federation.agree({});
-    const scales = [0.1, -0.2, 0.4, 0.6];
     await using run = await running(
+      federation,
       partners,
       scales.map((scale) => trainerOf(scale)),
     );
-    const { id } = await run.coordinator.plan({ rounds: 2, ...secure }, partners);
-    await run.coordinator.session('POST', `/api/sessions/${id}/start`, {});
-    const done = await run.coordinator.until(id, ({ state }) => state === 'completed' || state === 'failed');
-    expect(done).toMatchObject({ state: 'completed', roundsDone: 2 });
-    const model = await modelOf(run.coordinator, id, done.plan);
-    const initial = initialParameters(done.plan);
-    const mean = updateOf((0.1 - 0.2 + 0.4 + 0.6) / 4);
-    for (const [i, value] of model.entries()) expect(value).toBeCloseTo(initial[i]! + 2 * mean[i]!, 4);
-    for (const partner of partners) {
-      const account = await partner.operator.account(partner.agreementId);
-      expect(account.entries.map(({ key, state }) => ({ key, state }))).toEqual(
-        [1, 2].map((round) => ({ key: `train/${id}/${round}`, state: 'committed' })),
-      );
-    }
+    const draft = {
+      rounds: 1,
+      strategy: { name: 'fedadam' as const, serverLearningRate: 0.1 },
+      evaluation: { holdOut: 0.2, salt: 's', metrics: ['auc' as const] },
+    };
+    const id = await startSession(run, draft, partners);
+    const done = await run.coordinator.until(id, hasEnded);
+    expect(done).toMatchObject({ state: 'completed', roundsDone: 1 });
+    expect(done.rounds[0]!.mean).toEqual({ auc: 0.75, logLoss: null });
   });
+});
+
+/** The session's transfer is over at the partner's connector. */
+async function completed({ operator }: Partner, sessionId: string): Promise<void> {
+  const own = (await operator.transfers()).find(
+    ({ dataAddress }) => dataAddress?.properties['sessionId'] === sessionId,
+  )!;
+  await operator.transferUntil(own.id, ['COMPLETED']);
+}
+
+describe('a member that drops out', () => {
+  const cases: readonly { readonly after: SecureStep | null; readonly counts: boolean }[] = [
+    { after: null, counts: false },
+    { after: 'keys', counts: false },
+    { after: 'shares', counts: false },
+    { after: 'input', counts: true },
+    { after: 'confirmation', counts: true },
+  ];
+  test.for(cases)(
+    'after $after costs the round nothing but itself, and takes part in the next',
+    async ({ after, counts }) => {
+      const partners = await federation.agree({});
+      await using run = await running(
+        federation,
+        partners.slice(0, 3),
+        scales.slice(0, 3).map((scale) => trainerOf(scale)),
+        { awayAfterSeconds: 0.5 },
+      );
+      const id = await startSession(run, { rounds: 1, minimumCohort: 2 }, partners);
+      await using first = await scriptedMember(await enrolled(partners[3]!, id), scales[3]);
+      expect(first.task).toMatchObject({ round: 1, cohort: 4 });
+      if (after !== null) await first.upTo(after);
+      await run.coordinator.until(id, hasEnded);
+      await completed(partners[3]!, id);
+      await run.coordinator.session('POST', `/api/sessions/${id}/rounds`, { additional: 1 });
+      await using second = await scriptedMember(await enrolled(partners[3]!, id), scales[3]);
+      expect(second.task).toMatchObject({ round: 2, cohort: 4 });
+      await second.upTo('unmasking');
+      const done = await run.coordinator.until(id, (view) => hasEnded(view) && view.rounds.length > 1);
+      expect(done).toMatchObject({ state: 'completed', roundsDone: 2 });
+      const withIt = done.rounds.map(
+        ({ contributions }) => contributions[partners[3]!.participantId]?.status === 'received',
+      );
+      expect(withIt).toEqual([counts, true]);
+      const mean = (isIn: boolean): number => (isIn ? sum(scales) / 4 : sum(scales.slice(0, 3)) / 3);
+      await expectMoved(run, done, sum(withIt.map(mean)));
+    },
+  );
 });

@@ -148,6 +148,8 @@ export function createSecureWork(options: SecureWorkOptions): SecureWork {
     await calls.charge(use, ended);
     await answer(round, 'input', await input!.read(), ended);
     logger.info({ round }, `Round ${round}: masked input sent again; its secrets are lost`);
+    const reason = 'This node was started again: its secrets of the round are lost.';
+    await calls.ask(() => coordinator.refuse(round, { code: 'secrets-lost', reason }, ended), ended, isFatal);
     return true;
   };
 

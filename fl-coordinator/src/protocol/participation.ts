@@ -259,7 +259,13 @@ export function createParticipation(options: ParticipationOptions) {
     async answerStep(sessionId: string, caller: string, number: number, answer: StepAnswer): Promise<void> {
       const round = openSecureRound(sessionId, caller, number);
       const { step, message, digest, released } = answer;
-      if (!(await round.accept(step, caller, message, digest))) return;
+      try {
+        if (!(await round.accept(step, caller, message, digest))) return;
+      } catch (error) {
+        // Whoever has lost its secrets is not waited for any more.
+        if (error instanceof FoedusError && error.code === 'dropped-out') rounds.stepAnswered(sessionId);
+        throw error;
+      }
       if (released !== undefined) rounds.receiveMasked(sessionId, number, caller, released);
       rounds.stepAnswered(sessionId);
     },
@@ -275,16 +281,18 @@ export function createParticipation(options: ParticipationOptions) {
     },
 
     refuse(sessionId: string, caller: string, round: number, { reason }: Refusal): void {
-      const secure = secureRounds.of(sessionId);
-      if (secure?.round === round && store.lastRound(sessionId)?.phase === 'aggregating') {
+      const found = enrolled(sessionId, caller);
+      const open = secureRounds.of(sessionId);
+      const secure = open?.round === round ? open : undefined;
+      const isIn = ownContribution(sessionId, round, caller)?.status === 'received';
+      if (secure !== undefined && isIn) {
         // Its input is in the sum: the others can take the masks off without it, or the round has no output.
-        enrolled(sessionId, caller);
         secure.leave(caller);
         rounds.stepAnswered(sessionId);
         return;
       }
-      requireRound(enrolled(sessionId, caller), round, 'training');
-      if (ownContribution(sessionId, round, caller)?.status === 'received') {
+      requireRound(found, round, 'training');
+      if (isIn) {
         throw new FoedusError('conflict', `The update of round ${round} is already part of the sum.`);
       }
       store.transaction(() => {
