@@ -18,7 +18,7 @@ import {
   type Identity,
   type PeerClient,
 } from './identity/index.ts';
-import { createUsageControl, loadLocalRules } from './ledger/index.ts';
+import { createLedgerHeads, createLedgerReader, createUsageControl, loadLocalRules } from './ledger/index.ts';
 import { FoedusError } from './errors.ts';
 import { createAccess } from './management/access.ts';
 import { operatorApi } from './management/api.ts';
@@ -138,6 +138,14 @@ export async function startConnector(config: ConnectorConfig, options: Connector
     duties: dutyKeeping.uses,
     events: (event) => events.usage(event),
   });
+  const heads = createLedgerHeads({
+    database,
+    agreements,
+    identity,
+    clock,
+    logger,
+    events: (event) => events.usage(event),
+  });
   const dataPlane = started.use(
     onDemand(['HttpData-PULL'], async () => {
       const { createDataPlane } = await import('./data-plane/index.ts');
@@ -180,6 +188,8 @@ export async function startConnector(config: ConnectorConfig, options: Connector
     transferStore,
     renewal,
     usageControl,
+    heads,
+    ledgerReader: createLedgerReader(database),
     dutyKeeping,
     tokens,
   });

@@ -271,7 +271,7 @@ export function createLedger({ database, clock }: { database: Database; clock: (
       return database.transaction(() => {
         const tip = catchUp(agreementId);
         if (tip === undefined) {
-          return { agreementId, sequence: 0, hash: NO_HASH, at: new Date(0).toISOString(), spent: NOTHING_SPENT };
+          return { agreementId, sequence: 0, hash: NO_HASH, at: now(), spent: NOTHING_SPENT };
         }
         checkTotals(agreementId, tip);
         const { sequence, hash, at, spent } = tip;

@@ -1,14 +1,22 @@
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { pino } from 'pino';
-import { describe, expect, test } from 'vitest';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { createOperatorClient } from '../operator-client/client.ts';
-import { serveOperators } from '../identity/index.ts';
+import { serveOperators, type Identity } from '../identity/index.ts';
 import type { SignedAgreement } from '../management/model.ts';
 import { decisionView } from '../management/decision.ts';
 import { mount } from '../management/operation.ts';
 import { openDatabase } from '../store/database.ts';
 import { migrations } from '../store/migrations/index.ts';
+import { headOperations } from './head-routes.ts';
+import { createLedgerHeads } from './heads.ts';
+import { issueIdentity } from '../../../test/src/identity.ts';
+import { createLedgerReader } from './ledger-reader.ts';
 import { usageOperations } from './routes.ts';
 import { createUsageControl } from './usage-control.ts';
+import { verifyHead } from './verify-head.ts';
 
 const id = 'urn:agreement:1';
 const agreement: SignedAgreement = {
@@ -33,18 +41,32 @@ const agreement: SignedAgreement = {
   createdAt: '2026-01-01T00:00:00Z',
 };
 
-const routes = () =>
-  mount(
-    usageOperations(
-      createUsageControl({
-        database: openDatabase(':memory:', migrations),
-        agreements: { get: (wanted) => (wanted === id ? agreement : undefined) },
-        clock: () => new Date(),
-      }),
-      (_agreementId, decision) => decisionView(decision, agreement.assignee, new Set()),
-    ),
-    { access: { admit: () => 'operate' }, logger: pino({ level: 'silent' }) },
+let folder: string;
+let identity: Identity;
+beforeAll(async () => {
+  folder = await mkdtemp(join(tmpdir(), 'foedus-usage-api-'));
+  identity = await issueIdentity(folder, agreement.assigner);
+});
+afterAll(() => rm(folder, { recursive: true }));
+
+const routes = () => {
+  const shared = {
+    database: openDatabase(':memory:', migrations),
+    agreements: { get: (wanted: string) => (wanted === id ? agreement : undefined) },
+    clock: () => new Date(),
+    logger: pino({ level: 'silent' }),
+  };
+  const heads = createLedgerHeads({ ...shared, identity });
+  return mount(
+    [
+      ...usageOperations(createUsageControl(shared), heads, (_agreementId, decision) =>
+        decisionView(decision, agreement.assignee, new Set()),
+      ),
+      ...headOperations({ heads, ledgerReader: createLedgerReader(shared.database) }),
+    ],
+    { access: { admit: () => 'administer' }, logger: shared.logger },
   );
+};
 
 describe('the usage API', () => {
   test('is what the operator client calls', async () => {
@@ -58,7 +80,16 @@ describe('the usage API', () => {
       duties: [],
     });
     const first = await client.reserve({ agreementId: id, key: 'a', request, basis: { mechanism: 'none' } });
-    expect((await client.commit(first.entry.id)).state).toBe('committed');
+    const committed = await client.commit(first.entry.id);
+    expect(committed).toMatchObject({ state: 'committed', head: { head: { sequence: 2, spent: { uses: 1 } } } });
+    expect(first.head.head).toMatchObject({ agreementId: id, sequence: 1, spent: { uses: 1 } });
+    for (const head of [first.head, committed.head]) {
+      verifyHead(head, { agreementId: id, signer: agreement.assigner, trust: identity.trust });
+      expect((await client.presentHead(id, head)).head).toEqual(committed.head.head);
+    }
+    expect((await client.ledgerHead(id)).head).toEqual(committed.head.head);
+    expect(await client.verifyLedger()).toMatchObject([{ agreementId: id, elements: 2, disputed: [] }]);
+    await expect(client.reconcileLedger(id, { reason: 'none' })).rejects.toMatchObject({ code: 'conflict' });
     await expect(client.refund(first.entry.id)).rejects.toMatchObject({ code: 'conflict' });
     await expect(client.reserve({ agreementId: id, key: 'b', request })).rejects.toMatchObject({
       code: 'budget-exhausted',

@@ -2,6 +2,7 @@ import type { Decision } from '@foedus/usage-policies';
 import * as model from '../management/model.ts';
 import { json, operation, type Operation } from '../management/operation.ts';
 import type { JsonLimits } from '../protocol/json-body.ts';
+import type { LedgerHeads } from './heads.ts';
 import type { UsageControl } from './usage-control.ts';
 
 /** No usage request comes near this; the basis of a charge is the largest part of it. */
@@ -15,6 +16,7 @@ const bodyLimits: JsonLimits = { maxBytes: 256 * 1024, maxDepth: 32 };
  */
 export function usageOperations(
   usageControl: UsageControl,
+  heads: LedgerHeads,
   view: (agreementId: string, decision: Decision) => model.DecisionView,
 ): Operation[] {
   const shared = { tag: 'Usage', scope: 'use' } as const;
@@ -28,7 +30,7 @@ export function usageOperations(
       body: model.decisionRequestSchema,
       bodyLimits,
       answer: json(model.decisionSchema, 'The decision.'),
-      errors: ['not-found', 'not-permitted', 'unavailable'],
+      errors: ['not-found', 'not-permitted', 'conflict', 'unavailable'],
       handle: async ({ body: { agreementId, request } }) => {
         const consent = await usageControl.ask(agreementId, request, { look: true });
         return view(agreementId, usageControl.decide(agreementId, request, consent));
@@ -45,11 +47,11 @@ export function usageOperations(
       body: model.reservationRequestSchema,
       bodyLimits,
       answer: json(model.reservationSchema, 'The reservation: release, then commit it.'),
-      errors: ['not-found', 'not-permitted', 'budget-exhausted', 'unavailable'],
+      errors: ['not-found', 'not-permitted', 'budget-exhausted', 'conflict', 'unavailable'],
       handle: async ({ body: { basis, ...use } }) => {
         const consent = await usageControl.ask(use.agreementId, use.request, { key: use.key });
         const { entry, decision } = usageControl.reserve({ ...use, consent, ...(basis && { basis }) });
-        return { entry, decision: view(use.agreementId, decision) };
+        return { entry, decision: view(use.agreementId, decision), head: await heads.signed(use.agreementId) };
       },
     }),
     operation({
@@ -61,9 +63,12 @@ export function usageOperations(
       description: 'May be repeated.',
       body: model.emptySchema,
       bodyLimits,
-      answer: json(model.ledgerEntrySchema, 'The entry, committed.'),
+      answer: json(model.committedEntrySchema, 'The entry, committed, and the head that goes with what is released.'),
       errors: ['not-found', 'conflict', 'unavailable'],
-      handle: ({ params }) => usageControl.commit(params.id),
+      handle: async ({ params }) => {
+        const entry = usageControl.commit(params.id);
+        return { ...entry, head: await heads.signed(entry.agreementId) };
+      },
     }),
     operation({
       ...shared,

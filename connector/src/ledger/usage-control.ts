@@ -5,8 +5,10 @@ import { FoedusError } from '../errors.ts';
 import type { Account, LedgerEntry, SignedAgreement, UsageRequestBody } from '../management/model.ts';
 import type { Database } from '../store/database.ts';
 import type { Spent } from './chain.ts';
+import { createDisputes } from './disputes.ts';
 import { createDraw } from './draw.ts';
 import type { LedgerHead } from './head.ts';
+import { olderThanPartner } from './heads.ts';
 import { createLedger, type Drawable, type Drawn, type Exercised } from './ledger.ts';
 import type { Restrict } from './local-rules.ts';
 import { createPolicyCache } from './policy-cache.ts';
@@ -96,7 +98,7 @@ export type UsageEvent =
       readonly request: UsageRequestBody;
       readonly decision: Decision;
     }
-  | { readonly type: 'reserved' | 'committed' | 'refunded'; readonly entry: LedgerEntry };
+  | { readonly type: 'reserved' | 'committed' | 'refunded' | 'reconciled'; readonly entry: LedgerEntry };
 
 export interface UsageControlOptions {
   readonly database: Database;
@@ -127,6 +129,7 @@ const CONNECTOR = 'https://w3id.org/idsa/code/CONNECTOR';
 export function createUsageControl(options: UsageControlOptions): UsageControl {
   const { database, agreements, clock, restrict, duties, events } = options;
   const ledger = createLedger({ database, clock });
+  const disputes = createDisputes(database);
   const policyOf = createPolicyCache();
   const tell = events ?? (() => undefined);
 
@@ -146,6 +149,7 @@ export function createUsageControl(options: UsageControlOptions): UsageControl {
         `Agreement ${agreementId} is not in force: its negotiation is not finalized. Finish the negotiation first.`,
       );
     }
+    if (disputes.has(agreementId)) throw olderThanPartner(agreementId);
     return agreement;
   };
   /**

@@ -6,7 +6,13 @@ import type { Publications } from '../catalog/publications.ts';
 import type { DutyKeeping } from '../duties/keeping.ts';
 import { dutyOperations } from '../duties/operations.ts';
 import type { Events } from '../events.ts';
-import { usageOperations, type UsageControl } from '../ledger/index.ts';
+import {
+  headOperations,
+  usageOperations,
+  type LedgerHeads,
+  type LedgerReader,
+  type UsageControl,
+} from '../ledger/index.ts';
 import type { Negotiations } from '../negotiation/negotiations.ts';
 import type { Changes } from '../protocol/changes.ts';
 import type { Exchange } from '../protocol/exchange.ts';
@@ -40,6 +46,8 @@ export interface OperatorApiParts {
   readonly transferStore: ProcessStore<Transfer>;
   readonly renewal: TokenRenewal;
   readonly usageControl: UsageControl;
+  readonly heads: LedgerHeads;
+  readonly ledgerReader: LedgerReader;
   readonly dutyKeeping: DutyKeeping;
   readonly tokens: TokenStore;
   readonly events: Events;
@@ -63,7 +71,8 @@ export function operatorApi(parts: OperatorApiParts): Operation[] {
     ...policyReportOperations(),
     ...negotiationOperations(parts),
     ...transferOperations(parts),
-    ...usageOperations(parts.usageControl, viewOfDecision(parts)),
+    ...usageOperations(parts.usageControl, parts.heads, viewOfDecision(parts)),
+    ...headOperations(parts),
     ...dutyOperations(parts),
     ...eventOperations(parts.events, parts.changes),
     ...tokenOperations(parts),

@@ -5,6 +5,8 @@
 import type { Enforcement, Meter } from '@foedus/usage-policies';
 import { z } from 'zod';
 import { dutySchemaNames } from '../duties/model.ts';
+import { headSchemaNames } from '../ledger/head-schemas.ts';
+import { signedHeadSchema } from '../ledger/head.ts';
 import { negotiationMachine, roles, transferMachine } from '../protocol/state-machine.ts';
 import { decisionSchema, planSchema } from './decision.ts';
 
@@ -359,7 +361,19 @@ export const ledgerEntrySchema = z.object({
 });
 export type LedgerEntry = z.infer<typeof ledgerEntrySchema>;
 
-export const reservationSchema = z.object({ entry: ledgerEntrySchema, decision: decisionSchema });
+export const committedEntrySchema = ledgerEntrySchema
+  .extend({ head: signedHeadSchema })
+  .describe('A committed entry, and the head of the ledger that goes with what is released.');
+
+export const reconciledSchema = z
+  .object({ entry: ledgerEntrySchema, head: signedHeadSchema })
+  .describe('What was charged for the heads that were adopted, and the head of the ledger with it.');
+
+export const reservationSchema = z.object({
+  entry: ledgerEntrySchema,
+  decision: decisionSchema,
+  head: signedHeadSchema,
+});
 export type Reservation = z.infer<typeof reservationSchema>;
 
 export const accountSchema = z
@@ -411,7 +425,7 @@ export const tokenRequestSchema = z.strictObject({
   scope: z
     .enum(scopes)
     .describe(
-      'read: looks at everything but secrets. use: asks for decisions and charges uses, and sees nothing else. operate: both, and acts.   administer: gives and takes tokens, too.',
+      'read: looks at everything but secrets. use: asks for decisions and charges uses, and sees nothing else. operate: both, and acts. administer: gives and takes tokens, too.',
     ),
   expiresAt: timestamp.optional(),
 });
@@ -517,6 +531,9 @@ export const schemaNames = {
   Decision: decisionSchema,
   Plan: planSchema,
   LedgerEntry: ledgerEntrySchema,
+  ...headSchemaNames,
+  CommittedEntry: committedEntrySchema,
+  Reconciled: reconciledSchema,
   Reservation: reservationSchema,
   Account: accountSchema,
   Termination: terminationSchema,

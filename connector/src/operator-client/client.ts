@@ -2,6 +2,8 @@ import { context, propagation } from '@opentelemetry/api';
 import { z } from 'zod';
 import { deliverySchema, dutySchema, receivedFileSchema, receivedNoticeSchema } from '../duties/model.ts';
 import { FoedusError } from '../errors.ts';
+import { signedHeadSchema, type SignedHead } from '../ledger/head.ts';
+import { chainReportSchema, type reconciliationSchema } from '../ledger/head-schemas.ts';
 import * as model from '../management/model.ts';
 import { negotiationMachine, transferMachine } from '../protocol/state-machine.ts';
 
@@ -217,9 +219,24 @@ export function createOperatorClient({ url, token, fetch: exchange = fetch }: Op
     reserve: (reservation: z.input<typeof model.reservationRequestSchema>) =>
       call('POST', '/usage/reservations', model.reservationSchema, reservation),
     commit: (reservationId: string) =>
-      call('POST', `/usage/reservations/${id(reservationId)}/commit`, model.ledgerEntrySchema, {}),
+      call('POST', `/usage/reservations/${id(reservationId)}/commit`, model.committedEntrySchema, {}),
     refund: (reservationId: string) =>
       call('POST', `/usage/reservations/${id(reservationId)}/refund`, model.ledgerEntrySchema, {}),
+    /** The newest head of an agreement's ledger, signed. */
+    ledgerHead: (agreementId: string) => call('GET', `/usage/heads/${id(agreementId)}`, signedHeadSchema),
+    /** Hands back a head that a partner holds. Throws `conflict` where the ledger is older: nothing is released then. */
+    presentHead: (agreementId: string, head: SignedHead) =>
+      call('POST', `/usage/heads/${id(agreementId)}`, signedHeadSchema, { head }),
+    /** Adopts what partners' heads say that was spent. */
+    reconcileLedger: (agreementId: string, decided: z.input<typeof reconciliationSchema>) =>
+      call('POST', `/usage/heads/${id(agreementId)}/reconcile`, model.reconciledSchema, decided),
+    /** Walks the chain of one agreement, or of all. */
+    verifyLedger: (agreementId?: string) =>
+      call(
+        'GET',
+        `/usage/ledger${agreementId === undefined ? '' : `?agreementId=${id(agreementId)}`}`,
+        z.array(chainReportSchema),
+      ),
     /** What has been spent and is left under an agreement, with the ledger's entries. */
     account: (agreementId: string) => call('GET', `/usage/accounts/${id(agreementId)}`, model.accountSchema),
 
