@@ -11,7 +11,7 @@ import type { RandomBits } from '../noise/random-bits.ts';
 import { RoundFailure } from './failure.ts';
 import { neighboursOf, thresholdOf } from './graph.ts';
 import { agree, KEY_BYTES, open, pairMaskKey, privateKeyOf, publicKeyOf, seal, selfMaskKey } from './keys.ts';
-import { addMask } from './mask.ts';
+import { addMasks, type SignedMask } from './mask.ts';
 import {
   type Advertisement,
   type Confirmation,
@@ -247,13 +247,13 @@ export function maskInput(state: Shared, message: unknown, input: Uint32Array): 
       `With this one only ${held.size + 1} members shared; ${threshold} are needed.`,
     );
   }
-  const sum = Uint32Array.from(input);
-  addMask(sum, selfMaskKey(secrets.selfMask, view), 1, terms.bits);
+  const sum = new Uint32Array(input);
   const maskKey = privateKeyOf(secrets.maskKey);
-  for (const other of held.keys()) {
-    const key = pairMaskKey(maskKey, neighbours.get(other)!.maskKey, view, own, other);
-    addMask(sum, key, own < other ? 1 : -1, terms.bits);
-  }
+  const masks = [...held.keys()].map((other): SignedMask => ({
+    key: pairMaskKey(maskKey, neighbours.get(other)!.maskKey, view, own, other),
+    sign: own < other ? 1 : -1,
+  }));
+  addMasks(sum, [{ key: selfMaskKey(secrets.selfMask, view), sign: 1 }, ...masks]);
   return {
     state: { phase: 'masked', round, rosterHash: view, members, threshold, held, ownShare },
     message: pack(sum, terms.bits),

@@ -99,7 +99,7 @@ export function encode(
   if ((noise === undefined) !== (noiseVariance === 0)) {
     throw new RoundFailure('bad-input', 'The encoding asks for noise exactly when its variance is not 0.');
   }
-  const values = Float64Array.from(update);
+  const values = new Float64Array(update);
   let square = 0;
   for (let i = 0; i < length; i++) square += values[i]! * values[i]!;
   const norm = Math.sqrt(square);
@@ -119,9 +119,8 @@ function roundWithin(values: Float64Array, bound: number, fill: (words: Uint32Ar
     fill(random);
     let square = 0;
     for (let i = 0; i < values.length; i++) {
-      const value = values[i]!;
-      const floor = Math.floor(value);
-      const integer = floor + (random[i]! < (value - floor) * 2 ** 32 ? 1 : 0);
+      // ⌊v + u⌋, u uniform in [0, 1), is the next integer with the probability of v's fraction.
+      const integer = Math.floor(values[i]! + random[i]! * 2 ** -32);
       rounded[i] = integer;
       square += integer * integer;
     }
@@ -135,7 +134,7 @@ function roundWithin(values: Float64Array, bound: number, fill: (words: Uint32Ar
  * @returns the sum of the clipped updates, float64 [P]: divide by the number of survivors for their mean
  */
 export function decode(sum: Uint32Array, encoding: Encoding): Float64Array {
-  const values = Float64Array.from(centred(sum, encoding.bits));
+  const values = new Float64Array(centred(sum, encoding.bits));
   const { scale } = encoding;
   for (let i = 0; i < values.length; i++) values[i] = values[i]! / scale;
   rotateBack(values, encoding.rotationSeed);

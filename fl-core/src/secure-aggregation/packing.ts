@@ -65,5 +65,7 @@ export function addPacked(sum: Uint32Array, packed: Uint8Array, bits: number): v
 /** @returns the ring elements as integers in [−2^(bits−1), 2^(bits−1)) */
 export function centred(sum: Uint32Array, bits: number): Int32Array {
   const shift = 32 - bits;
-  return Int32Array.from(sum, (word) => (word << shift) >> shift);
+  const values = new Int32Array(sum.length);
+  for (let i = 0; i < values.length; i++) values[i] = (sum[i]! << shift) >> shift;
+  return values;
 }

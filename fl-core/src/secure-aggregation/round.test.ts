@@ -17,7 +17,7 @@ import { RoundFailure } from './failure.ts';
 import { thresholdOf } from './graph.ts';
 import type { Mode } from './graph.ts';
 import { selfMaskKey } from './keys.ts';
-import { addMask } from './mask.ts';
+import { addMasks } from './mask.ts';
 import { centred } from './packing.ts';
 import { openRound } from './server.ts';
 
@@ -170,7 +170,7 @@ describe('what the coordinator sees', () => {
       const [a, b, c] = shared.map((state, member) => {
         const { message } = maskInput(state, outgoing.get(member), Uint32Array.of(member + 1));
         const left = Uint32Array.of(message[0]!);
-        addMask(left, selfMaskKey(state.secrets.selfMask, state.rosterHash), -1, 2);
+        addMasks(left, [{ key: selfMaskKey(state.secrets.selfMask, state.rosterHash), sign: -1 }]);
         return { upload: message[0]! & 3, left: left[0]! & 3 };
       });
       uploads[4 * a!.upload + b!.upload]!++;

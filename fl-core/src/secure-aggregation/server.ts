@@ -11,7 +11,7 @@
 import { RoundFailure } from './failure.ts';
 import { neighboursOf, thresholdOf } from './graph.ts';
 import { pairMaskKey, privateKeyOf, publicKeyOf, readPublicKey, selfMaskKey } from './keys.ts';
-import { addMask } from './mask.ts';
+import { addMasks, type SignedMask } from './mask.ts';
 import {
   type Confirmations,
   type Roster,
@@ -255,20 +255,22 @@ function collectUnmasking(round: Summed): UnmaskingStage {
         }
         return [member, privateKeyOf(secret)] as const;
       });
-      for (const key of selfMasks) addMask(sum, key, -1, terms.bits);
       const read = new Map(
         keys.length === 0
           ? []
           : survivors.map((member) => [member, readPublicKey(adverts.get(member)!.advertisement.maskKey)] as const),
       );
-      for (const [member, key] of keys) {
-        for (const other of neighbours.get(member)!) {
-          if (!alive.has(other)) continue;
-          const pair = pairMaskKey(key, read.get(other)!, view, member, other);
-          // The survivor added it with its own sign.
-          addMask(sum, pair, other < member ? -1 : 1, terms.bits);
-        }
-      }
+      const pairs = keys.flatMap(([member, key]) =>
+        neighbours
+          .get(member)!
+          .filter((other) => alive.has(other))
+          .map((other): SignedMask => {
+            const pair = pairMaskKey(key, read.get(other)!, view, member, other);
+            // The survivor added it with its own sign.
+            return { key: pair, sign: other < member ? -1 : 1 };
+          }),
+      );
+      addMasks(sum, [...selfMasks.map((key): SignedMask => ({ key, sign: -1 })), ...pairs]);
       return { sum, survivors };
     },
   };
