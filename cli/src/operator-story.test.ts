@@ -192,6 +192,26 @@ describe('an operator', () => {
     expect((await readdir(join(root, 'pvd'))).filter((file) => file.startsWith('refused'))).toEqual([]);
   });
 
+  it('makes a profile for Delta Sharing clients, and revokes it', async () => {
+    const options = ['--purpose', RESEARCH, '--out', 'flights.share', '--days', '1'];
+    const made = await done('pvd', 'share', 'profile', agreementId, ...options);
+    expect(made).toContain('load_as_pandas("flights.share#bdl_example.default.flights")');
+    const file = join(root, 'pvd', 'flights.share');
+    expect(((await stat(file)).mode & 0o777).toString(8)).toBe('600');
+    const profile = JSON.parse(await readFile(file, 'utf8')) as { endpoint: string; bearerToken: string };
+    const ask = () =>
+      fetch(`${profile.endpoint}/shares/bdl_example/schemas/default/tables/flights/metadata`, {
+        headers: { authorization: `Bearer ${profile.bearerToken}` },
+      });
+    expect((await ask()).status).toBe(200);
+    const listed = await done('pvd', 'share', 'list');
+    expect(listed).toMatch(/bdl_example\.default\.flights +good until/);
+    const id = /^(urn:uuid:\S+)/m.exec(listed)![1]!;
+    expect(await done('pvd', 'share', 'revoke', id)).toContain('lets nobody in');
+    expect((await ask()).status).toBe(401);
+    expect(await done('pvd', 'share', 'list')).toMatch(/revoked/);
+  });
+
   it('sees what is spent, and is refused when nothing is left', async () => {
     expect(await done('bdl', 'agreement', 'show', agreementId)).toContain('uses 1 of 2');
     await done('pvd', 'fetch', agreementId, '--purpose', RESEARCH, '--columns', 'delay');

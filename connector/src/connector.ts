@@ -7,6 +7,7 @@ import { createPublications } from './catalog/publications.ts';
 import { catalogRoutes } from './catalog/routes.ts';
 import { ensureToken, type ConnectorConfig } from './config/index.ts';
 import { loadOrCreateSecret } from './data-plane/node-secret.ts';
+import { createDeltaSharing, DELTA_SHARING_PATH } from './delta-sharing/index.ts';
 import { onDemand } from './data-plane/on-demand.ts';
 import { createDutyKeeping } from './duties/keeping.ts';
 import { createEvents } from './events.ts';
@@ -159,6 +160,13 @@ export async function startConnector(config: ConnectorConfig, options: Connector
   for (const flow of dataPlane.flows) transfers.flows.add(flow);
   const renewal = createTokenRenewal({ store: transferStore, transact, client, clock, logger });
 
+  const deltaSharing = started.use(
+    createDeltaSharing({
+      ...{ database, agreements, transfers, transferStore, changes, client, clock, logger },
+      ...{ dataDir: config.dataDir, settings: config.deltaSharing, managementUrl: operatorServer.url },
+    }),
+  );
+
   // Routes
   const { pageSize } = config.catalog;
   const secret = loadOrCreateSecret(join(config.dataDir, 'catalog.secret'));
@@ -192,9 +200,11 @@ export async function startConnector(config: ConnectorConfig, options: Connector
     ledgerReader: createLedgerReader(database),
     dutyKeeping,
     tokens,
+    shares: deltaSharing.profiles,
   });
   operators.open(
     problemApp(logger)
+      .route(DELTA_SHARING_PATH, deltaSharing.routes)
       .route('/', mount(operations, { access, logger }))
       // Who is not let in does not learn what there is.
       .all('*', (c) => {

@@ -160,7 +160,9 @@ function recording(
   const fetch = network?.(plain) ?? plain;
   const recorded: PeerClient['fetch'] = async (url, init) => {
     const response = await fetch(url, init);
-    record(url, init?.body, response.status, await response.clone().text());
+    // Rows are no message.
+    const json = response.headers.get('content-type')?.includes('json') ?? false;
+    record(url, init?.body, response.status, json ? await response.clone().text() : '');
     return response;
   };
   return {

@@ -111,7 +111,7 @@ describe('a configuration', () => {
         'management.port: must be 0 to 65535 (it is 70000). Example: 7101',
         'management.tokenFile: is missing. Example: "management.token"',
         'delivery.giveUpAfterSeconds: must be more than 0 (it is -1). Example: 600',
-        'transfers: there is no such setting. Known here: program, participantId, dataDir, identity, protocol, management, delivery, catalog, negotiation, localRules, duties, transfer',
+        'transfers: there is no such setting. Known here: program, participantId, dataDir, identity, protocol, management, delivery, deltaSharing, catalog, negotiation, localRules, duties, transfer',
       ].toSorted(),
     );
   });

@@ -35,6 +35,17 @@ export const connectorConfigSchema = z.strictObject({
       askAfterSeconds: seconds(900).default(900),
     })
     .prefault({}),
+  /** Data sets of agreements for Delta Sharing clients of this organisation: docs/delta-sharing.md. */
+  deltaSharing: z
+    .strictObject({
+      /** Where clients reach the endpoint, if not at the port for operators: through a proxy that speaks TLS. */
+      publicUrl: setting(z.url({ protocol: /^https?$/ }).max(2_000), 'https://shares.bdl.example').optional(),
+      /** How long the file that answers a query can be read. */
+      fileLifetimeSeconds: seconds(900).default(900),
+      /** Room for such files, all together. */
+      mostBytes: setting(z.int().min(1_000_000, 'must be at least 1000000'), 20_000_000_000).default(20_000_000_000),
+    })
+    .prefault({}),
   catalog: z
     .strictObject({
       /** Data sets on one page of the catalog; the next page is one request away. */

@@ -5,6 +5,8 @@ import type { CatalogClient } from '../catalog/ask.ts';
 import type { Publications } from '../catalog/publications.ts';
 import type { DutyKeeping } from '../duties/keeping.ts';
 import { dutyOperations } from '../duties/operations.ts';
+import { shareOperations } from '../delta-sharing/operations.ts';
+import type { ShareProfiles } from '../delta-sharing/share-profiles.ts';
 import type { Events } from '../events.ts';
 import {
   headOperations,
@@ -50,6 +52,7 @@ export interface OperatorApiParts {
   readonly ledgerReader: LedgerReader;
   readonly dutyKeeping: DutyKeeping;
   readonly tokens: TokenStore;
+  readonly shares: ShareProfiles;
   readonly events: Events;
   readonly changes: Changes;
   readonly logger: Logger;
@@ -75,6 +78,7 @@ export function operatorApi(parts: OperatorApiParts): Operation[] {
     ...headOperations(parts),
     ...dutyOperations(parts),
     ...eventOperations(parts.events, parts.changes),
+    ...shareOperations(parts),
     ...tokenOperations(parts),
     ...healthOperations(parts),
   ];

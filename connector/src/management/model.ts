@@ -7,6 +7,7 @@ import { z } from 'zod';
 import { dutySchemaNames } from '../duties/model.ts';
 import { headSchemaNames } from '../ledger/head-schemas.ts';
 import { signedHeadSchema } from '../ledger/head.ts';
+import { shareSchemaNames } from '../delta-sharing/model.ts';
 import { negotiationMachine, roles, transferMachine } from '../protocol/state-machine.ts';
 import { decisionSchema, planSchema } from './decision.ts';
 
@@ -538,6 +539,7 @@ export const schemaNames = {
   Account: accountSchema,
   Termination: terminationSchema,
   Empty: emptySchema,
+  ...shareSchemaNames,
   AccessToken: accessTokenSchema,
   TokenRequest: tokenRequestSchema,
   CreatedToken: createdTokenSchema,

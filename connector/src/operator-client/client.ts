@@ -1,6 +1,7 @@
 import { context, propagation } from '@opentelemetry/api';
 import { z } from 'zod';
 import { deliverySchema, dutySchema, receivedFileSchema, receivedNoticeSchema } from '../duties/model.ts';
+import { createdShareProfileSchema, shareProfileSchema, type ShareProfileRequest } from '../delta-sharing/model.ts';
 import { FoedusError } from '../errors.ts';
 import { signedHeadSchema, type SignedHead } from '../ledger/head.ts';
 import { chainReportSchema, type reconciliationSchema } from '../ledger/head-schemas.ts';
@@ -254,6 +255,11 @@ export function createOperatorClient({ url, token, fetch: exchange = fetch }: Op
     recordReceivedFile: (agreementId: string, path: string) =>
       call('POST', '/received-files', receivedFileSchema, { agreementId, path }),
     receivedFiles: (query?: ListQuery) => all('/received-files', receivedFileSchema, query),
+    /** Makes a profile for Delta Sharing clients; its file is in `profile`. */
+    createShareProfile: (request: ShareProfileRequest) =>
+      call('POST', '/share-profiles', createdShareProfileSchema, request),
+    shareProfiles: () => call('GET', '/share-profiles', z.array(shareProfileSchema)),
+    revokeShareProfile: (profileId: string) => call('DELETE', `/share-profiles/${id(profileId)}`, nothing),
 
     /** What this client's token allows. */
     caller: () => call('GET', '/caller', model.callerSchema),

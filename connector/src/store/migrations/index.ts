@@ -6,6 +6,7 @@ import { catalog } from './0004-catalog.ts';
 import { volume } from './0005-volume.ts';
 import { ledgerChain } from './0006-ledger-chain.ts';
 import { duties } from './0007-duties.ts';
+import { shares } from './0008-shares.ts';
 
 /** The connector's schema, step by step. */
 export const migrations: readonly Migration[] = [
@@ -16,4 +17,5 @@ export const migrations: readonly Migration[] = [
   volume,
   ledgerChain,
   duties,
+  shares,
 ];
