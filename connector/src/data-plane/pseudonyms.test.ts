@@ -29,7 +29,9 @@ function cmac(key: Uint8Array, message: Uint8Array): string {
 function pseudonymsOf(key: Uint8Array, values: readonly Uint8Array[]): string[] {
   const offsets = [0];
   for (const value of values) offsets.push((offsets.at(-1) as number) + value.length);
-  const text = Buffer.from(createPseudonyms(key)(Buffer.concat(values), offsets, values.length)).toString();
+  const text = Buffer.from(
+    createPseudonyms(key)(Buffer.concat(values), Int32Array.from(offsets), values.length),
+  ).toString();
   return values.map((_, i) => text.slice(i * 24, i * 24 + 24));
 }
 

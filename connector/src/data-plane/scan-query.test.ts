@@ -21,7 +21,8 @@ describe('masks', () => {
     const pseudonyms = createPseudonyms(
       new Uint8Array(hkdfSync('sha256', SECRET, '', `foedus masking pseudonyms ${agreement}`, 32)),
     );
-    const of = (text: string) => Buffer.from(pseudonyms(Buffer.from(text), [0, text.length], 1)).toString();
+    const of = (text: string) =>
+      Buffer.from(pseudonyms(Buffer.from(text), Int32Array.of(0, text.length), 1)).toString();
     const masked = await scans.columnOf(path, 'airport', { masks: { airport: { method: 'hash' } } });
     expect(masked).toEqual([of('BDL'), null, of('PVD'), of('BDL')]);
   });
