@@ -32,6 +32,7 @@ import { loadDecisions } from './negotiation/decisions-plugin.ts';
 import { refusing } from './negotiation/refusals.ts';
 import { createNegotiations, type Negotiations } from './negotiation/negotiations.ts';
 import { negotiationRoutes } from './negotiation/routes.ts';
+import { createWaitingList } from './negotiation/waiting.ts';
 import { createChanges } from './protocol/changes.ts';
 import { createExchange } from './protocol/exchange.ts';
 import { createProcessStore } from './protocol/process-store.ts';
@@ -87,7 +88,7 @@ export async function startConnector(config: ConnectorConfig, options: Connector
   const stopping = new AbortController();
   const changes = createChanges(stopping.signal);
   const events = createEvents({ database, transact, changes, logger, clock });
-  const { allowUnsigned, acceptLess, refuse, decisions: plugin } = config.negotiation;
+  const { allowUnsigned, acceptLess, refuse, mostWaiting, decisions: plugin } = config.negotiation;
   const publications = createPublications(database, transact, clock, refuse);
   const agreements = createAgreementStore(database);
   const negotiationStore = createProcessStore<Negotiation>(database, 'negotiation');
@@ -169,10 +170,11 @@ export async function startConnector(config: ConnectorConfig, options: Connector
 
   // Routes
   const { pageSize } = config.catalog;
+  const admit = createWaitingList(database, mostWaiting);
   const secret = loadOrCreateSecret(join(config.dataDir, 'catalog.secret'));
   const protocol = new Hono()
     .route('/', catalogRoutes({ offers: publications.offers, participantId, baseUrl, pageSize, secret, logger }))
-    .route('/', negotiationRoutes({ ...shared, conversation: negotiations.conversation, publications }))
+    .route('/', negotiationRoutes({ ...shared, conversation: negotiations.conversation, publications, admit }))
     .route('/', transferRoutes({ ...shared, transfers, assets: publications.assets }));
   peers.open(
     problemApp(logger)

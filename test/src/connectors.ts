@@ -44,7 +44,10 @@ export interface DataSpace extends AsyncDisposable {
 
 export interface JoinOptions extends Partial<Omit<ConnectorOptions, 'peerClient'>> {
   readonly delivery?: Record<string, number>;
-  readonly negotiation?: Partial<Record<'allowUnsigned' | 'acceptLess', boolean>> & { refuse?: readonly string[] };
+  readonly negotiation?: Partial<Record<'allowUnsigned' | 'acceptLess', boolean>> & {
+    refuse?: readonly string[];
+    mostWaiting?: number;
+  };
   readonly catalog?: { pageSize: number };
   readonly duties?: z.input<typeof connectorConfigSchema>['duties'];
   readonly transfer?: Record<string, unknown>;

@@ -33,6 +33,8 @@ export const connectorConfigSchema = z.strictObject({
       giveUpAfterSeconds: seconds(600).default(600),
       /** A process that has not moved for so long is asked about at its counterparty: what it said may be lost. */
       askAfterSeconds: seconds(900).default(900),
+      /** A repeated message about what has ended gets its answer again for so long; from then on it is refused. */
+      forgetAfterSeconds: seconds(604_800).default(604_800),
     })
     .prefault({}),
   /** Data sets of agreements for Delta Sharing clients of this organisation: docs/delta-sharing.md. */
@@ -68,6 +70,8 @@ export const connectorConfigSchema = z.strictObject({
       ]).default([]),
       /** Whether a request for less than was offered is agreed to without asking a person. */
       acceptLess: setting(z.boolean(), false).default(false),
+      /** Negotiations that one counterparty has begun, and that wait for an answer from here: more are put off. */
+      mostWaiting: setting(z.int('must be a whole number').min(1, 'must be at least 1'), 1_000).default(1_000),
       /** A module that decides about requests and offers: docs/operator-api.md. Absent: the default decisions. */
       decisions: pathSetting('decisions.mjs').optional(),
     })

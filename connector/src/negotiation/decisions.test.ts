@@ -34,7 +34,7 @@ const uses = (count: number) => ({
 /** Waits until a person is asked. */
 const question = async ({ operator }: Participant, id: string): Promise<Negotiation> => {
   const asking = await operator.negotiationOrQuestion(id, ['FINALIZED', 'TERMINATED']);
-  expect(asking.pendingDecision).toBeDefined();
+  expect(asking.pendingDecision?.about).toBe(asking.role === 'provider' ? 'request' : 'offer');
   return asking;
 };
 /** The consumer's id of a negotiation, as soon as it has heard of it. */
@@ -116,7 +116,8 @@ describe('a person', () => {
       });
     }
     await expect(provider.operator.offer({ ...wish, offer: strange })).rejects.toMatchObject({ code: 'bad-request' });
-    expect((await provider.operator.negotiation(id)).pendingDecision).toBeDefined();
+    const { state, pendingDecision } = await provider.operator.negotiation(id);
+    expect({ state, about: pendingDecision?.about }).toEqual({ state: 'REQUESTED', about: 'request' });
   });
 
   it('is told by the event stream that there is something to decide', async () => {

@@ -9,7 +9,8 @@ import type { Publications } from '../catalog/publications.ts';
 import type { Negotiation, OperatorDecision } from '../management/model.ts';
 import type { Changes } from '../protocol/changes.ts';
 import { createConversation, existing, type Conversation } from '../protocol/conversation.ts';
-import type { Inbox, Outbox, ProcessKind } from '../protocol/outbox.ts';
+import type { Inbox } from '../protocol/inbox.ts';
+import type { Outbox, ProcessKind } from '../protocol/outbox.ts';
 import type { Process, ProcessStore } from '../protocol/process-store.ts';
 import {
   negotiationMachine,

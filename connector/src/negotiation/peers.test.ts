@@ -1,6 +1,6 @@
 /** What a provider's connector does about a consumer that says whatever a test makes it say. */
 import { randomUUID } from 'node:crypto';
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
 import {
   createDataSpace,
   policyTemplate,
@@ -114,6 +114,21 @@ describe('a provider', () => {
     expect(await peer.post(url, verification)).toEqual(one);
     const other = message('ContractAgreementVerificationMessage', { ...pids, [SIGNATURE]: signature });
     expectError(await peer.post(url, other), 400);
+  });
+
+  it('refuses a repeated message of a negotiation that has ended long ago, and begins no second one', async () => {
+    const forgetful = await space.join('forgetful', { delivery: { forgetAfterSeconds: 0.05 } });
+    await publish(forgetful, space.file);
+    const root = `${forgetful.connector.protocolUrl}/2025-1/negotiations`;
+    const first = request();
+    const { providerPid, consumerPid } = pidsOf(await peer.post(`${root}/request`, first));
+    await peer.next('ContractAgreementMessage', consumerPid);
+    const ending = message('ContractNegotiationTerminationMessage', { providerPid, consumerPid });
+    expect((await peer.post(`${root}/${providerPid}/termination`, ending)).status).toBe(200);
+    const refused = async () => expectError(await peer.post(`${root}/${providerPid}/termination`, ending), 400);
+    await vi.waitFor(refused, { timeout: 5_000 });
+    expectError(await peer.post(`${root}/request`, first), 400);
+    expect(await forgetful.operator.negotiations()).toMatchObject([{ id: providerPid, state: 'TERMINATED' }]);
   });
 
   it('asks a person about a request with changed rules, and says why when the answer is no', async () => {

@@ -8,6 +8,7 @@ import { messageHandlers } from '../protocol/message-handler.ts';
 import { readMessage } from '../protocol/messages.ts';
 import { rawValue, SIGNATURE } from '../protocol/terms.ts';
 import { badMessage } from '../protocol/receive.ts';
+import type { Role } from '../protocol/state-machine.ts';
 import { peerAddress } from '../protocol/version.ts';
 import { findOffer } from '../catalog/offers.ts';
 import type { Publications } from '../catalog/publications.ts';
@@ -19,11 +20,13 @@ export function negotiationRoutes(options: {
   conversation: NegotiationConversation;
   agreements: AgreementStore;
   publications: Publications;
+  /** Lets a counterparty begin a negotiation. @throws FoedusError `unavailable` */
+  admit: (role: Role, counterPartyId: string) => void;
   events: Events;
   clock: () => Date;
   logger: Logger;
 }): Hono {
-  const { conversation, agreements, publications, events, clock, logger } = options;
+  const { conversation, agreements, publications, admit, events, clock, logger } = options;
   const { post, get } = messageHandlers('ContractNegotiationError', logger);
   const app = new Hono({ strict: false });
 
@@ -58,6 +61,7 @@ export function negotiationRoutes(options: {
         if (datasetId === undefined || (offer.target ?? datasetId) !== datasetId) {
           throw badMessage(`$.offer['@id']: there is no such offer for you here${about(offer.target)}`);
         }
+        admit('provider', incoming.caller);
         const id = `urn:uuid:${randomUUID()}`;
         const pids = { id, consumerPid, providerPid: id, counterPartyId: incoming.caller };
         return first({ ...pids, role: 'provider', state, offer, datasetId, callbackAddress });
@@ -70,6 +74,7 @@ export function negotiationRoutes(options: {
     post(201, (incoming) => {
       const { providerPid, offer, callbackAddress } = readMessage('ContractOfferMessage', incoming.body);
       return conversation.hearFirst(incoming, 'ContractOfferMessage', 'provider', providerPid, (state) => {
+        admit('consumer', incoming.caller);
         const id = `urn:uuid:${randomUUID()}`;
         const pids = { id, consumerPid: id, providerPid, counterPartyId: incoming.caller };
         const negotiation = first({

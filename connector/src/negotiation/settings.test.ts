@@ -1,6 +1,8 @@
 /** Settings that decide in negotiations between two real connectors. */
+import { randomUUID } from 'node:crypto';
 import { afterAll, beforeAll, expect, it } from 'vitest';
 import { createDataSpace, publish, type DataSpace, type Participant } from '../../../test/src/connectors.ts';
+import { createScriptedPeer, message, type ScriptedPeer } from '../../../test/src/scripted-peer.ts';
 
 let space: DataSpace;
 let provider: Participant;
@@ -68,5 +70,48 @@ it('a provider that refuses what is not understood does not publish it', async (
     code: 'bad-request',
     message: expect.stringContaining('not understood: the place of use is urn:de'),
   });
-  await expect(provider.operator.putPolicy({ id: 'p', policy })).resolves.toBeDefined();
+  expect(await provider.operator.putPolicy({ id: 'p', policy })).toMatchObject({ id: 'p', policy });
+});
+
+it('a counterparty may have as many offers and requests waiting for an answer as the settings say', async () => {
+  const busy = await space.join('busy', { negotiation: { mostWaiting: 2 } });
+  await publish(busy, space.file);
+  await using peer = await createScriptedPeer(await space.enrol('eager'));
+  await using other = await createScriptedPeer(await space.enrol('other'));
+  const base = `${busy.connector.protocolUrl}/2025-1/negotiations`;
+  const offer = (from: ScriptedPeer) =>
+    message('ContractOfferMessage', {
+      providerPid: `urn:uuid:${randomUUID()}`,
+      offer: { '@type': 'Offer', '@id': 'urn:offer', target: 'theirs', ...rules(uses(1)) },
+      callbackAddress: from.address,
+    });
+  const request = () =>
+    message('ContractRequestMessage', {
+      consumerPid: `urn:uuid:${randomUUID()}`,
+      offer: { '@type': 'Offer', '@id': 'flights-contract:flights', target: 'flights', ...rules(uses(9)) },
+      callbackAddress: peer.address,
+    });
+  for (const [path, write] of [
+    ['offers', () => offer(peer)],
+    ['request', request],
+  ] as const) {
+    const first = write();
+    const one = await peer.post(`${base}/${path}`, first);
+    expect([one.status, (await peer.post(`${base}/${path}`, write())).status]).toEqual([201, 201]);
+    const late = write();
+    expect(await peer.post(`${base}/${path}`, late)).toMatchObject({
+      status: 503,
+      body: {
+        '@type': 'ContractNegotiationError',
+        code: 'unavailable',
+        reason: [expect.stringMatching(/^2 neg.* 2\./)],
+      },
+    });
+    // What has begun goes on, and so does everybody else.
+    expect(await peer.post(`${base}/${path}`, first)).toEqual(one);
+    expect((await other.post(`${base}/offers`, offer(other))).status).toBe(201);
+    const own = String(one.body[path === 'offers' ? 'consumerPid' : 'providerPid']);
+    await busy.operator.decideNegotiation(own, { decision: 'reject' });
+    expect((await peer.post(`${base}/${path}`, late)).status).toBe(201);
+  }
 });

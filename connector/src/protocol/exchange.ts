@@ -5,7 +5,8 @@ import type { Database } from '../store/database.ts';
 import type { GroupCommit } from '../store/group-commit.ts';
 import { pauseBefore } from './back-off.ts';
 import { createDispatcher, type Dispatcher } from './dispatcher.ts';
-import { createInbox, createOutbox, type Inbox, type Outbox, type ProcessKind } from './outbox.ts';
+import { createInbox, type Inbox } from './inbox.ts';
+import { createOutbox, type Outbox, type ProcessKind } from './outbox.ts';
 import { createPeerGate, type UnreachablePeer } from './peer-gate.ts';
 import type { Process } from './process-store.ts';
 import { createReconciler, type Reconciled, type Reconciler } from './reconciler.ts';
@@ -22,7 +23,12 @@ export interface DeliverySettings {
   readonly giveUpAfterSeconds: number;
   /** A process that has not moved for so long is asked about at its counterparty. */
   readonly askAfterSeconds: number;
+  /** What was answered about a process is kept for so long after its end. */
+  readonly forgetAfterSeconds: number;
 }
+
+/** How often what has ended long enough ago is looked for, in milliseconds. */
+const FORGET_EVERY = 3_600_000;
 
 /** All that messages between this connector and others pass through, whatever they are about. */
 export interface Exchange extends AsyncDisposable {
@@ -61,10 +67,11 @@ export function createExchange(options: {
     changed: (participantId, state, reason) => events.reachable(participantId, state === 'closed', reason),
   });
   stack.defer(() => gate.close());
+  const inbox = createInbox(database, group);
   let dispatcher: Dispatcher | undefined;
   let reconciler: Reconciler | undefined;
   return {
-    inbox: createInbox(database),
+    inbox,
     outbox,
     heard: (participantId) => gate.heard(participantId),
     moved: (kind, process) => reconciler?.moved(kind, process),
@@ -87,7 +94,30 @@ export function createExchange(options: {
       );
       asking.recover();
       dispatcher.recover();
+      stack.use(forgetting(inbox, delivery.forgetAfterSeconds * 1000, { clock, logger }));
     },
     [Symbol.asyncDispose]: () => stack.disposeAsync(),
+  };
+}
+
+/** Forgets what has ended long enough ago: now, and every now and then. */
+function forgetting(
+  inbox: Inbox,
+  afterMs: number,
+  { clock, logger }: { clock: () => Date; logger: Logger },
+): AsyncDisposable {
+  const stopping = new AbortController();
+  const forget = (): Promise<void> =>
+    inbox.forget(new Date(clock().getTime() - afterMs), stopping.signal).catch((error: unknown) => {
+      logger.error({ err: error }, 'what was answered long ago could not be forgotten; it is tried again');
+    });
+  let running = forget();
+  const timer = setInterval(() => void (running = running.then(forget)), Math.min(FORGET_EVERY, afterMs)).unref();
+  return {
+    [Symbol.asyncDispose]: async () => {
+      stopping.abort();
+      clearInterval(timer);
+      await running;
+    },
   };
 }

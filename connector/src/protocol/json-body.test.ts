@@ -36,6 +36,28 @@ describe('a body', () => {
     );
   });
 
+  it.each([
+    ['{"a":1,"a":2}', '$.a'],
+    ['{"a":1,"\\u0061":1}', '$.a'],
+    ['{"offer":[{},{"x y":{}, "x y" : []}]}', "$.offer[1]['x y']"],
+    ['{"a":{"b":":,{"},"c":["b",{"b":1}],"__proto__":1,"__proto__":2}', '$.__proto__'],
+  ])('with a name twice is refused, and the name is said: %s', async (text, path) => {
+    await expect(readJson(bodyOf(text))).rejects.toMatchObject({
+      code: 'bad-request',
+      details: { reasons: [expect.stringMatching(`^${path.replace(/[$[\].]/g, '\\$&')}: is there twice`)] },
+    });
+  });
+
+  it('with any names, each once in its object, is read', async () => {
+    await fc.assert(
+      fc.asyncProperty(fc.jsonValue({ maxDepth: 4 }), fc.integer({ min: 0, max: 2 }), async (json, indent) => {
+        const text = JSON.stringify(json, undefined, indent);
+        expect(await readJson(bodyOf(text), { maxBytes: 1 << 20, maxDepth: 32 })).toEqual(JSON.parse(text));
+      }),
+      { numRuns: 100 },
+    );
+  });
+
   it('may have as many bytes as the limit says, and is refused with one more', async () => {
     expect(await readJson(bodyOf(`"${'x'.repeat(98)}"`), limits)).toHaveLength(98);
     await expect(readJson(bodyOf(`"${'x'.repeat(99)}"`), limits)).rejects.toMatchObject({ code: 'too-large' });

@@ -1,4 +1,5 @@
 import { FoedusError } from '../errors.ts';
+import { isObject } from './terms.ts';
 
 /** How much of a peer's or an operator's JSON is read before it is refused. */
 export interface JsonLimits {
@@ -77,7 +78,8 @@ export function parseJson(bytes: Uint8Array, limits: JsonLimits = MESSAGE_LIMITS
   } catch (cause) {
     throw new FoedusError('bad-request', 'The body is not UTF-8. Send JSON in UTF-8.', { cause });
   }
-  if (depthOf(text) > limits.maxDepth) {
+  const { depth, members } = measure(text);
+  if (depth > limits.maxDepth) {
     throw new FoedusError('bad-request', `The JSON is nested deeper than ${limits.maxDepth} levels. Flatten it.`);
   }
   let value: unknown;
@@ -88,9 +90,19 @@ export function parseJson(bytes: Uint8Array, limits: JsonLimits = MESSAGE_LIMITS
   }
   // UTF-8 itself cannot hold them; only an escape can.
   const broken = /\\u[dD][89a-fA-F]/.test(text) ? halfSurrogate(value, '$') : undefined;
-  if (broken === undefined) return value;
-  const reason = `${broken}: has half of a surrogate pair, which is no character and has no canonical form (RFC 8785)`;
-  throw new FoedusError('bad-request', reason, { details: { reasons: [reason] } });
+  if (broken !== undefined) {
+    throw malformed(
+      `${broken}: has half of a surrogate pair, which is no character and has no canonical form (RFC 8785)`,
+    );
+  }
+  // Of two members with one name JSON.parse keeps the last; another reader may keep the first, and see another message.
+  if (membersOf(value) !== members) throw malformed(`${repeatedName(text)}: is there twice (RFC 8785 allows it once)`);
+  return value;
+}
+
+/** @param reason JSON path, colon, what is wrong there */
+function malformed(reason: string): FoedusError {
+  return new FoedusError('bad-request', reason, { details: { reasons: [reason] } });
 }
 
 /** The JSON path of the first text, or of the first object with a name, that is not well-formed Unicode. */
@@ -110,10 +122,11 @@ function jsonPath(path: string, key: string): string {
   return /^\w+$/.test(key) ? `${path}.${key}` : `${path}['${key.slice(0, 100)}']`;
 }
 
-/** Counts brackets outside strings, before any recursive code sees the value. */
-function depthOf(text: string): number {
+/** Counts brackets and colons outside strings, before any recursive code sees the value. */
+function measure(text: string): { readonly depth: number; readonly members: number } {
   let depth = 0;
   let deepest = 0;
+  let members = 0;
   let inString = false;
   for (let index = 0; index < text.length; index += 1) {
     const char = text[index];
@@ -123,6 +136,39 @@ function depthOf(text: string): number {
     } else if (char === '"') inString = true;
     else if (char === '{' || char === '[') deepest = Math.max(deepest, (depth += 1));
     else if (char === '}' || char === ']') depth -= 1;
+    else if (char === ':') members += 1;
   }
-  return deepest;
+  return { depth: deepest, members };
+}
+
+function membersOf(value: unknown): number {
+  if (typeof value !== 'object' || value === null) return 0;
+  const inner: readonly unknown[] = Array.isArray(value) ? value : Object.values(value);
+  let count = isObject(value) ? inner.length : 0;
+  for (const one of inner) count += membersOf(one);
+  return count;
+}
+
+/** The JSON path of the first name that an object of this well-formed text has twice. */
+function repeatedName(text: string): string {
+  /** Objects with their names so far, and arrays with how many values have begun. */
+  const around: { readonly path: string; readonly names?: Set<string>; name: string; index: number }[] = [];
+  const pathOf = (): string => {
+    const inside = around.at(-1);
+    if (!inside) return '$';
+    return inside.names ? jsonPath(inside.path, inside.name) : `${inside.path}[${inside.index}]`;
+  };
+  for (const [token] of text.matchAll(/"(?:[^"\\]|\\.)*"(?:\s*:)?|[{}[\],]/g)) {
+    const inside = around.at(-1);
+    if (token === '{') around.push({ path: pathOf(), names: new Set(), name: '', index: 0 });
+    else if (token === '[') around.push({ path: pathOf(), name: '', index: 0 });
+    else if (token === '}' || token === ']') around.pop();
+    else if (inside && token === ',') inside.index += 1;
+    else if (inside?.names && token.endsWith(':')) {
+      inside.name = JSON.parse(token.slice(0, -1)) as string;
+      if (inside.names.has(inside.name)) return pathOf();
+      inside.names.add(inside.name);
+    }
+  }
+  return '$';
 }

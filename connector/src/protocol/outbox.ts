@@ -122,21 +122,3 @@ export function createOutbox(
     waiting: () => (waiting.all() as { process_id: string }[]).map((row) => row.process_id),
   };
 }
-
-/** Messages that came in and took effect, so that a repeated one gets the same answer and no second effect. */
-export interface Inbox {
-  answerTo(processId: string, hash: string): Record<string, unknown> | undefined;
-  put(processId: string, hash: string, answer: Record<string, unknown>): void;
-}
-
-export function createInbox({ sql }: Database): Inbox {
-  const find = sql.prepare('SELECT answer FROM inbox WHERE process_id = ? AND hash = ?');
-  const insert = sql.prepare('INSERT OR REPLACE INTO inbox (process_id, hash, answer) VALUES (?, ?, ?)');
-  return {
-    answerTo: (processId, hash) => {
-      const row = find.get(processId, hash) as { answer: string } | undefined;
-      return row && (JSON.parse(row.answer) as Record<string, unknown>);
-    },
-    put: (processId, hash, answer) => void insert.run(processId, hash, JSON.stringify(answer)),
-  };
-}

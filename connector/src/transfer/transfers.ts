@@ -8,7 +8,8 @@ import type { Changes } from '../protocol/changes.ts';
 import { createConversation, existing, type Conversation } from '../protocol/conversation.ts';
 import { directionOf, writeDataAddress } from '../protocol/data-address.ts';
 import { writeReason } from '../protocol/messages.ts';
-import type { Inbox, Outbox, ProcessKind } from '../protocol/outbox.ts';
+import type { Inbox } from '../protocol/inbox.ts';
+import type { Outbox, ProcessKind } from '../protocol/outbox.ts';
 import type { Process, ProcessStore } from '../protocol/process-store.ts';
 import {
   openStates,
