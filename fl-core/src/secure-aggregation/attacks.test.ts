@@ -10,8 +10,8 @@ import {
   unmask,
 } from './client.ts';
 import { type Cohort, createCohort } from './cohort.test-data.ts';
-import { agree, open, privateKeyOf, publicKeyOf } from './keys.ts';
-import type { Roster, SealedShares, SignedAdvertisement } from './messages.ts';
+import { agree, open, privateKeyOf, publicKeyOf, selfMaskCommitment } from './keys.ts';
+import type { Roster, SealedShares, SignedAdvertisement, Unmasking } from './messages.ts';
 import { openRound } from './server.ts';
 import { combine, SHARE_BYTES } from './shamir.ts';
 import { documentHash, roundTermsSchema } from './terms.ts';
@@ -291,4 +291,60 @@ test('the server refuses shares that would give it both secrets of a member', as
   expect(() => last.next.accept(0, { ...answer, maskKeys: answer.selfMasks })).toThrow(/other shares/);
   last.next.accept(0, answer);
   expect(() => last.next.accept(0, answer)).toThrow(/answered already/);
+});
+
+describe('a member that gives wrong shares', () => {
+  /** A round of five in which `spoil` changes what members send to unmask. */
+  async function unmasked(spoil: (answers: Unmasking[]) => void) {
+    const cohort = createCohort(5);
+    const { masked, inputs } = await untilMasked(cohort);
+    const survivors = inputs.close();
+    const confirmed: Confirmed[] = [];
+    for (const [member, list] of survivors.outgoing) {
+      const step = await confirmSurvivors(masked[member]!, list, cohort.edges(member));
+      await survivors.next.accept(member, step.message);
+      confirmed.push(step.state);
+    }
+    const last = survivors.next.close();
+    const answers: Unmasking[] = [];
+    for (const [member, signatures] of last.outgoing) {
+      answers.push(await unmask(confirmed[member]!, signatures, cohort.edges(member)));
+    }
+    spoil(answers);
+    for (const [member, answer] of answers.entries()) last.next.accept(member, answer);
+    return last.next;
+  }
+  const wrong = (answer: Unmasking, about: number): void => {
+    for (const share of answer.selfMasks)
+      if (share[0] === about) share[1] = Buffer.alloc(SHARE_BYTES, 1).toString('base64');
+  };
+
+  test('changes nothing as long as the threshold of right ones is left', async () => {
+    for (const liar of [0, 2, 4]) {
+      const stage = await unmasked((answers) => {
+        for (let about = 0; about < 5; about++) wrong(answers[liar]!, about);
+        wrong(answers[(liar + 1) % 5]!, 3);
+      });
+      const { sum } = stage.close();
+      // Every input was 0.
+      expect([...sum].map((word) => word << (32 - 20))).toEqual([0, 0, 0, 0, 0]);
+    }
+  });
+
+  test('is noticed, and whose secret is lost is named, when too few right ones are left: no sum comes out', async () => {
+    const stage = await unmasked((answers) => {
+      for (const liar of [0, 1, 4]) wrong(answers[liar]!, 2);
+    });
+    expect(() => stage.close()).toThrow(/m000002\.example do not give the secret that it advertised/);
+  });
+
+  test('cannot commit to another member’s self-mask or to one of another round', async () => {
+    const secret = new Uint8Array(32).fill(7);
+    const commitments = [
+      selfMaskCommitment(secret, 'a'.repeat(64), 'did:web:a.example'),
+      selfMaskCommitment(secret, 'a'.repeat(64), 'did:web:b.example'),
+      selfMaskCommitment(secret, 'b'.repeat(64), 'did:web:a.example'),
+    ];
+    expect(new Set(commitments).size).toBe(3);
+  });
 });

@@ -10,7 +10,17 @@
 import type { RandomBits } from '../noise/random-bits.ts';
 import { RoundFailure } from './failure.ts';
 import { neighboursOf, thresholdOf } from './graph.ts';
-import { agree, KEY_BYTES, open, pairMaskKey, privateKeyOf, publicKeyOf, seal, selfMaskKey } from './keys.ts';
+import {
+  agree,
+  KEY_BYTES,
+  open,
+  pairMaskKey,
+  privateKeyOf,
+  publicKeyOf,
+  seal,
+  selfMaskCommitment,
+  selfMaskKey,
+} from './keys.ts';
 import { addMasks, type SignedMask } from './mask.ts';
 import {
   type Advertisement,
@@ -135,6 +145,7 @@ export async function advertiseKeys(
     termsHash: hash,
     maskKey: publicKeyOf(secrets.maskKey),
     shareKey: publicKeyOf(secrets.shareKey),
+    selfMaskCommitment: selfMaskCommitment(secrets.selfMask, hash, participant),
   };
   return {
     state: { phase: 'advertised', round: { terms, hash, own }, secrets, advertisement },

@@ -5,6 +5,7 @@ import {
   createPrivateKey,
   createPublicKey,
   diffieHellman,
+  hash,
   hkdfSync,
   type KeyObject,
 } from 'node:crypto';
@@ -96,6 +97,16 @@ export function open(key: Uint8Array, sealed: Uint8Array, about: string): Buffer
 /** The key of a member's own mask. The roster's hash is in it: another roster, another mask. */
 export const selfMaskKey = (secret: Uint8Array, view: string): Buffer =>
   expand(secret, `foedus self mask ${view}`, MASK_KEY_BYTES);
+
+/**
+ * What a member says of its self-mask when it advertises its keys, so that a wrong one is noticed when it is put together
+ * again. A hash of 32 random bytes tells nothing about them; the round and the member are in it, so that nobody can
+ * repeat another's.
+ *
+ * @returns SHA-256, hex
+ */
+export const selfMaskCommitment = (secret: Uint8Array, termsHash: string, participant: string): string =>
+  hash('sha256', Buffer.concat([Buffer.from(`foedus self mask of ${participant} in ${termsHash} `), secret]), 'hex');
 
 /** The key of the mask between two members: the same from either side. */
 export const pairMaskKey = (own: KeyObject, other: string | KeyObject, view: string, a: number, b: number): Buffer =>

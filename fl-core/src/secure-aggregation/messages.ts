@@ -27,6 +27,8 @@ export const advertisementSchema = z.strictObject({
   maskKey: hex32,
   /** X25519, hex: what shares are sealed with. */
   shareKey: hex32,
+  /** What the self-mask's secret must hash to when it is put together (selfMaskCommitment). */
+  selfMaskCommitment: hex32,
 });
 export type Advertisement = z.infer<typeof advertisementSchema>;
 

@@ -10,9 +10,10 @@
  */
 import { RoundFailure } from './failure.ts';
 import { neighboursOf, thresholdOf } from './graph.ts';
-import { pairMaskKey, privateKeyOf, publicKeyOf, readPublicKey, selfMaskKey } from './keys.ts';
+import { pairMaskKey, privateKeyOf, publicKeyOf, readPublicKey, selfMaskCommitment, selfMaskKey } from './keys.ts';
 import { addMasks, type SignedMask } from './mask.ts';
 import {
+  type Advertisement,
   type Confirmations,
   type Roster,
   type SealedShares,
@@ -23,7 +24,7 @@ import {
   unmaskingSchema,
 } from './messages.ts';
 import { addPacked, packedBytes } from './packing.ts';
-import { combine, type Share, SHARE_BYTES } from './shamir.ts';
+import { recover, type Share, SHARE_BYTES } from './shamir.ts';
 import { documentHash, type RoundTerms, roundTermsSchema, termsHash } from './terms.ts';
 import { checkAdvertisement, confirmationOf, parse, rosterHash } from './view.ts';
 
@@ -235,30 +236,38 @@ function collectUnmasking(round: Summed): UnmaskingStage {
       }
     },
     close() {
-      const secretOf = (member: number): Uint8Array => {
+      const secretOf = (member: number, isRight: (secret: Uint8Array) => boolean): Uint8Array => {
         const threshold = thresholdOf(neighbours.get(member)!.length, terms.mode);
         const given = shares.get(member) ?? [];
         if (given.length < threshold) {
           throw new RoundFailure('below-threshold', `${given.length} of ${threshold} shares of member ${member} came.`);
         }
-        const secret = combine(given, threshold);
-        if (secret === undefined) throw new RoundFailure('bad-share', `The shares of member ${member} do not fit.`);
+        const secret = recover(given, threshold, isRight);
+        if (secret === undefined) {
+          throw new RoundFailure(
+            'bad-share',
+            `The ${given.length} shares of ${terms.cohort[member]!} do not give the secret that it advertised: it shared ` +
+              'another, or its holders gave wrong ones. Hold the next round without it.',
+          );
+        }
         return secret;
       };
+      const advertisementOf = (member: number): Advertisement => adverts.get(member)!.advertisement;
       // All secrets first: a round that cannot end gives nothing away about its sum.
-      const selfMasks = survivors.map((member) => selfMaskKey(secretOf(member), view));
+      const selfMasks = survivors.map((member): SignedMask => {
+        const { selfMaskCommitment: committed, participant } = advertisementOf(member);
+        const secret = secretOf(member, (one) => selfMaskCommitment(one, round.hash, participant) === committed);
+        return { key: selfMaskKey(secret, view), sign: -1 };
+      });
       const dropped = [...sharers].filter((member) => !alive.has(member));
       const keys = dropped.map((member) => {
-        const secret = secretOf(member);
-        if (publicKeyOf(secret) !== adverts.get(member)!.advertisement.maskKey) {
-          throw new RoundFailure('bad-share', `The shares of member ${member} give another key than it advertised.`);
-        }
+        const secret = secretOf(member, (one) => publicKeyOf(one) === advertisementOf(member).maskKey);
         return [member, privateKeyOf(secret)] as const;
       });
       const read = new Map(
         keys.length === 0
           ? []
-          : survivors.map((member) => [member, readPublicKey(adverts.get(member)!.advertisement.maskKey)] as const),
+          : survivors.map((member) => [member, readPublicKey(advertisementOf(member).maskKey)] as const),
       );
       const pairs = keys.flatMap(([member, key]) =>
         neighbours
@@ -270,7 +279,7 @@ function collectUnmasking(round: Summed): UnmaskingStage {
             return { key: pair, sign: other < member ? -1 : 1 };
           }),
       );
-      addMasks(sum, [...selfMasks.map((key): SignedMask => ({ key, sign: -1 })), ...pairs]);
+      addMasks(sum, [...selfMasks, ...pairs]);
       return { sum, survivors };
     },
   };

@@ -74,6 +74,40 @@ export function combine(shares: readonly Share[], threshold: number): Uint8Array
   return padded.slice(0, SECRET_BYTES);
 }
 
+/** Choices of shares that are tried; one is enough where all are right. */
+const MAX_CHOICES = 512;
+
+/**
+ * The secret, also where some shares are wrong: other choices of the threshold are tried until one is right. With one
+ * wrong share and one more than the threshold it is always found; with many wrong ones perhaps not.
+ *
+ * @param shares at distinct points
+ * @param isRight tells the secret from every other
+ * @returns undefined when no choice that was tried gives it
+ */
+export function recover(
+  shares: readonly Share[],
+  threshold: number,
+  isRight: (secret: Uint8Array) => boolean,
+): Uint8Array | undefined {
+  const n = shares.length;
+  let tried = 0;
+  // A window of the shares in a circle leaves out any one of them; with other strides they stand in another order.
+  for (let stride = 1; stride < Math.max(2, n); stride++) {
+    if (greatestDivisor(stride, n) !== 1) continue;
+    for (let start = 0; start < n; start++) {
+      if (tried++ === MAX_CHOICES) return undefined;
+      const chosen = Array.from({ length: Math.min(threshold, n) }, (_, i) => shares[(start + i * stride) % n]!);
+      const secret = combine(chosen, threshold);
+      if (secret !== undefined && isRight(secret)) return secret;
+      if (n <= threshold) return undefined;
+    }
+  }
+  return undefined;
+}
+
+const greatestDivisor = (a: number, b: number): number => (b === 0 ? a : greatestDivisor(b, a % b));
+
 function pieceAt(secret: Uint8Array, piece: number): number {
   const at = piece * PIECE_BYTES;
   return (secret[at] ?? 0) + 256 * (secret[at + 1] ?? 0) + 65_536 * (secret[at + 2] ?? 0);
