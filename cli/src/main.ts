@@ -357,6 +357,27 @@ function addRecords(program: Command): void {
       const { verify } = await import('./commands/agreement.ts');
       await verify(idOrFile, options);
     });
+  const ledger = program.command('ledger').description('what was charged, and the proof of it');
+  ledger
+    .command('verify')
+    .description('walk the chain of an agreement, or of all, and hold the accounts against it')
+    .argument('[agreement]', 'its id')
+    .addOption(ownConfig())
+    .action(async (agreementId: string | undefined, options: { config: string }) => {
+      const { verifyLedger } = await import('./commands/ledger.ts');
+      await verifyLedger(agreementId, options);
+    });
+  ledger
+    .command('reconcile')
+    .description('adopt what a partner holds, where the ledger was set back to an older copy')
+    .argument('<agreement>', 'its id')
+    .requiredOption('--reason <text>', 'what happened and was decided: it stays in the ledger')
+    .option('--at-least <meter=amount...>', 'what is to count as spent at least, for instance epsilon=2.5')
+    .addOption(ownConfig())
+    .action(async (agreementId: string, options: { config: string; reason: string; atLeast?: string[] }) => {
+      const { reconcileLedger } = await import('./commands/ledger.ts');
+      await reconcileLedger(agreementId, options);
+    });
   program
     .command('transfers')
     .description("your connector's transfers")

@@ -220,6 +220,22 @@ describe('an operator', () => {
     expect(await done('bdl', 'agreement', 'show', agreementId)).toContain('uses 2 of 2');
   });
 
+  it('verifies the ledger, and adopts what a partner holds only where there is something to adopt', async () => {
+    const all = await done('bdl', 'ledger', 'verify');
+    expect(all).toMatch(new RegExp(`^${agreementId} .*uses 2, rows \\d+, bytes \\d+ +good$`, 'm'));
+    expect(await done('bdl', 'ledger', 'verify', agreementId)).toBe(all);
+    expect(await done('pvd', 'ledger', 'verify')).toBe('Nothing has been charged yet.\n');
+    const reconcile = ['ledger', 'reconcile', agreementId, '--reason', 'no need'];
+    for (const [options, why] of [
+      [[], /nothing to reconcile/],
+      [['--at-least', 'epsilon=much'], /epsilon=much is no amount/],
+    ] as const) {
+      const { code, err } = await foedus('bdl', ...reconcile, ...options);
+      expect(code).toBe(1);
+      expect(err).toMatch(why);
+    }
+  });
+
   it('offers something unasked, and a person of the other side decides', async () => {
     const own = `--policy read-rows --set purposes=${RESEARCH} --set columns=delay --set uses=9`.split(' ');
     const send = ['offer', 'send', pvdAddress, 'did:web:pvd.example', '--asset', 'flights'];
