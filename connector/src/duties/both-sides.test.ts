@@ -371,7 +371,7 @@ describe('a duty of each use', () => {
       await eventually(async () => expect(received).toHaveLength(3));
       expect(received.map(({ entryId }) => entryId)).toEqual(entries);
       const self = await provider.operator.useNotices({ from: provider.participantId });
-      expect(self.map(({ notice }) => notice.entryId).reverse()).toEqual(entries);
+      expect(self.map(({ notice }) => notice.entryId).toReversed()).toEqual(entries);
 
       const blocking = await agree([{ ...inform('urn:house'), constraint: before }]);
       status = 500;

@@ -7,7 +7,7 @@ import type { SignedAgreement } from '../management/model.ts';
 import type { Transact, Transaction } from '../store/transact.ts';
 import type { DutyStore } from './duty-store.ts';
 import type { Duty, SignedReceipt } from './model.ts';
-import { checkReceipt, signReceipt } from './receipts.ts';
+import { checkReceipt, CLOCK_DIFFERENCE, signReceipt } from './receipts.ts';
 import { standingAt, type DutyFacts } from './standing.ts';
 
 /** Actions after which there are no data any more. What is received later has to be deleted again. */
@@ -136,10 +136,11 @@ export function createDuties(options: DutiesOptions): Duties {
     for (const duty of store.ofAgreement(agreementId)) {
       const at = clock().toISOString();
       const again = duty.fulfilledAt !== undefined && DELETIONS.has(duty.action);
-      if (duty.receivedAt !== undefined && !again) continue;
-      const open = again ? reopened(duty, clock()) : duty;
-      const known = { ...open, receivedAt: duty.receivedAt ?? at };
-      const times = again ? { waits: false } : timesOf(known, agreement, scheduleOf(duty));
+      if (duty.receivedAt !== undefined && !DELETIONS.has(duty.action)) continue;
+      const open = again ? reopened(duty) : duty;
+      const known = { ...open, receivedAt: duty.receivedAt ?? at, lastDataAt: at };
+      const times =
+        again && duty.receivedAt !== undefined ? { waits: false } : timesOf(known, agreement, scheduleOf(duty));
       settle(transaction, { ...known, ...times }, duty.state);
     }
   };
@@ -226,6 +227,12 @@ export function createDuties(options: DutiesOptions): Duties {
         // A receipt is kept and counts once; what was received after it has to be done again.
         if (!store.insertReceipt(signed.receipt.id, id, signed, at) || duty.fulfilledAt !== undefined) return duty;
         const fulfilledAt = new Date(signed.receipt.at).toISOString();
+        if (isOfEarlierData(duty, fulfilledAt)) {
+          const { receivedAt = at } = duty;
+          return receivedAt < fulfilledAt
+            ? settle(transaction, reopened({ ...duty, fulfilledAt, late: isLate(duty, fulfilledAt) }), duty.state)
+            : duty;
+        }
         const late = isLate(duty, fulfilledAt);
         const shown = { receipt: signed, receiptDeliveredAt: at };
         const agreement = agreements.get(agreementId);
@@ -312,13 +319,22 @@ function factsOf({ createdAt, receivedAt, opensAt, dueAt, fulfilledAt, waits }: 
   };
 }
 
+/** Whether a deletion was done before data came again: it says nothing of those. */
+function isOfEarlierData({ action, lastDataAt }: Duty, at: string): boolean {
+  if (!DELETIONS.has(action) || lastDataAt === undefined) return false;
+  return Date.parse(at) + CLOCK_DIFFERENCE < Date.parse(lastDataAt);
+}
+
 function isLate({ dueAt }: Duty, at: string): boolean {
   return dueAt !== undefined && Date.parse(at) > Date.parse(dueAt);
 }
 
-/** A duty to delete, once there are data again. An end that is over would be over before anybody could do it. */
-function reopened(duty: Duty, now: Date): Duty {
-  const { fulfilledAt: _at, late: _late, receipt: _receipt, confirmed: _confirmed, note: _note, ...rest } = duty;
+/**
+ * A duty to delete, once there are data again. Its end stays, unless the deletion was late: then more data were given
+ * out knowing that, and a new end is nobody's to set.
+ */
+function reopened(duty: Duty): Duty {
+  const { fulfilledAt: _at, late, receipt: _receipt, confirmed: _confirmed, note: _note, ...rest } = duty;
   const { evidence: _evidence, receiptDeliveredAt: _delivered, opensAt: _opens, dueAt, ...open } = rest;
-  return { ...open, ...(dueAt !== undefined && Date.parse(dueAt) > now.getTime() && { dueAt }) };
+  return { ...open, ...(dueAt !== undefined && !late && { dueAt }) };
 }

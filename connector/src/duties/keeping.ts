@@ -68,7 +68,7 @@ export function createDutyKeeping(options: {
       logger,
       clock,
       longestPauseMs: config.delivery.longestPauseSeconds * 1000,
-      carry: sinks.carry,
+      carry: (parcel, signal) => sinks.carry(parcel, signal),
       taken: (transaction, { delivery }) => {
         if (delivery.kind !== 'receipt') return;
         duties.receiptDelivered(transaction, delivery.agreementId, delivery.duty, delivery.id);

@@ -59,6 +59,7 @@ export const dutySchema = z
     opensAt: timestamp.optional().describe('It must not be done before.'),
     dueAt: timestamp.optional().describe('The last moment at which it is in time.'),
     receivedAt: timestamp.optional().describe('When data could first be used under the agreement.'),
+    lastDataAt: timestamp.optional().describe('When a transfer under the agreement began last.'),
     fulfilledAt: timestamp.optional(),
     late: z.boolean().optional().describe('Whether it was fulfilled after its time.'),
     evidence: z.unknown().optional().describe('What this side has noted about it. It is not sent to anybody.'),

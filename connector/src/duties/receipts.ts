@@ -7,7 +7,7 @@ import type { Duty, SignedReceipt } from './model.ts';
 const RECEIPT = 'https://w3id.org/foedus/ns#DutyReceipt';
 
 /** Clocks of two organisations may differ by so much, in milliseconds. */
-const CLOCK_DIFFERENCE = 5 * 60 * 1000;
+export const CLOCK_DIFFERENCE = 5 * 60 * 1000;
 
 /** The receipt for a duty of ours. The evidence stays here: only its digest is signed. */
 export async function signReceipt(

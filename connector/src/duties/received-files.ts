@@ -32,7 +32,8 @@ interface Row {
 }
 
 /** @returns the files over the tables of the migration `duties` */
-export function createReceivedFiles({ sql, transaction }: Database, clock: () => Date): ReceivedFiles {
+export function createReceivedFiles(database: Database, clock: () => Date): ReceivedFiles {
+  const { sql } = database;
   const insert = sql.prepare(
     'INSERT INTO received_file (id, agreement_id, path, device, inode, body) VALUES (?, ?, ?, ?, ?, ?)',
   );
@@ -63,7 +64,7 @@ export function createReceivedFiles({ sql, transaction }: Database, clock: () =>
         bytes: Number(found.size),
         recordedAt: clock().toISOString(),
       };
-      transaction(() => {
+      database.transaction(() => {
         forget.run(agreementId, path);
         insert.run(file.id, agreementId, path, String(found.dev), String(found.ino), JSON.stringify(file));
       });

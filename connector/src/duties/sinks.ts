@@ -125,7 +125,7 @@ export function origin({ counterPartyAddress }: Pick<SignedAgreement, 'counterPa
 }
 
 function idOf(payload: unknown): string {
-  return String((payload as { id?: unknown }).id ?? '');
+  return (payload as { id: string }).id;
 }
 
 /** What a problem document says, shortened. */
