@@ -34,8 +34,12 @@ export function eachOf(field: Field | undefined): Field[] {
   return field.value.map((value: unknown, index) => ({ value, path: field.path + pathKey(index) }));
 }
 
-/** A non-empty name or IRI: `"x"` or `{"@id": "x"}`; undefined for anything that says more than a name. */
+/**
+ * A non-empty name or IRI: `"x"`, `{"@id": "x"}`, or one of them alone in an array, as JSON-LD's expanded form has it;
+ * undefined for anything that says more than a name.
+ */
 export function nameOf(value: unknown): string | undefined {
+  if (Array.isArray(value)) return value.length === 1 && !Array.isArray(value[0]) ? nameOf(value[0]) : undefined;
   if (typeof value === 'string') return value === '' ? undefined : value;
   if (!isObject(value)) return undefined;
   const keys = Object.keys(value);

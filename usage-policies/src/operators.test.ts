@@ -161,7 +161,7 @@ describe('a logical constraint', () => {
   test('may stand in another', () => {
     expect(weigh('or', { and: [T, F] }, { and: [T, T] })).toBe('holds');
     expect(weigh('and', { or: [T, F] }, { xone: [F, { or: [F] }] })).toBe('fails');
-    expect(weigh('and', { '@list': [T] })).not.toBe('holds');
+    expect(weigh('and', { '@list': [T] }, T)).not.toBe('holds');
     expect(weigh('xone', { or: [T, F] }, F)).toBe('holds');
   });
 
@@ -173,6 +173,10 @@ describe('a logical constraint', () => {
       ).permit;
     expect(decide({ '@list': [T, T] })).toBe(true);
     expect(decide({ '@list': [T, F] })).toBe(false);
+    // Its expanded form puts every value into an array.
+    expect(decide([{ '@list': [T, T] }])).toBe(true);
+    expect(decide([{ '@list': [T, F] }])).toBe(false);
+    expect(decide([{ '@list': [T, T] }, T])).toBe(false);
   });
 
   test('of what holds for a whole rule only is no alternative', () => {

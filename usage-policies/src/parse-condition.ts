@@ -253,7 +253,9 @@ export function isTiming({
 }
 
 function statusOf(value: unknown): number | undefined {
-  const item = typeof value === 'object' && value !== null && '@value' in value ? value['@value'] : value;
+  const items = itemsOf(value);
+  const only = items.length === 1 ? items[0] : value;
+  const item = typeof only === 'object' && only !== null && '@value' in only ? only['@value'] : only;
   const amount = typeof item === 'string' && /^\d{1,15}$/.test(item) ? Number(item) : item;
   return typeof amount === 'number' && Number.isSafeInteger(amount) && amount >= 0 ? amount : undefined;
 }

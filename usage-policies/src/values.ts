@@ -33,9 +33,12 @@ export function readLiteral(raw: unknown, dataType?: string): Literal {
   return { value: raw['@value'], datatype: inner ?? outer };
 }
 
-/** The items of an array, of `{"@list": […]}` or `{"@set": […]}`; any other value is a list of itself. */
+/**
+ * The items of an array, of `{"@list": […]}` or `{"@set": […]}`, also where these stand alone in an array (JSON-LD's
+ * expanded form); any other value is a list of itself.
+ */
 export function itemsOf(raw: unknown): readonly unknown[] {
-  if (Array.isArray(raw)) return raw;
+  if (Array.isArray(raw)) return raw.length === 1 && isObject(raw[0]) ? itemsOf(raw[0]) : raw;
   if (isObject(raw) && Object.keys(raw).length === 1) {
     const list = raw['@list'] ?? raw['@set'];
     if (Array.isArray(list)) return list;
