@@ -146,6 +146,7 @@ function addProvider(program: Command): void {
       const { listAssets } = await import('./commands/asset.ts');
       await listAssets(options);
     });
+  addAssetLooks(asset);
   const offer = program.command('offer').description('what you offer to others, under which policy');
   offer
     .command('add')
@@ -187,6 +188,38 @@ function addProvider(program: Command): void {
     .action(async () => {
       const { listTemplates } = await import('./commands/offer.ts');
       await listTemplates();
+    });
+}
+
+function addAssetLooks(asset: Command): void {
+  asset
+    .command('profile')
+    .description('what a data set holds, and which columns look like personal data')
+    .argument('<id>')
+    .option('--again', 'look at it again')
+    .option('--json', 'the profile as JSON')
+    .addOption(ownConfig())
+    .action(async (id: string, options: import('./commands/asset-look.ts').ProfileAsset) => {
+      const { profileAsset } = await import('./commands/asset-look.ts');
+      await profileAsset(id, options);
+    });
+  asset
+    .command('check')
+    .description('whether data sets are still as they were published')
+    .argument('[id]', 'one of them (default: all)')
+    .addOption(ownConfig())
+    .action(async (id: string | undefined, options: { config: string }) => {
+      const { checkAssets } = await import('./commands/asset-look.ts');
+      await checkAssets(id, options);
+    });
+  asset
+    .command('repin')
+    .description('take the schema that a data set has now for the published one')
+    .argument('<id>')
+    .addOption(ownConfig())
+    .action(async (id: string, options: { config: string }) => {
+      const { repinAsset } = await import('./commands/asset-look.ts');
+      await repinAsset(id, options);
     });
 }
 

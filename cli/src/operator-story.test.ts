@@ -192,6 +192,17 @@ describe('an operator', () => {
     expect((await readdir(join(root, 'pvd'))).filter((file) => file.startsWith('refused'))).toEqual([]);
   });
 
+  it('looks at a data set, and finds out when it has changed', async () => {
+    const shown = await done('bdl', 'asset', 'profile', 'flights');
+    expect(shown).toMatch(/^column +type +nulls +distinct +min +max/);
+    expect(shown).toMatch(/delay +INTEGER +0% +\d+ +0 +59\n/);
+    expect(shown).toContain('10,000 rows');
+    expect(await done('bdl', 'asset', 'check')).toBe('as published  flights\n');
+    expect(await done('bdl', 'asset', 'repin', 'flights')).toBe('Pinned the 3 columns that flights has now.\n');
+    const missing = await foedus('bdl', 'asset', 'profile', 'trains');
+    expect([missing.code, missing.err]).toEqual([1, expect.stringContaining('There is no asset trains')]);
+  });
+
   it('makes a profile for Delta Sharing clients, and revokes it', async () => {
     const options = ['--purpose', RESEARCH, '--out', 'flights.share', '--days', '1'];
     const made = await done('pvd', 'share', 'profile', agreementId, ...options);

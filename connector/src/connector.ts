@@ -33,6 +33,8 @@ import { refusing } from './negotiation/refusals.ts';
 import { createNegotiations, type Negotiations } from './negotiation/negotiations.ts';
 import { negotiationRoutes } from './negotiation/routes.ts';
 import { createWaitingList } from './negotiation/waiting.ts';
+import { createProfiler } from './profile/profiler.ts';
+import { createSchemaPins } from './profile/schema-pins.ts';
 import { createChanges } from './protocol/changes.ts';
 import { createExchange } from './protocol/exchange.ts';
 import { createProcessStore } from './protocol/process-store.ts';
@@ -148,11 +150,12 @@ export async function startConnector(config: ConnectorConfig, options: Connector
     logger,
     events: (event) => events.usage(event),
   });
+  const pins = createSchemaPins({ database, transact, events, clock });
   const dataPlane = started.use(
     onDemand(['HttpData-PULL'], async () => {
       const { createDataPlane } = await import('./data-plane/index.ts');
       const { assets } = publications;
-      const stores = { usageControl, agreements, assets, transfers: transferStore };
+      const stores = { usageControl, agreements, assets, pins, transfers: transferStore };
       const { tokenLifetimeSeconds } = config.transfer;
       const { dataDir } = config;
       return createDataPlane({ identity, ...stores, publicUrl, tokenLifetimeSeconds, clock, logger, dataDir });
@@ -161,10 +164,21 @@ export async function startConnector(config: ConnectorConfig, options: Connector
   for (const flow of dataPlane.flows) transfers.flows.add(flow);
   const renewal = createTokenRenewal({ store: transferStore, transact, client, clock, logger });
 
+  const { assets } = publications;
+  const profiler = started.use(
+    createProfiler({ database, assets, pins, changes, dataDir: config.dataDir, clock, logger }),
+  );
   const deltaSharing = started.use(
     createDeltaSharing({
-      ...{ database, agreements, transfers, transferStore, changes, client, clock, logger },
-      ...{ dataDir: config.dataDir, settings: config.deltaSharing, managementUrl: operatorServer.url },
+      ...shared,
+      database,
+      transfers,
+      transferStore,
+      renewal,
+      client,
+      dataDir: config.dataDir,
+      settings: config.deltaSharing,
+      managementUrl: operatorServer.url,
     }),
   );
 
@@ -203,6 +217,7 @@ export async function startConnector(config: ConnectorConfig, options: Connector
     dutyKeeping,
     tokens,
     shares: deltaSharing.profiles,
+    profiler,
   });
   operators.open(
     problemApp(logger)

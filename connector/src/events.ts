@@ -3,6 +3,7 @@ import type { Logger } from 'pino';
 import type { Duty, ReceivedNotice } from './duties/model.ts';
 import type { UsageEvent } from './ledger/usage-control.ts';
 import type { Negotiation, Transfer } from './management/model.ts';
+import type { Drift } from './profile/model.ts';
 import type { Changes } from './protocol/changes.ts';
 import type { Database } from './store/database.ts';
 import type { Transact, Transaction } from './store/transact.ts';
@@ -16,6 +17,7 @@ export type BusinessEvent =
   | { readonly type: 'negotiation'; readonly by: 'us' | 'them'; readonly negotiation: Negotiation }
   | { readonly type: 'agreement'; readonly agreementId: string; readonly step: 'received' | 'signed' | 'finalized' }
   | { readonly type: 'transfer'; readonly by: 'us' | 'them'; readonly transfer: Transfer }
+  | { readonly type: 'schema'; readonly assetId: string; readonly drift: Drift }
   | { readonly type: 'undeliverable'; readonly processId: string; readonly message: string; readonly reason: string }
   | { readonly type: 'usage'; readonly usage: UsageEvent }
   | { readonly type: 'duty'; readonly duty: Duty }
@@ -25,6 +27,7 @@ export const eventTypes = [
   'negotiation',
   'agreement',
   'transfer',
+  'schema',
   'undeliverable',
   'usage',
   'duty',
@@ -101,6 +104,9 @@ export function createEvents(options: {
         transfers.add(1, { role, state, format });
         break;
       }
+      case 'schema':
+        logger.warn({ asset: event.assetId, drift: event.drift }, 'a data set is not as it was published');
+        break;
       case 'undeliverable':
         logger.warn({ process: event.processId, reason: event.reason }, `${event.message} was not delivered`);
         messages.add(1, { message: event.message, outcome: 'abandoned' });

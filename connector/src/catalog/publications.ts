@@ -67,6 +67,12 @@ export function createPublications(
   const policies = table<PolicyDefinition>('policy');
   const definitions = table<ContractDefinition>('contract_definition');
   const putAsset = upsert('asset');
+  // What is published is pinned and looked at anew.
+  const unpin = sql.prepare('DELETE FROM asset_schema WHERE asset_id = ?');
+  const profile = sql.prepare(
+    `INSERT INTO asset_profile (asset_id, state, updated_at) VALUES (?, 'waiting', ?)
+     ON CONFLICT (asset_id) DO UPDATE SET state = 'waiting', body = NULL, updated_at = excluded.updated_at`,
+  );
   const putPolicy = upsert('policy');
   const putDefinition = sql.prepare(
     `INSERT INTO contract_definition (id, policy_id, access_policy_id, open, body) VALUES (?, ?, ?, ?, ?)
@@ -92,7 +98,11 @@ export function createPublications(
       ...assets,
       put: (asset) => {
         checkSource(asset);
-        transact(() => putAsset.run(asset.id, JSON.stringify(asset)));
+        transact(() => {
+          putAsset.run(asset.id, JSON.stringify(asset));
+          unpin.run(asset.id);
+          profile.run(asset.id, clock().toISOString());
+        });
         return asset;
       },
       remove: (id) =>

@@ -2,6 +2,7 @@ import type { Hono } from 'hono';
 import type { Logger } from 'pino';
 import type { AgreementReader, UsageControl } from '../ledger/usage-control.ts';
 import type { DataFlow } from '../transfer/data-flow.ts';
+import type { SchemaPins } from '../profile/schema-pins.ts';
 import { createGrantedData, type AssetReader } from './granted-data.ts';
 import { createPullDataFlow, type TransferReader } from './pull-data-flow.ts';
 
@@ -17,6 +18,7 @@ export interface DataPlaneOptions {
   readonly usageControl: UsageControl;
   readonly agreements: AgreementReader;
   readonly assets: AssetReader;
+  readonly pins: Pick<SchemaPins, 'applied'>;
   readonly transfers: TransferReader;
   /** Root of the node's mTLS port as others reach it. */
   readonly publicUrl: string;

@@ -6,6 +6,7 @@ import type { SourceColumn } from './dialect.ts';
 import { duckdbDialect, type EngineColumn, type Relation } from './duckdb-dialect.ts';
 import { fileRelation, relationColumns, type FileReading } from './file-relation.ts';
 import type { MaskingKey } from './masking-key.ts';
+import { measureRelation, type Measured } from './measure.ts';
 import { engineRows, type EngineScan, type RowStream, type ScanOptions } from './row-stream.ts';
 import type { ScanPlan } from './scan-plan.ts';
 import { scanQuery } from './scan-query.ts';
@@ -21,6 +22,8 @@ export interface DataSource {
    * @throws FoedusError `not-permitted` where plan and data set do not fit; what the source says when it cannot be read
    */
   scan(plan: ScanPlan, key: MaskingKey, options: ScanOptions): Promise<RowStream>;
+  /** Looks at what the columns hold. @throws what the source says when it cannot be read */
+  measure(signal: AbortSignal): Promise<Measured>;
   /** The one file that the data set is, if it is one Parquet file: it may leave as it is where all of it is granted. */
   readonly file?: string;
 }
@@ -47,6 +50,7 @@ export async function openFiles(
   return {
     columns: columns.map((column) => ({ ...column, carried: carriedType(column.type, column.hint) !== undefined })),
     scan: (plan, key, options) => engineRows(engine, planned(relation, columns, plan, key), options),
+    measure: (signal) => measureRelation(engine, relation, columns, signal),
     ...(parquet !== undefined && files.length === 1 && reading.partitioned !== true && { file: parquet }),
   };
 }

@@ -27,5 +27,6 @@ export async function describeRows(source: DataSource, plan: ScanPlan, key: Mask
 }
 
 async function* nothing(): AsyncGenerator<never, undefined> {
+  yield* [];
   return undefined;
 }

@@ -4,6 +4,7 @@ import type { Decision } from '@foedus/usage-policies';
 import type { Logger } from 'pino';
 import { FoedusError } from '../errors.ts';
 import type { Asset, SignedAgreement } from '../management/model.ts';
+import type { SchemaPins } from '../profile/schema-pins.ts';
 import { createCopyStore } from './arrow-import.ts';
 import { createSources, type DataSource } from './data-source.ts';
 import { describeRows } from './describe.ts';
@@ -49,8 +50,13 @@ export interface GrantedData extends AsyncDisposable {
 }
 
 /** The data sets of this node as agreements grant them. The engine is started when the first one is opened. */
-export function createGrantedData(options: { assets: AssetReader; dataDir: string; logger: Logger }): GrantedData {
-  const { assets, logger } = options;
+export function createGrantedData(options: {
+  assets: AssetReader;
+  pins: Pick<SchemaPins, 'applied'>;
+  dataDir: string;
+  logger: Logger;
+}): GrantedData {
+  const { assets, pins, logger } = options;
   const folder = join(options.dataDir, 'data-plane');
   const maskingSecret = loadOrCreateSecret(join(folder, 'masking.secret'));
   let engine: Promise<DuckDBInstance> | undefined;
@@ -77,15 +83,18 @@ export function createGrantedData(options: { assets: AssetReader; dataDir: strin
   return {
     open: ({ agreement, decision, query, asFile }, scanOptions) =>
       withSource(agreement, async (source) => {
-        const { plan } = decision;
-        if (plan === null) throw new Error('a permitted use without a plan');
+        if (decision.plan === null) throw new Error('a permitted use without a plan');
+        const plan = pins.applied(agreement.target, source.columns, decision.plan);
         const path = asFile ? unrestrictedFile(source, decision, plan, query) : undefined;
         if (path !== undefined) return { kind: 'file', path, rows: await rowsOf(await getEngine(), path) };
         const rows = await source.scan(planned(agreement, plan, query), keyFor(agreement), scanOptions);
         return { kind: 'rows', rows, byteLimit: plan.byteLimit ?? null };
       }),
     describe: ({ agreement, plan, query }) =>
-      withSource(agreement, (source) => describeRows(source, planned(agreement, plan, query), keyFor(agreement))),
+      withSource(agreement, (source) => {
+        const pinned = pins.applied(agreement.target, source.columns, plan);
+        return describeRows(source, planned(agreement, pinned, query), keyFor(agreement));
+      }),
     async [Symbol.asyncDispose]() {
       (await engine)?.closeSync();
     },

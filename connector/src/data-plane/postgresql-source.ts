@@ -38,6 +38,18 @@ export async function openTable(source: Table): Promise<DataSource> {
       const text = scanQuery(columns, plan, key, dialect);
       return await beginRows(await tableRows(uri, text, parameters, options), options);
     },
+    async measure(signal) {
+      const { measureTable } = await import('./postgresql-measure.ts');
+      const connected = await connect(uri);
+      const interrupt = (): void => void connected.end().catch(() => undefined);
+      signal.addEventListener('abort', interrupt, { once: true });
+      try {
+        return await measureTable(connected, source, columns);
+      } finally {
+        signal.removeEventListener('abort', interrupt);
+        await connected.end().catch(() => undefined);
+      }
+    },
   };
 }
 

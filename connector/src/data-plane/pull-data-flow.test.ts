@@ -144,6 +144,7 @@ beforeEach(async () => {
   const agreements = { get: (id: string) => (id === AGREEMENT ? agreement : undefined) };
   usageControl = createUsageControl({ database, agreements, clock: () => now });
   plane = createDataPlane({
+    pins: { applied: (_id, _columns, plan) => plan },
     identity: identities.get(BDL)!,
     usageControl,
     agreements,
@@ -412,6 +413,7 @@ describe('a pull transfer', () => {
     await truncate(join(folder, 'masking.secret'), 5);
     const again = () =>
       createDataPlane({
+        pins: { applied: (_id, _columns, plan) => plan },
         identity: { participantId: BDL },
         usageControl,
         agreements: { get: () => agreement },

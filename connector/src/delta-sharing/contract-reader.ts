@@ -4,6 +4,7 @@ import type { Transfer } from '../management/model.ts';
 import type { Changes } from '../protocol/changes.ts';
 import { authorizationHeaders } from '../protocol/data-address.ts';
 import type { Database } from '../store/database.ts';
+import type { TokenRenewal } from '../transfer/renewal.ts';
 import { transferTopic } from '../transfer/transfers.ts';
 
 /** What a read under an agreement says. */
@@ -43,8 +44,17 @@ export interface ContractReaderOptions {
     complete(id: string): Transfer;
   };
   readonly transferStore: { get(id: string): Transfer | undefined };
+  readonly renewal: TokenRenewal;
   readonly changes: Changes;
   readonly client: Pick<PeerClient, 'fetch'>;
+}
+
+/** A request to the endpoint of a transfer. */
+interface Question extends Read {
+  /** Below the endpoint. */
+  readonly path: string;
+  readonly accept: string;
+  readonly signal: AbortSignal;
 }
 
 const PULL = 'HttpData-PULL';
@@ -56,7 +66,7 @@ const LARGEST_SCHEMA = 8 << 20;
 const LARGEST_PROBLEM = 64 << 10;
 
 export function createContractReader(options: ContractReaderOptions): ContractReader {
-  const { database, transfers, transferStore, changes, client } = options;
+  const { database, transfers, transferStore, renewal, changes, client } = options;
   const remember = database.sql.prepare(
     `INSERT INTO share_transfer (agreement_id, transfer_id) VALUES (?, ?)
      ON CONFLICT (agreement_id) DO UPDATE SET transfer_id = excluded.transfer_id`,
@@ -97,39 +107,47 @@ export function createContractReader(options: ContractReaderOptions): ContractRe
     return started;
   };
 
-  const attempt = async (transfer: Transfer, path: string, read: Read, accept: string, signal: AbortSignal) => {
-    const { dataAddress, counterPartyId } = transfer;
-    const url = URL.parse(`${dataAddress?.endpoint ?? ''}${path}`);
-    if (dataAddress === undefined || url === null) {
+  /** @returns the answer, or undefined where the token is refused */
+  const attempt = async (
+    transfer: Transfer,
+    { path, accept, ...read }: Question,
+    force: boolean,
+  ): Promise<Response | undefined> => {
+    const { dataAddress: known, counterPartyId } = transfer;
+    if (known === undefined || !URL.canParse(known.endpoint ?? '')) {
       throw new FoedusError('unavailable', 'The provider started the transfer without an address to read.');
     }
+    const dataAddress = await renewal.renewed({ ...transfer, dataAddress: known }, force);
+    const url = new URL(`${dataAddress.endpoint}${path}`);
     if (read.purpose !== undefined) url.searchParams.set('purpose', read.purpose);
     if (read.limit !== undefined) url.searchParams.set('limit', String(read.limit));
     const headers = { accept, 'accept-encoding': 'identity' };
-    let response: Response | undefined;
     for (const authorization of authorizationHeaders(dataAddress)) {
-      await response?.body?.cancel();
-      response = await client.fetch(url, {
+      const response = await client.fetch(url, {
         expect: counterPartyId,
         headers: { ...headers, authorization },
         timeoutMs: ANSWER_MS,
-        signal,
+        signal: read.signal,
       });
       if (response.status !== 401) return response;
+      await response.body?.cancel();
     }
-    return response;
+    return undefined;
   };
-  const ask = async (agreementId: string, path: string, read: Read, accept: string, signal: AbortSignal) => {
+  const ask = async (agreementId: string, question: Question) => {
     let transfer = await open(agreementId);
-    let response = await attempt(transfer, path, read, accept, signal);
-    if (response === undefined || response.status === 401) {
-      // Its token has run out: a new transfer has a new one.
-      await response?.body?.cancel();
+    let response = await attempt(transfer, question, false);
+    response ??= await attempt(transfer, question, true).catch((error: unknown) => {
+      if (error instanceof FoedusError && error.code === 'not-permitted') return undefined;
+      throw error;
+    });
+    if (response === undefined) {
+      // Its tokens are over: a new transfer has new ones.
       if (current(agreementId)?.id === transfer.id && transferStore.get(transfer.id)?.state === 'STARTED') {
         transfers.complete(transfer.id);
       }
       transfer = await open(agreementId);
-      response = await attempt(transfer, path, read, accept, signal);
+      response = await attempt(transfer, question, false);
     }
     if (response === undefined || !response.ok || response.body === null) throw await refusal(response);
     return { transferId: transfer.id, response, body: response.body };
@@ -138,11 +156,11 @@ export function createContractReader(options: ContractReaderOptions): ContractRe
   return {
     schema: async (agreementId, read, signal) => {
       const accept = 'application/vnd.apache.arrow.stream';
-      const { body } = await ask(agreementId, '/schema', { purpose: read.purpose }, accept, signal);
+      const { body } = await ask(agreementId, { path: '/schema', accept, purpose: read.purpose, signal });
       return await whole(body, LARGEST_SCHEMA);
     },
     rows: async (agreementId, read, signal) => {
-      const { transferId, response, body } = await ask(agreementId, '', read, PARQUET, signal);
+      const { transferId, response, body } = await ask(agreementId, { path: '', accept: PARQUET, ...read, signal });
       if (response.headers.get('content-type')?.startsWith(PARQUET)) return { transferId, body };
       await body.cancel();
       throw new FoedusError('unavailable', 'The provider does not send Parquet. Use foedus fetch for its own format.');

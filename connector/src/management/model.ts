@@ -8,6 +8,7 @@ import { dutySchemaNames } from '../duties/model.ts';
 import { headSchemaNames } from '../ledger/head-schemas.ts';
 import { signedHeadSchema } from '../ledger/head.ts';
 import { shareSchemaNames } from '../delta-sharing/model.ts';
+import { profileSchemaNames } from '../profile/model.ts';
 import { negotiationMachine, roles, transferMachine } from '../protocol/state-machine.ts';
 import { decisionSchema, planSchema } from './decision.ts';
 
@@ -539,6 +540,7 @@ export const schemaNames = {
   Account: accountSchema,
   Termination: terminationSchema,
   Empty: emptySchema,
+  ...profileSchemaNames,
   ...shareSchemaNames,
   AccessToken: accessTokenSchema,
   TokenRequest: tokenRequestSchema,

@@ -2,6 +2,7 @@ import { z } from 'zod';
 import type { CatalogClient } from '../catalog/ask.ts';
 import type { Publications } from '../catalog/publications.ts';
 import { existing } from '../protocol/conversation.ts';
+import type { Profiler } from '../profile/profiler.ts';
 import type { Database } from '../store/database.ts';
 import { contains, createListing, field, is, listParameters } from './listing.ts';
 import * as model from './model.ts';
@@ -15,8 +16,9 @@ export function publicationOperations(options: {
   database: Database;
   publications: Publications;
   catalog: CatalogClient;
+  profiler: Pick<Profiler, 'published'>;
 }): Operation[] {
-  const { database, publications, catalog } = options;
+  const { database, publications, catalog, profiler } = options;
   const { assets, policies, contractDefinitions } = publications;
   const listAssets = createListing<model.Asset, 'id' | 'title'>(database, {
     table: 'asset',
@@ -77,12 +79,17 @@ export function publicationOperations(options: {
       path: '/assets/:id',
       id: 'putAsset',
       summary: 'Publishes or changes a data set',
-      description: 'Nobody sees it before a contract definition offers it.',
+      description:
+        'Nobody sees it before a contract definition offers it. Its schema is pinned, and it is profiled in the background.',
       scope: 'operate',
       body: model.assetSchema,
       answer: json(model.assetSchema, 'As it is stored.'),
       errors: [],
-      handle: ({ params, body }) => assets.put(sameId(body, params.id)),
+      handle: ({ params, body }) => {
+        const stored = assets.put(sameId(body, params.id));
+        profiler.published();
+        return stored;
+      },
     }),
     operation({
       ...asset,

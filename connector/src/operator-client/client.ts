@@ -6,6 +6,7 @@ import { FoedusError } from '../errors.ts';
 import { signedHeadSchema, type SignedHead } from '../ledger/head.ts';
 import { chainReportSchema, type reconciliationSchema } from '../ledger/head-schemas.ts';
 import * as model from '../management/model.ts';
+import { assetProfileSchema, assetSchemaSchema } from '../profile/model.ts';
 import { negotiationMachine, transferMachine } from '../protocol/state-machine.ts';
 
 export interface OperatorClientOptions {
@@ -127,6 +128,13 @@ export function createOperatorClient({ url, token, fetch: exchange = fetch }: Op
     assets: (query?: ListQuery) => all('/assets', model.assetSchema, query),
     asset: (assetId: string) => call('GET', `/assets/${id(assetId)}`, model.assetSchema),
     deleteAsset: (assetId: string) => call('DELETE', `/assets/${id(assetId)}`, nothing),
+    /** What a data set holds; with `wait`, held back so many seconds until it has been looked at. */
+    assetProfile: (assetId: string, { wait = 0 }: { wait?: number } = {}) =>
+      call('GET', `/assets/${id(assetId)}/profile${queryString(wait > 0 ? { wait } : {})}`, assetProfileSchema),
+    profileAsset: (assetId: string) => call('POST', `/assets/${id(assetId)}/profile`, assetProfileSchema, {}),
+    /** Compares a data set with the schema that it was published with. */
+    assetSchema: (assetId: string) => call('GET', `/assets/${id(assetId)}/schema`, assetSchemaSchema),
+    repinAsset: (assetId: string) => call('POST', `/assets/${id(assetId)}/schema`, assetSchemaSchema, {}),
 
     putPolicy: (policy: model.PolicyDefinition) =>
       call('PUT', `/policies/${id(policy.id)}`, model.policyDefinitionSchema, policy),

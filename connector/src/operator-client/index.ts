@@ -8,4 +8,5 @@ export {
 export { signedHeadSchema, type LedgerHead, type SignedHead } from '../ledger/head.ts';
 export { verifyHead } from '../ledger/verify-head.ts';
 export type * from '../management/model.ts';
+export type { AssetProfile, AssetSchema } from '../profile/model.ts';
 export { authorizationHeaders } from '../protocol/data-address.ts';

@@ -7,6 +7,7 @@ import { volume } from './0005-volume.ts';
 import { ledgerChain } from './0006-ledger-chain.ts';
 import { duties } from './0007-duties.ts';
 import { shares } from './0008-shares.ts';
+import { profiles } from './0009-profiles.ts';
 
 /** The connector's schema, step by step. */
 export const migrations: readonly Migration[] = [
@@ -18,4 +19,5 @@ export const migrations: readonly Migration[] = [
   ledgerChain,
   duties,
   shares,
+  profiles,
 ];
