@@ -73,7 +73,7 @@ const policy = fc
 /** The decision, without the digest of the text that it was made by. */
 const outcome = (json: unknown, request: Partial<UsageRequest>) => {
   const decision = decide(compile(parsePolicy(json)), useRequest(request), nothingSpent);
-  const { policyDigest: _one, policyDigests: _all, ...rest } = { policyDigests: [], ...decision };
+  const { policyDigest: _one, policyDigests: _all, ...rest } = decision;
   return rest;
 };
 

@@ -1,6 +1,7 @@
 import { z } from 'zod';
 import { FoedusError } from '../errors.ts';
 import { signedAgreementSchema, type SignedAgreement } from '../management/model.ts';
+import { compactTerms } from '../protocol/terms.ts';
 import { verifySignature, type Identity, type Trust } from '../identity/index.ts';
 
 /** What of an ODRL Agreement the signatures are checked against. */
@@ -121,7 +122,7 @@ export function readSignedAgreement(json: string): SignedAgreement {
 }
 
 function readParties(agreement: unknown): z.infer<typeof partiesSchema> {
-  const parsed = partiesSchema.safeParse(agreement);
+  const parsed = partiesSchema.safeParse(compactTerms(agreement));
   if (!parsed.success) {
     throw new FoedusError(
       'bad-request',

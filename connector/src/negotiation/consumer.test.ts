@@ -10,6 +10,7 @@ import {
 } from '../../../test/src/connectors.ts';
 import { loadDspSchemas } from '../../../test/src/dsp-schemas.ts';
 import { catalogOf, createScriptedPeer, message, type ScriptedPeer } from '../../../test/src/scripted-peer.ts';
+import { verifyAgreement } from '../agreement/signature.ts';
 import type { Negotiation } from '../management/model.ts';
 import { SIGNATURE } from '../protocol/terms.ts';
 
@@ -78,6 +79,39 @@ describe('a consumer', () => {
     await provider.identity.verify(body[SIGNATURE] as string, agreement, consumer.participantId);
     await say(negotiation, 'events', 'ContractNegotiationEventMessage', { eventType: 'FINALIZED' });
     expect(await consumer.operator.agreement(agreement['@id'])).toMatchObject({ finalized: true, agreement });
+  });
+
+  it('verifies an agreement in JSON-LD’s expanded form, and keeps it as it was signed', async () => {
+    const negotiation = await asked();
+    const odrl = (term: string): string => `http://www.w3.org/ns/odrl/2/${term}`;
+    const name = (id: string) => [{ '@id': id }];
+    const [{ constraint }] = policyTemplate.permission as [(typeof policyTemplate.permission)[0]];
+    const expanded = {
+      '@id': `urn:uuid:${randomUUID()}`,
+      '@type': [odrl('Agreement')],
+      [odrl('target')]: name('flights'),
+      [odrl('assigner')]: name(provider.identity.participantId),
+      [odrl('assignee')]: name(consumer.participantId),
+      'https://w3id.org/dspace/2025/1/timestamp': [{ '@value': new Date().toISOString() }],
+      [odrl('permission')]: [
+        {
+          [odrl('action')]: name(odrl('use')),
+          [odrl('constraint')]: constraint.map(({ leftOperand, operator, rightOperand }) => ({
+            [odrl('leftOperand')]: name(leftOperand.includes(':') ? leftOperand : odrl(leftOperand)),
+            [odrl('operator')]: name(odrl(operator)),
+            [odrl('rightOperand')]: [rightOperand].flat().map((value) => ({ '@value': value })),
+          })),
+        },
+      ],
+    };
+    const signature = await provider.identity.sign(expanded);
+    await say(negotiation, 'agreement', 'ContractAgreementMessage', { agreement: expanded, [SIGNATURE]: signature });
+    const { body } = await provider.next('ContractAgreementVerificationMessage');
+    await provider.identity.verify(body[SIGNATURE] as string, expanded, consumer.participantId);
+    await say(negotiation, 'events', 'ContractNegotiationEventMessage', { eventType: 'FINALIZED' });
+    const kept = await consumer.operator.agreement(expanded['@id']);
+    expect(kept).toMatchObject({ finalized: true, agreement: expanded, assignee: consumer.participantId });
+    expect(await verifyAgreement(consumer.identity, kept)).toMatchObject({ valid: true });
   });
 
   it('learns the provider’s process id from the first message where the answer did not tell it', async () => {

@@ -4,7 +4,7 @@ import { loadDspSchemas } from '../../../test/src/dsp-schemas.ts';
 import { FoedusError } from '../errors.ts';
 import { parseJson } from './json-body.ts';
 import { readMessage, type MessageType } from './messages.ts';
-import { CONTEXT, SIGNATURE } from './terms.ts';
+import { compactTerms, CONTEXT, SIGNATURE } from './terms.ts';
 
 const schemas = loadDspSchemas();
 const uuid = 'urn:uuid:32541fe6-c580-409e-85a8-8a9a32fbe833';
@@ -69,6 +69,19 @@ describe('readMessage', () => {
       },
     };
     expect(readMessage('ContractRequestMessage', odd)).toEqual(readMessage('ContractRequestMessage', initial));
+  });
+
+  it('reads logical constraints that JSON-LD has made a list of', () => {
+    const constraint = { leftOperand: 'count', operator: 'lteq', rightOperand: '5' };
+    for (const or of [
+      [constraint],
+      { '@list': [constraint] },
+      [{ '@list': [constraint] }],
+      [{ '@set': [constraint] }],
+    ]) {
+      const [{ or: read }] = compactTerms([{ or }]) as [{ or: unknown }];
+      expect(read).toEqual([constraint]);
+    }
   });
 
   it('leaves right operands alone, because they are data', () => {

@@ -93,8 +93,18 @@ function compactValue(term: string, value: unknown): unknown {
     return VOCABULARY.has(term) && typeof scalar === 'string' ? compactTerm(scalar) : scalar;
   }
   if (NODES.has(term)) return compactTerms(single(value));
-  if (SETS.has(term)) return (Array.isArray(value) ? value : [value]).map(compactTerms);
+  if (SETS.has(term)) return itemsOf(value).map(compactTerms);
   return compactTerms(value);
+}
+
+/** One item, several, or JSON-LD's wrapping of them (`@list` for ODRL's logical constraints), alone in an array or not. */
+function itemsOf(value: unknown): readonly unknown[] {
+  const inner = single(value);
+  if (isObject(inner) && Object.keys(inner).length === 1) {
+    const items = inner['@list'] ?? inner['@set'];
+    if (Array.isArray(items)) return items as unknown[];
+  }
+  return Array.isArray(value) ? (value as unknown[]) : [value];
 }
 
 function single(value: unknown): unknown {
