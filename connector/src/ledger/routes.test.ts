@@ -60,7 +60,7 @@ const routes = () => {
   return mount(
     [
       ...usageOperations(createUsageControl(shared), heads, (_agreementId, decision) =>
-        decisionView(decision, agreement.assignee, new Set()),
+        decisionView(decision, agreement, new Set()),
       ),
       ...headOperations({ heads, ledgerReader: createLedgerReader(shared.database) }),
     ],

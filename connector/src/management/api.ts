@@ -7,8 +7,6 @@ import type { DutyKeeping } from '../duties/keeping.ts';
 import { dutyOperations } from '../duties/operations.ts';
 import { shareOperations } from '../delta-sharing/operations.ts';
 import type { ShareProfiles } from '../delta-sharing/share-profiles.ts';
-import { profileOperations } from '../profile/operations.ts';
-import type { Profiler } from '../profile/profiler.ts';
 import type { Events } from '../events.ts';
 import {
   headOperations,
@@ -55,7 +53,6 @@ export interface OperatorApiParts {
   readonly dutyKeeping: DutyKeeping;
   readonly tokens: TokenStore;
   readonly shares: ShareProfiles;
-  readonly profiler: Profiler;
   readonly events: Events;
   readonly changes: Changes;
   readonly logger: Logger;
@@ -66,7 +63,7 @@ function viewOfDecision({ agreements, dutyKeeping }: OperatorApiParts) {
   return (agreementId: string, decision: Decision): DecisionView => {
     const agreement = agreements.get(agreementId)!;
     const performed = dutyKeeping.duties.owedUnder(agreement).filter(({ everyUse }) => everyUse);
-    return decisionView(decision, agreement.assignee, new Set(performed.map(({ key }) => key)));
+    return decisionView(decision, agreement, new Set(performed.map(({ key }) => key)));
   };
 }
 
@@ -81,7 +78,6 @@ export function operatorApi(parts: OperatorApiParts): Operation[] {
     ...headOperations(parts),
     ...dutyOperations(parts),
     ...eventOperations(parts.events, parts.changes),
-    ...profileOperations(parts),
     ...shareOperations(parts),
     ...tokenOperations(parts),
     ...healthOperations(parts),

@@ -1,6 +1,8 @@
 /** What a decision tells whoever enforces it. */
 import type { Decision } from '@foedus/usage-policies';
 import { z } from 'zod';
+import { roles } from '../protocol/state-machine.ts';
+import type { SignedAgreement } from './model.ts';
 
 const column = z.string().max(1_000);
 
@@ -28,6 +30,11 @@ export type PlanView = z.infer<typeof planSchema>;
 
 export const decisionSchema = z.object({
   permit: z.boolean(),
+  role: z
+    .enum(roles)
+    .describe(
+      'The role of this node. provider: whoever lets the data out has to cut them by the plan. consumer: they were cut by it before they came, and the charges are of an account of this node alone.',
+    ),
   exhausted: z.boolean().describe('Whether nothing but a spent budget is in the way.'),
   reasons: z.array(z.string()).describe('In plain words, one per rule that took part.'),
   policyDigest: z.string().describe('SHA-256 of the canonical policy, hex.'),
@@ -57,11 +64,12 @@ export type DecisionView = z.infer<typeof decisionSchema>;
 /** A decision as it is told, all of it that somebody else needs to enforce it. */
 export function decisionView(
   { permit, exhausted, reasons, policyDigest, plan, charges, duties }: Decision,
-  assignee: string,
+  { assignee, role }: Pick<SignedAgreement, 'assignee' | 'role'>,
   performed: ReadonlySet<string>,
 ): DecisionView {
   return {
     permit,
+    role,
     exhausted,
     reasons: [...reasons],
     policyDigest,
