@@ -7,6 +7,8 @@ import type { DutyKeeping } from '../duties/keeping.ts';
 import { dutyOperations } from '../duties/operations.ts';
 import { shareOperations } from '../delta-sharing/operations.ts';
 import type { ShareProfiles } from '../delta-sharing/share-profiles.ts';
+import { profileOperations } from '../profile/operations.ts';
+import type { Profiler } from '../profile/profiler.ts';
 import type { Events } from '../events.ts';
 import {
   headOperations,
@@ -53,6 +55,7 @@ export interface OperatorApiParts {
   readonly dutyKeeping: DutyKeeping;
   readonly tokens: TokenStore;
   readonly shares: ShareProfiles;
+  readonly profiler: Profiler;
   readonly events: Events;
   readonly changes: Changes;
   readonly logger: Logger;
@@ -78,6 +81,7 @@ export function operatorApi(parts: OperatorApiParts): Operation[] {
     ...headOperations(parts),
     ...dutyOperations(parts),
     ...eventOperations(parts.events, parts.changes),
+    ...profileOperations(parts),
     ...shareOperations(parts),
     ...tokenOperations(parts),
     ...healthOperations(parts),
