@@ -10,6 +10,7 @@ import { loadOrCreateSecret } from './data-plane/node-secret.ts';
 import { createDeltaSharing, DELTA_SHARING_PATH } from './delta-sharing/index.ts';
 import { onDemand } from './data-plane/on-demand.ts';
 import { createDutyKeeping } from './duties/keeping.ts';
+import { createInbox } from './data-plane/push/inbox.ts';
 import { createEvents } from './events.ts';
 import {
   createPeerClient,
@@ -128,7 +129,12 @@ export async function startConnector(config: ConnectorConfig, options: Connector
       allowUnsigned,
     }),
   );
-  const transfers = started.use(createTransfers({ ...shared, database, store: transferStore }));
+  const { maxBytes } = config.transfer.inbox;
+  const inboxFolder = { dataDir: config.dataDir, maxBytes };
+  const receiving = createInbox({ transfers: transferStore, publicUrl, ...inboxFolder, logger });
+  const transfers = started.use(
+    createTransfers({ ...shared, database, store: transferStore, inboxOf: receiving.endpointOf }),
+  );
   // Usage control and data plane
   const dutyKeeping = started.use(
     createDutyKeeping({ identity, database, transact, events, agreements, client, config, logger, clock }),
@@ -151,15 +157,22 @@ export async function startConnector(config: ConnectorConfig, options: Connector
     events: (event) => events.usage(event),
   });
   const pins = createSchemaPins({ database, transact, events, clock });
+  const { push, tokenLifetimeSeconds } = config.transfer;
+  const { dataDir } = config;
   const dataPlane = started.use(
-    onDemand(['HttpData-PULL'], async () => {
-      const { createDataPlane } = await import('./data-plane/index.ts');
-      const { assets } = publications;
-      const stores = { usageControl, agreements, assets, pins, transfers: transferStore };
-      const { tokenLifetimeSeconds } = config.transfer;
-      const { dataDir } = config;
-      return createDataPlane({ identity, ...stores, publicUrl, tokenLifetimeSeconds, clock, logger, dataDir });
-    }),
+    onDemand(
+      ['HttpData-PULL', 'HttpData-PUSH', 'AmazonS3-PUSH'],
+      async () => {
+        const { createDataPlane } = await import('./data-plane/index.ts');
+        const { assets } = publications;
+        const stores = { usageControl, agreements, assets, pins, transfers: transferStore };
+        const allowedNetworks = push.allowAddresses;
+        const { giveUpAfterSeconds } = delivery;
+        const settings = { publicUrl, tokenLifetimeSeconds, dataDir, allowedNetworks, giveUpAfterSeconds };
+        return createDataPlane({ identity, ...stores, ...settings, control: transfers, database, clock, logger });
+      },
+      (error, { id }) => logger.error({ err: error, transfer: id }, 'the data plane could not be loaded'),
+    ),
   );
   for (const flow of dataPlane.flows) transfers.flows.add(flow);
   const renewal = createTokenRenewal({ store: transferStore, transact, client, clock, logger });
@@ -195,6 +208,7 @@ export async function startConnector(config: ConnectorConfig, options: Connector
       .get(WELL_KNOWN, (c) => c.json(versionDocument))
       .route(VERSION_PATH, protocol)
       .route('/', dutyKeeping.routes)
+      .route('/', receiving.routes)
       .route('/', dataPlane.routes),
   );
   const tokens = createTokenStore(database, token, clock);
@@ -211,6 +225,7 @@ export async function startConnector(config: ConnectorConfig, options: Connector
     transfers,
     transferStore,
     renewal,
+    inbox: receiving,
     usageControl,
     heads,
     ledgerReader: createLedgerReader(database),

@@ -128,6 +128,23 @@ export const connectorConfigSchema = z.strictObject({
     .strictObject({
       /** How long the token of a pull transfer lets its holder in. */
       tokenLifetimeSeconds: seconds(86_400).default(86_400),
+      /** Pushes of this node's data to where consumers want it. */
+      push: z
+        .strictObject({
+          /** Networks that may be pushed to although they are not public: nothing else is. */
+          allowAddresses: setting(z.array(z.string().max(100)).max(100), ['10.0.0.0/8']).default([]),
+        })
+        .prefault({}),
+      /** Pushes that this node receives. */
+      inbox: z
+        .strictObject({
+          /** The most that one transfer may bring. */
+          maxBytes: setting(
+            z.int('must be a whole number').min(1).max(Number.MAX_SAFE_INTEGER),
+            100_000_000_000,
+          ).default(100_000_000_000),
+        })
+        .prefault({}),
     })
     .prefault({}),
 });

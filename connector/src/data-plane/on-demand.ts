@@ -1,4 +1,5 @@
 import { Hono } from 'hono';
+import type { Transfer } from '../management/model.ts';
 import type { DataFlow } from '../transfer/data-flow.ts';
 import type { DataPlane } from './data-plane.ts';
 
@@ -7,8 +8,13 @@ import type { DataPlane } from './data-plane.ts';
  * for: a connector that only negotiates starts in half the time and memory.
  *
  * @param formats those of the flows that `load` makes
+ * @param failed told why it could not be loaded for a transfer that has started
  */
-export function onDemand(formats: readonly string[], load: () => Promise<DataPlane>): DataPlane {
+export function onDemand(
+  formats: readonly string[],
+  load: () => Promise<DataPlane>,
+  failed: (error: unknown, transfer: Transfer) => void,
+): DataPlane {
   let loaded: DataPlane | undefined;
   let loading: Promise<DataPlane> | undefined;
   const get = async (): Promise<DataPlane> => {
@@ -29,6 +35,12 @@ export function onDemand(formats: readonly string[], load: () => Promise<DataPla
   const flow: DataFlow = {
     formats,
     start: async (transfer) => await flowOf(await get(), transfer.format).start(transfer),
+    started: (transfer) => {
+      get().then(
+        (plane) => flowOf(plane, transfer.format).started?.(transfer),
+        (error: unknown) => failed(error, transfer),
+      );
+    },
     // Nothing runs before it is loaded.
     stop: (transfer) => {
       if (loaded !== undefined) flowOf(loaded, transfer.format).stop(transfer);

@@ -29,6 +29,11 @@ const TUL = 'did:web:tul.example';
 const RESEARCH = 'https://w3id.org/dpv#ResearchAndDevelopment';
 const AGREEMENT = 'urn:agreement:1';
 const TRANSFER = 'urn:uuid:1/2';
+const NO_PUSH = {
+  allowedNetworks: [],
+  giveUpAfterSeconds: 1,
+  control: { complete: () => undefined, terminate: () => undefined },
+};
 
 let root: string;
 let flights: string;
@@ -155,6 +160,8 @@ beforeEach(async () => {
     logger: pino({ level: 'silent' }),
     publicUrl: 'https://bdl.example:7101',
     tokenLifetimeSeconds: 3600,
+    ...NO_PUSH,
+    database,
   });
   server = await servePeers({ identity: identities.get(BDL)!, host: '127.0.0.1', port: 0, app: plane.routes });
   const given = await plane.flows[0]!.start(transfer);
@@ -413,14 +420,16 @@ describe('a pull transfer', () => {
     await truncate(join(folder, 'masking.secret'), 5);
     const again = () =>
       createDataPlane({
+        identity: identities.get(BDL)!,
         pins: { applied: (_id, _columns, plan) => plan },
-        identity: { participantId: BDL },
         usageControl,
         agreements: { get: () => agreement },
         assets: { get: () => asset },
         transfers: { get: () => transfer },
         publicUrl: 'https://bdl.example:7101',
         tokenLifetimeSeconds: 3600,
+        ...NO_PUSH,
+        database,
         dataDir,
         clock: () => now,
         logger: pino({ level: 'silent' }),

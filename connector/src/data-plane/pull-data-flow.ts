@@ -6,7 +6,8 @@ import type { Logger } from 'pino';
 import { FoedusError, problemOf } from '../errors.ts';
 import { callerOf } from '../identity/index.ts';
 import type { AgreementReader, GrantedUse, UsageControl } from '../ledger/usage-control.ts';
-import type { SignedAgreement, Transfer, UsageRequestBody } from '../management/model.ts';
+import type { SignedAgreement, Transfer } from '../management/model.ts';
+import { HTTP_ENDPOINT } from '../protocol/data-address.ts';
 import { generationOf, renewableFrom } from '../transfer/access.ts';
 import type { DataFlow } from '../transfer/data-flow.ts';
 import { ARROW_STREAM } from './arrow-stream.ts';
@@ -17,13 +18,9 @@ import { createMeter } from './metering.ts';
 import { loadOrCreateSecret } from './node-secret.ts';
 import { PARQUET } from './parquet-output.ts';
 import { releaseFile, releaseRows, type Release, type Wanted } from './pull-release.ts';
-import { parsePullQuery, type PullQuery } from './pull-request.ts';
+import { parsePullQuery, usageOf, type PullQuery } from './pull-request.ts';
 import { answer, formLimit, readRenewal } from './renewal-route.ts';
-import { touchedColumns } from './scan-plan.ts';
 import { createTransferTokens, type TokenBinding } from './transfer-token.ts';
-
-/** Type of the endpoint in the data address, as the Dataspace Protocol's examples have it. */
-export const HTTP_ENDPOINT = 'https://w3id.org/idsa/v4.1/HTTP';
 
 /** Answers of one transfer that may run at the same time. */
 const MOST_STREAMS = 8;
@@ -200,8 +197,8 @@ export function createPullDataFlow(options: PullDataFlowOptions): PullDataFlow {
     try {
       const agreementId = agreement.id;
       const request = usageOf(query);
-      const consent = await usageControl.ask(agreementId, request);
       const key = `pull/${transfer.id}/${randomUUID()}`;
+      const consent = await usageControl.ask(agreementId, request, { key });
       const use = usageControl.reserve({ agreementId, key, request, consent });
       const { status, headers, body, ended } = await chargedRelease(
         transfer,
@@ -237,7 +234,7 @@ export function createPullDataFlow(options: PullDataFlowOptions): PullDataFlow {
     const { agreement } = await admitToData(c);
     const query = parsePullQuery(c.req.queries());
     const request = usageOf(query);
-    const consent = await usageControl.ask(agreement.id, request);
+    const consent = await usageControl.ask(agreement.id, request, { look: true });
     const { plan, exhausted, reasons } = usageControl.decide(agreement.id, request, consent);
     if (plan === null) {
       // Why the node's own rules could not be asked is for the operator.
@@ -297,13 +294,6 @@ export function createPullDataFlow(options: PullDataFlowOptions): PullDataFlow {
       await Promise.all(scans);
     },
   };
-}
-
-/** The use that a request is decided as. */
-function usageOf(query: PullQuery): UsageRequestBody {
-  const columns = touchedColumns(query);
-  const { purpose } = query;
-  return { action: 'use', ...(columns && { columns }), ...(purpose && { purpose }) };
 }
 
 /** The token of an Authorization header, with or without the word `Bearer`: data addresses are used in both ways. */

@@ -1,6 +1,7 @@
 import { z } from 'zod';
 import { FoedusError } from '../errors.ts';
-import { AGGREGATES, type Filter, type Narrowing } from './scan-plan.ts';
+import type { UsageRequestBody } from '../management/model.ts';
+import { AGGREGATES, touchedColumns, type Filter, type Narrowing } from './scan-plan.ts';
 
 const LARGEST_COLUMNS = 1_000;
 const LARGEST_DOCUMENT = 16_384;
@@ -75,6 +76,13 @@ const querySchema = z
 /** What a consumer asks for in the query of its GET. */
 export interface PullQuery extends Narrowing {
   readonly purpose?: string;
+}
+
+/** The use that a request is decided as. */
+export function usageOf(query: PullQuery): UsageRequestBody {
+  const columns = touchedColumns(query);
+  const { purpose } = query;
+  return { action: 'use', ...(columns && { columns }), ...(purpose && { purpose }) };
 }
 
 const KNOWN = ['columns', 'purpose', 'filter', 'aggregate', 'limit'] as const;

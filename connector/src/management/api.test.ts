@@ -223,7 +223,7 @@ describe('answers', () => {
   it('are what the document says, through a whole trade and its failures', async () => {
     const [provider, consumer] = [checked(node), checked(other)];
     const published = await publish({ operator: provider }, space.file, {
-      formats: ['HttpData-PULL', 'AmazonS3-PUSH'],
+      formats: ['HttpData-PULL', 'AzureStorage-PUSH'],
     });
     await Promise.all([
       provider.assets(),
@@ -318,26 +318,26 @@ describe('answers', () => {
     const dataAddress = { endpointType: 'AmazonS3', properties: { bucketName: 'b', region: 'eu' } };
     const { id } = await other.operator.requestTransfer({
       agreementId: agreement!.id,
-      format: 'AmazonS3-PUSH',
+      format: 'AzureStorage-PUSH',
       dataAddress,
     });
-    const seen = async () => (await node.operator.transfers({ format: 'AmazonS3-PUSH' }))[0];
-    await node.operator.flowTransfers('AmazonS3-PUSH', 0);
+    const seen = async () => (await node.operator.transfers({ format: 'AzureStorage-PUSH' }))[0];
+    await node.operator.flowTransfers('AzureStorage-PUSH', 0);
     expect(await seen()).toMatchObject({ state: 'REQUESTED', consumerPid: id, dataAddress });
     expect(await node.operator.dataFlows()).toContainEqual({
-      format: 'AmazonS3-PUSH',
+      format: 'AzureStorage-PUSH',
       runs: 'nowhere',
       open: 1,
       waiting: 1,
     });
     await expect(node.operator.startTransfer((await seen())!.id)).rejects.toMatchObject({
       code: 'conflict',
-      message: expect.stringContaining('AmazonS3-PUSH'),
+      message: expect.stringContaining('AzureStorage-PUSH'),
     });
-    await node.operator.registerDataFlow('AmazonS3-PUSH');
+    await node.operator.registerDataFlow('AzureStorage-PUSH');
     await other.operator.transferUntil(id, ['STARTED']);
     expect(await node.operator.dataFlows()).toContainEqual({
-      format: 'AmazonS3-PUSH',
+      format: 'AzureStorage-PUSH',
       runs: 'outside',
       open: 1,
       waiting: 0,

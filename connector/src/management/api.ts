@@ -18,6 +18,7 @@ import {
   type UsageControl,
 } from '../ledger/index.ts';
 import type { Negotiations } from '../negotiation/negotiations.ts';
+import type { Inbox } from '../data-plane/push/inbox.ts';
 import type { Changes } from '../protocol/changes.ts';
 import type { Exchange } from '../protocol/exchange.ts';
 import type { ProcessStore } from '../protocol/process-store.ts';
@@ -49,6 +50,7 @@ export interface OperatorApiParts {
   readonly transfers: Transfers;
   readonly transferStore: ProcessStore<Transfer>;
   readonly renewal: TokenRenewal;
+  readonly inbox: Pick<Inbox, 'received'>;
   readonly usageControl: UsageControl;
   readonly heads: LedgerHeads;
   readonly ledgerReader: LedgerReader;

@@ -225,7 +225,9 @@ export type DataAddress = z.infer<typeof dataAddressSchema>;
 export const transferRequestSchema = z.strictObject({
   agreementId: iri,
   format: z.string().min(1).max(500),
-  dataAddress: dataAddressSchema.optional().describe('For push formats: where the data goes.'),
+  dataAddress: dataAddressSchema
+    .optional()
+    .describe('For push formats: where the data goes. HttpData-PUSH without an endpoint: to the inbox of this node.'),
 });
 
 export const transferSchema = z.object({
@@ -272,6 +274,16 @@ export const receivedDataAddressSchema = z
   })
   .describe('Endpoint and token of a pull transfer, received from its provider.');
 export type ReceivedDataAddress = z.infer<typeof receivedDataAddressSchema>;
+
+export const receivedSchema = z
+  .object({
+    path: z.string().describe('The file on this node, once it is complete.'),
+    mediaType: z.string(),
+    bytes: z.int().describe('Received so far.'),
+    complete: z.boolean(),
+  })
+  .describe('What a provider has pushed to this node for a transfer.');
+export type Received = z.infer<typeof receivedSchema>;
 
 export const dataFlowSchema = z
   .object({
@@ -525,6 +537,7 @@ export const schemaNames = {
   TransferRequest: transferRequestSchema,
   Transfer: transferSchema,
   ReceivedDataAddress: receivedDataAddressSchema,
+  Received: receivedSchema,
   DataFlow: dataFlowSchema,
   FlowTransfers: flowTransfersSchema,
   UsageRequest: usageRequestSchema,

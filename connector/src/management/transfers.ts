@@ -1,5 +1,6 @@
 import { z } from 'zod';
 import { FoedusError } from '../errors.ts';
+import type { Inbox } from '../data-plane/push/inbox.ts';
 import type { Changes } from '../protocol/changes.ts';
 import { existing } from '../protocol/conversation.ts';
 import type { ProcessStore } from '../protocol/process-store.ts';
@@ -7,6 +8,7 @@ import { isFinal, transferMachine } from '../protocol/state-machine.ts';
 import type { Database } from '../store/database.ts';
 import { flowTopic } from '../transfer/data-flows.ts';
 import type { TokenRenewal } from '../transfer/renewal.ts';
+import { shownTo } from '../transfer/shown.ts';
 import { transferTopic, type Transfers } from '../transfer/transfers.ts';
 import { createListing, field, is, listParameters, oneOf } from './listing.ts';
 import * as model from './model.ts';
@@ -28,9 +30,10 @@ export function transferOperations(options: {
   transfers: Transfers;
   transferStore: ProcessStore<model.Transfer>;
   renewal: TokenRenewal;
+  inbox: Pick<Inbox, 'received'>;
   changes: Changes;
 }): Operation[] {
-  const { database, transfers, transferStore, renewal, changes } = options;
+  const { database, transfers, transferStore, renewal, inbox, changes } = options;
   const sorts = { createdAt: 'sequence', updatedAt: field('updatedAt') };
   const conditions = {
     state: oneOf('state'),
@@ -64,7 +67,7 @@ export function transferOperations(options: {
       body: model.transferRequestSchema,
       answer: created(model.transferSchema, '/transfers', 'The transfer, REQUESTED.'),
       errors: ['not-found', 'conflict'],
-      handle: ({ body }) => transfers.request(body),
+      handle: async ({ body, scope }) => shownTo(scope, await transfers.request(body)),
     }),
     operation({
       ...transfer,
@@ -148,7 +151,7 @@ export function transferOperations(options: {
       body: model.emptySchema,
       answer: json(model.transferSchema, 'The transfer, STARTED.'),
       errors: ['not-found', 'conflict', 'illegal-transition'],
-      handle: ({ params }) => transfers.start(params.id),
+      handle: async ({ params, scope }) => shownTo(scope, await transfers.start(params.id)),
     }),
     operation({
       ...transfer,
@@ -160,7 +163,7 @@ export function transferOperations(options: {
       body: model.terminationSchema,
       answer: json(model.transferSchema, 'The transfer, SUSPENDED.'),
       errors: ['not-found', 'illegal-transition'],
-      handle: ({ params, body }) => transfers.suspend(params.id, body),
+      handle: ({ params, body, scope }) => shownTo(scope, transfers.suspend(params.id, body)),
     }),
     operation({
       ...transfer,
@@ -172,7 +175,7 @@ export function transferOperations(options: {
       body: model.emptySchema,
       answer: json(model.transferSchema, 'The transfer, COMPLETED.'),
       errors: ['not-found', 'illegal-transition'],
-      handle: ({ params }) => transfers.complete(params.id),
+      handle: ({ params, scope }) => shownTo(scope, transfers.complete(params.id)),
     }),
     operation({
       ...transfer,
@@ -184,7 +187,7 @@ export function transferOperations(options: {
       body: model.terminationSchema,
       answer: json(model.transferSchema, 'The transfer, TERMINATED.'),
       errors: ['not-found', 'illegal-transition'],
-      handle: ({ params, body }) => transfers.terminate(params.id, body),
+      handle: ({ params, body, scope }) => shownTo(scope, transfers.terminate(params.id, body)),
     }),
     operation({
       ...transfer,
@@ -199,6 +202,22 @@ export function transferOperations(options: {
       answer: json(model.transferSchema, 'The transfer.'),
       errors: ['not-found', 'conflict'],
       handle: ({ params, scope }) => shownTo(scope, transfers.revoke(params.id)),
+    }),
+
+    operation({
+      ...transfer,
+      method: 'get',
+      path: '/transfers/:id/received',
+      id: 'getReceived',
+      summary: 'Shows what has been pushed to this node for a transfer',
+      scope: 'read',
+      answer: json(model.receivedSchema, 'Where it is, and how far.'),
+      errors: ['not-found'],
+      handle: ({ params: { id } }) => {
+        const found = inbox.received(existing(transferStore.get(id), 'transfer', id).id);
+        if (found !== undefined) return found;
+        throw new FoedusError('not-found', `Nothing has been pushed to this node for the transfer ${id} yet.`);
+      },
     }),
 
     operation({
@@ -269,13 +288,6 @@ export function transferOperations(options: {
         }),
     }),
   ];
-}
-
-/** A data address may hold a token: who may only look does not see it. */
-function shownTo(scope: model.Scope | undefined, transfer: model.Transfer): model.Transfer {
-  if (scope !== 'read') return transfer;
-  const { dataAddress: _secret, ...rest } = transfer;
-  return rest;
 }
 
 function received(transfer: model.Transfer): model.ReceivedDataAddress {

@@ -204,6 +204,8 @@ export function createOperatorClient({ url, token, fetch: exchange = fetch }: Op
     /** @param renew get a new token from the provider whatever the age of the one that is there */
     dataAddress: (transferId: string, { renew }: { renew?: boolean } = {}) =>
       call('GET', `/transfers/${id(transferId)}/data-address${queryString({ renew })}`, model.dataAddressSchema),
+    /** What has been pushed to this node for a transfer. @throws FoedusError `not-found` before anything has come */
+    received: (transferId: string) => call('GET', `/transfers/${id(transferId)}/received`, model.receivedSchema),
     /** Revokes every token given out for a transfer that this node provides. */
     revokeTransferTokens: (transferId: string) =>
       call('POST', `/transfers/${id(transferId)}/revocation`, model.transferSchema, {}),

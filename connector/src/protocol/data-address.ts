@@ -9,10 +9,13 @@ import type { DataAddress } from '../management/model.ts';
  * like that. So both names are written, and either is read. Inside this node only plain names are used.
  */
 
+/** Type of an https endpoint in a data address, as the Dataspace Protocol's examples have it. */
+export const HTTP_ENDPOINT = 'https://w3id.org/idsa/v4.1/HTTP';
+
 /** EDC's vocabulary. */
 const EDC = 'https://w3id.org/edc/v0.0.1/ns/';
 /** What a property's name may have before it. */
-const PREFIXES = [EDC, 'edc:', 'https://w3id.org/dspace/2025/1/', 'dspace:'];
+const PREFIXES = [EDC, 'edc:', 'https://w3id.org/dspace/2025/1/', 'dspace:', 'https://w3id.org/tractusx/auth/'];
 
 const text = z.string().max(100_000);
 const endpointProperty = z.object({

@@ -14,6 +14,11 @@ export interface DataFlow {
    * @returns the data address that the consumer gets (pull formats), or undefined (push formats)
    */
   start(transfer: Transfer): Promise<DataAddress | undefined>;
+  /**
+   * Provider side: the transfer is STARTED now, or still is when this program starts. Returns at once; what it sets off
+   * may be under way already. Must not throw.
+   */
+  started?(transfer: Transfer): void;
   /** The transfer left STARTED: whatever runs for it stops at once. Must not throw. */
   stop(transfer: Transfer): void;
 }

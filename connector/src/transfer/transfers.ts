@@ -1,12 +1,13 @@
 import { randomUUID } from 'node:crypto';
 import type { Logger } from 'pino';
 import type { AgreementStore } from '../agreement/agreement-store.ts';
+import { RECEIVED_FORMAT } from '../data-plane/push/inbox.ts';
 import { FoedusError } from '../errors.ts';
 import type { Events } from '../events.ts';
 import type { DataAddress, Transfer } from '../management/model.ts';
 import type { Changes } from '../protocol/changes.ts';
 import { createConversation, existing, type Conversation } from '../protocol/conversation.ts';
-import { directionOf, writeDataAddress } from '../protocol/data-address.ts';
+import { directionOf, HTTP_ENDPOINT, writeDataAddress } from '../protocol/data-address.ts';
 import { writeReason } from '../protocol/messages.ts';
 import type { Inbox } from '../protocol/inbox.ts';
 import type { Outbox, ProcessKind } from '../protocol/outbox.ts';
@@ -39,6 +40,8 @@ export interface TransferOptions {
   readonly clock: () => Date;
   /** Base of the protocol's paths as others reach it. */
   readonly baseUrl: () => string;
+  /** Where this node receives what is pushed for a transfer. */
+  readonly inboxOf: (transferId: string) => string;
   /** See `ConversationOptions`. */
   readonly heard: (participantId: string) => void;
   readonly moved: (kind: ProcessKind, process: Process) => void;
@@ -73,7 +76,7 @@ export interface Transfers extends AsyncDisposable {
 export const transferTopic = (id: string): string => `transfer:${id}`;
 
 export function createTransfers(options: TransferOptions): Transfers {
-  const { store, agreements, transact, events, changes, clock, baseUrl, logger } = options;
+  const { store, agreements, transact, events, changes, clock, baseUrl, inboxOf, logger } = options;
   const flows = createDataFlows({
     ...options,
     registered: (format) => {
@@ -93,6 +96,8 @@ export function createTransfers(options: TransferOptions): Transfers {
       if (transfer.role === 'provider') flows.touch(transaction, transfer.format);
       transaction.after(() => {
         if (left) flows.find(transfer.format)?.stop(transfer);
+        if (transfer.role === 'provider' && transfer.state === 'STARTED')
+          flows.find(transfer.format)?.started?.(transfer);
         changes.notify(transferTopic(transfer.id));
         stepper.wake(transfer.id);
       });
@@ -141,7 +146,7 @@ export function createTransfers(options: TransferOptions): Transfers {
   return {
     flows,
     conversation,
-    request: async ({ agreementId, format, dataAddress }) => {
+    request: async ({ agreementId, format, dataAddress: given }) => {
       const agreement = existing(agreements.get(agreementId), 'agreement', agreementId);
       if (agreement.role !== 'consumer' || !agreement.finalized) {
         throw new FoedusError(
@@ -153,6 +158,10 @@ export function createTransfers(options: TransferOptions): Transfers {
       }
       const id = `urn:uuid:${randomUUID()}`;
       const now = clock().toISOString();
+      const here = format === RECEIVED_FORMAT && given?.endpoint === undefined;
+      const dataAddress = here
+        ? { endpointType: HTTP_ENDPOINT, properties: {}, ...given, endpoint: inboxOf(id) }
+        : given;
       const transfer: Transfer = {
         id,
         role: 'consumer',
@@ -228,7 +237,12 @@ export function createTransfers(options: TransferOptions): Transfers {
         .catch((error: unknown) => logger.error({ err: error, transfer: transfer.id }, 'a data flow did not resume'));
     },
     recover: () => {
-      for (const { id } of store.inStates(openStates(transferMachine))) stepper.wake(id);
+      for (const transfer of store.inStates(openStates(transferMachine))) {
+        stepper.wake(transfer.id);
+        if (transfer.role === 'provider' && transfer.state === 'STARTED') {
+          flows.find(transfer.format)?.started?.(transfer);
+        }
+      }
     },
     [Symbol.asyncDispose]: () => stepper[Symbol.asyncDispose](),
   };

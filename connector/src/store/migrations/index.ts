@@ -8,6 +8,7 @@ import { ledgerChain } from './0006-ledger-chain.ts';
 import { duties } from './0007-duties.ts';
 import { shares } from './0008-shares.ts';
 import { profiles } from './0009-profiles.ts';
+import { push } from './0010-push.ts';
 
 /** The connector's schema, step by step. */
 export const migrations: readonly Migration[] = [
@@ -20,4 +21,5 @@ export const migrations: readonly Migration[] = [
   duties,
   shares,
   profiles,
+  push,
 ];
