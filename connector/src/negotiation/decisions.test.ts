@@ -80,6 +80,30 @@ describe('a person', () => {
     expect((await consumer.operator.agreement(agreementId!)).agreement).toMatchObject(uses(4));
   });
 
+  it('is not asked again when the provider comes round to what the consumer has asked for', async () => {
+    const { id } = await provider.operator.offer({ ...wish, offer: uses(1) });
+    const own = await question(consumer, await arrived(id));
+    expect(own.pendingDecision?.why).toContain('nobody here has asked for');
+    await consumer.operator.decideNegotiation(own.id, { decision: 'counter', offer: uses(6) });
+    await provider.operator.negotiationUntil(id, ['REQUESTED']);
+    await provider.operator.decideNegotiation(id, { decision: 'counter', offer: uses(6) });
+    const ended = await provider.operator.negotiationUntil(id, ['FINALIZED']);
+    expect((await consumer.operator.agreement(ended.agreementId!)).agreement).toMatchObject(uses(6));
+  });
+
+  it('is told what is new when the provider offers other rules than the consumer has asked for', async () => {
+    const { id } = await provider.operator.offer({ ...wish, offer: uses(1) });
+    const own = (await question(consumer, await arrived(id))).id;
+    await consumer.operator.decideNegotiation(own, { decision: 'counter', offer: uses(6) });
+    await provider.operator.negotiationUntil(id, ['REQUESTED']);
+    await provider.operator.decideNegotiation(id, { decision: 'counter', offer: uses(2) });
+    await consumer.operator.negotiationUntil(own, ['OFFERED']);
+    expect((await question(consumer, own)).pendingDecision?.why).toContain(
+      'other rules than those that were asked for',
+    );
+    await consumer.operator.decideNegotiation(own, { decision: 'reject' });
+  });
+
   it('is not asked again when the consumer takes what the provider has offered instead', async () => {
     const { id } = await provider.operator.offer({ ...wish, offer: uses(7) });
     const own = (await question(consumer, await arrived(id))).id;

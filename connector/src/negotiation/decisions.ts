@@ -1,3 +1,4 @@
+import { isDeepStrictEqual } from 'node:util';
 import { compareOffers, parsePolicy, PolicyError, sameRules } from '@foedus/usage-policies';
 import { findOffer } from '../catalog/offers.ts';
 import type { Publications } from '../catalog/publications.ts';
@@ -86,8 +87,8 @@ export function decideByPublications(
       return { kind: 'terminate', reason: `There is no offer ${id} for the data set ${datasetId}.` };
     },
     onOffer: ({ initiatedBy, offer, counterOffer, counterPartyId }) => {
-      // Until this side has asked for something, `offer` is what was offered to it.
-      if (initiatedBy === 'provider') {
+      // Until this side has asked for something, `offer` is what was offered to it, word for word.
+      if (initiatedBy === 'provider' && isDeepStrictEqual(offer, counterOffer)) {
         return { kind: 'ask', why: `${counterPartyId} offers something that nobody here has asked for.` };
       }
       if (counterOffer && sameRules(offer, counterOffer)) return { kind: 'accept' };
