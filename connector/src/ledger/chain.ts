@@ -90,6 +90,8 @@ export interface Tip {
 export interface Chain {
   /** undefined: nothing has happened under the agreement yet. */
   tip(agreementId: string): Tip | undefined;
+  /** Sequence of the newest element that charged, gave back or adopted something; 0: there is none. */
+  newestCharge(agreementId: string): number;
   /** @param newest the tip, as `tip` gives it */
   append(happening: Happening, newest: Tip | undefined): Tip;
   /** The hash of one element; undefined where there is none of this sequence. */
@@ -112,6 +114,10 @@ export function createChain({ sql }: Database): Chain {
   );
   const one = sql.prepare('SELECT hash FROM ledger_element WHERE agreement_id = ? AND sequence = ?');
   const backwards = sql.prepare('SELECT body FROM ledger_element WHERE agreement_id = ? ORDER BY sequence DESC');
+  const charging = sql.prepare(
+    `SELECT sequence FROM ledger_element WHERE agreement_id = ? AND kind NOT IN ('committed', 'drawn')
+     ORDER BY sequence DESC LIMIT 1`,
+  );
   const reconciled = sql.prepare(
     "SELECT body FROM ledger_element WHERE agreement_id = ? AND kind = 'reconciled' ORDER BY sequence",
   );
@@ -128,6 +134,8 @@ export function createChain({ sql }: Database): Chain {
 
   return {
     tip,
+
+    newestCharge: (agreementId) => (charging.get(agreementId) as { sequence: number } | undefined)?.sequence ?? 0,
 
     append(happening, before) {
       const { agreementId, kind } = happening;

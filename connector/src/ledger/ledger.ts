@@ -70,6 +70,8 @@ export interface Ledger {
   draw(entryId: string, amounts: Drawn): void;
   /** All entries under an agreement, oldest first. */
   entries(agreementId: string): LedgerEntry[];
+  /** Of the newest element that charged, gave back or adopted something; 0: there is none. */
+  sequence(agreementId: string): number;
   /** The newest element of the agreement's chain, which has everything that was charged and drawn until now. */
   head(agreementId: string): LedgerHead;
   /** Charges what heads of a lost branch say that was spent, and that they were adopted. */
@@ -266,6 +268,8 @@ export function createLedger({ database, clock }: { database: Database; clock: (
       const charges = rows.chargesOfAgreement(agreementId);
       return rows.ofAgreement(agreementId).map((row) => toEntry(row, charges.get(row.sequence) ?? []));
     },
+
+    sequence: (agreementId) => chain.newestCharge(agreementId),
 
     head(agreementId) {
       return database.transaction(() => {

@@ -48,9 +48,14 @@ export function usageOperations(
       bodyLimits,
       answer: json(model.reservationSchema, 'The reservation: release, then commit it.'),
       errors: ['not-found', 'not-permitted', 'budget-exhausted', 'conflict', 'unavailable'],
-      handle: async ({ body: { basis, ...use } }) => {
+      handle: async ({ body: { basis, asOf, ...use } }) => {
         const consent = await usageControl.ask(use.agreementId, use.request, { key: use.key });
-        const { entry, decision } = usageControl.reserve({ ...use, consent, ...(basis && { basis }) });
+        const { entry, decision } = usageControl.reserve({
+          ...use,
+          consent,
+          ...(basis && { basis }),
+          ...(asOf !== undefined && { asOf }),
+        });
         return { entry, decision: view(use.agreementId, decision), head: await heads.signed(use.agreementId) };
       },
     }),

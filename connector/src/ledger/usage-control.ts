@@ -39,7 +39,8 @@ export interface UsageControl {
   /**
    * Decides and reserves all charges in one transaction. With a `key` seen before, returns that reservation unchanged.
    *
-   * @throws FoedusError `not-permitted` or `budget-exhausted`; the message names each reason, `details.decision` has all
+   * @throws FoedusError `not-permitted` or `budget-exhausted`; the message names each reason, `details.decision` has all;
+   *   `conflict` with `details.sequence` where the account is not as it was at `asOf` any more
    */
   reserve(use: {
     agreementId: string;
@@ -48,6 +49,8 @@ export interface UsageControl {
     basis?: Record<string, unknown>;
     /** What `ask` answered for this agreement and this very request. */
     consent?: Consent;
+    /** `sequence` of the account that the request was made from. */
+    asOf?: number;
   }): GrantedUse;
   /** Makes a reservation final. Idempotent. A crash between reserve and commit leaves it charged. */
   commit(reservationId: string): LedgerEntry;
@@ -227,11 +230,12 @@ export function createUsageControl(options: UsageControlOptions): UsageControl {
 
     decide: (agreementId, request, consent) => decideNow(inForce(agreementId), request, consent),
 
-    reserve({ agreementId, key, request, basis, consent }) {
+    reserve({ agreementId, key, request, basis, consent, asOf }) {
       const outcome = onLedger(database, (): { fresh: boolean; entry?: LedgerEntry; decision: Decision } => {
         const agreement = inForce(agreementId);
         const earlier = ledger.find(agreementId, key);
         if (earlier !== undefined) return { fresh: false, ...earlier };
+        if (asOf !== undefined) checkMoved(agreementId, asOf, ledger.sequence(agreementId));
         const decision = decideNow(agreement, request, consent?.look ? undefined : consent);
         if (!decision.permit) return { fresh: true, decision };
         const entry = ledger.reserve({ agreementId, key, decision, request, ...(basis && { basis }) });
@@ -273,14 +277,26 @@ export function createUsageControl(options: UsageControlOptions): UsageControl {
 
     account(agreementId) {
       const agreement = known(agreementId);
+      // Read first: what another process charges meanwhile makes it too old, never too new.
+      const sequence = ledger.sequence(agreementId);
       return {
         agreementId,
+        sequence,
         spent: ledger.spent(agreementId),
         limits: policyOf(agreement).limits,
         entries: ledger.entries(agreementId),
       };
     },
   };
+}
+
+function checkMoved(agreementId: string, asOf: number, sequence: number): void {
+  if (asOf === sequence) return;
+  throw new FoedusError(
+    'conflict',
+    `The account of agreement ${agreementId} has moved since the charge was computed from it: it is at ${sequence}, and was at ${asOf}. Read it again, and compute the charge anew.`,
+    { details: { sequence } },
+  );
 }
 
 /** Rows and bytes that a running use has drawn, with those of others, are held against their limits as they are drawn. */
