@@ -8,7 +8,7 @@ import {
   type PrivacyEvent,
   type SessionPlan,
   type UpdateHeader,
-  marginalEpsilon,
+  epsilonOf,
   metricNames,
   privacyEventSchema,
   subsampledGaussian,
@@ -61,6 +61,9 @@ export interface Charging {
 
 const basisMetricsSchema = z.object({ metrics: z.array(z.enum(metricNames)) });
 
+/** How often a charge is computed anew because others were charged in between. */
+const MOST_ATTEMPTS = 100;
+
 /** The ledger's idempotency key of a round. */
 export const chargeKey = (sessionId: string, round: number): string => `train/${sessionId}/${round}`;
 
@@ -87,6 +90,26 @@ export function createCharging(connector: Pick<OperatorClient, 'account' | 'deci
     return { request: some, isPermitted: await isPermitted(use, some) };
   };
 
+  /** Other clients charge the same account: where it has moved meanwhile, the round costs something else. */
+  const reserve = async (use: RoundUse): Promise<{ readonly entry: LedgerEntry }> => {
+    for (let attempt = 1; ; attempt++) {
+      const account = await connector.account(use.agreementId);
+      const { request } = await requestFor(use, account);
+      try {
+        return await connector.reserve({
+          agreementId: use.agreementId,
+          key: chargeKey(use.plan.sessionId, use.round),
+          request,
+          basis: basisOf(use, request.training?.metrics ?? []),
+          asOf: account.sequence,
+        });
+      } catch (error) {
+        const hasMoved = error instanceof FoedusError && error.code === 'conflict' && 'sequence' in error.details;
+        if (!hasMoved || attempt === MOST_ATTEMPTS) throw error;
+      }
+    }
+  };
+
   return {
     async quote(use) {
       const account = await connector.account(use.agreementId);
@@ -111,14 +134,7 @@ export function createCharging(connector: Pick<OperatorClient, 'account' | 'deci
     // Two rounds charged at once against the same history could together be charged too little.
     charge: (use) =>
       oneAtATime(use.agreementId, async () => {
-        const account = await connector.account(use.agreementId);
-        const { request } = await requestFor(use, account);
-        const { entry } = await connector.reserve({
-          agreementId: use.agreementId,
-          key: chargeKey(use.plan.sessionId, use.round),
-          request,
-          basis: basisOf(use, request.training?.metrics ?? []),
-        });
+        const { entry } = await reserve(use);
         if (entry.agreementId !== use.agreementId || entry.state === 'refunded') {
           throw new FoedusError(
             'conflict',
@@ -156,18 +172,31 @@ function basisOf({ plan, planHash, round }: RoundUse, metrics: readonly string[]
 
 type PrivacyLoss = NonNullable<UsageRequestBody['training']>['privacyLoss'];
 
-/** What the round adds to all that was charged before, by composition; null without differential privacy. */
+/**
+ * What is missing in the account, once the round is composed with all that was charged before; null without
+ * differential privacy. With a charge that was given back the account has less than the rest of them cost together: the
+ * next round makes up for it. What was charged without its mechanism (what was reconciled) counts in full.
+ */
 function privacyLossOf({ plan, round }: RoundUse, account: Account): PrivacyLoss {
   const event = eventOf(plan);
   if (event === null || plan.privacy === null) return null;
   const own = chargeKey(plan.sessionId, round);
-  const history = account.entries.flatMap(({ key, state, basis }) => {
-    const parsed = privacyEventSchema.safeParse(basis);
-    return state !== 'refunded' && key !== own && parsed.success ? [parsed.data] : [];
-  });
+  const history: PrivacyEvent[] = [];
+  let [uncomposed, charged] = [0, 0];
+  for (const { key, state, basis, charges } of account.entries) {
+    if (state === 'refunded') continue;
+    const epsilon = charges.find(({ meter }) => meter === 'epsilon')?.amount ?? 0;
+    if (key === own) charged = epsilon;
+    else {
+      const parsed = privacyEventSchema.safeParse(basis);
+      if (parsed.success) history.push(parsed.data);
+      else uncomposed += epsilon;
+    }
+  }
   // ε is counted at the agreement's δ; the plan's is for agreements without a budget.
   const delta = account.limits.delta ?? plan.privacy.delta;
-  return { epsilon: marginalEpsilon(history, event, delta), delta };
+  const composed = epsilonOf([...history, event], delta).epsilon + uncomposed;
+  return { epsilon: Math.max(0, composed - (account.spent.epsilon - charged)), delta };
 }
 
 /** The round as the connector's decision point sees it. */
