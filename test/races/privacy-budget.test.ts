@@ -1,0 +1,202 @@
+/** Several training clients, each with its own connection to the operator's API, charge one privacy budget. */
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { createOperatorClient, type SignedAgreement } from '@foedus/connector/operator-client';
+import {
+  epsilonOf,
+  privacyEventSchema,
+  subsampledGaussian,
+  type PrivacyEvent,
+  type SessionPlan,
+} from '@foedus/fl-core';
+import * as fc from 'fast-check';
+import { pino } from 'pino';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import type { Identity } from '@foedus/connector/identity';
+import { createLedgerHeads } from '../../connector/src/ledger/heads.ts';
+import { createLedgerReader } from '../../connector/src/ledger/ledger-reader.ts';
+import { usageOperations } from '../../connector/src/ledger/routes.ts';
+import { createUsageControl } from '../../connector/src/ledger/usage-control.ts';
+import { decisionView } from '../../connector/src/management/decision.ts';
+import { mount } from '../../connector/src/management/operation.ts';
+import { openDatabase } from '../../connector/src/store/database.ts';
+import { migrations } from '../../connector/src/store/migrations/index.ts';
+import { createCharging } from '../../fl-client/src/flow/charge.ts';
+import { issueIdentity } from '../src/identity.ts';
+
+const FOEDUS = 'https://w3id.org/foedus/policy#';
+const id = 'urn:agreement:1';
+const delta = 1e-5;
+const logger = pino({ level: 'silent' });
+
+let folder: string;
+let identity: Identity;
+let run = 0;
+beforeAll(async () => {
+  folder = mkdtempSync(join(tmpdir(), 'foedus-budget-'));
+  identity = await issueIdentity(folder, 'did:web:bdl.example');
+});
+afterAll(() => rmSync(folder, { recursive: true }));
+
+function agreementWith(epsilon: number): SignedAgreement {
+  const constraint = [
+    {
+      leftOperand: `${FOEDUS}privacyBudget`,
+      operator: 'lteq',
+      rightOperand: { epsilon: String(epsilon), delta: String(delta) },
+    },
+  ];
+  const parties = { assigner: 'did:web:bdl.example', assignee: 'did:web:pvd.example', target: 'urn:flights' };
+  return {
+    id,
+    role: 'provider',
+    ...parties,
+    agreement: { '@type': 'Agreement', '@id': id, ...parties, permission: [{ action: `${FOEDUS}train`, constraint }] },
+    signatures: {},
+    finalized: true,
+    negotiationId: 'urn:negotiation:1',
+    counterPartyId: parties.assignee,
+    counterPartyAddress: 'https://pvd.example',
+    createdAt: '2026-01-01T00:00:00Z',
+  };
+}
+
+/** A connector's usage API over a file; every call of it opens nothing but that file, as a process of its own does. */
+function connector(path: string, epsilon: number) {
+  const agreement = agreementWith(epsilon);
+  const database = openDatabase(path, migrations);
+  const shared = { database, agreements: { get: () => agreement }, clock: () => new Date() };
+  const usage = createUsageControl(shared);
+  const heads = createLedgerHeads({ ...shared, identity, logger });
+  const app = mount(
+    usageOperations(usage, heads, (_id, decision) => decisionView(decision, agreement, new Set())),
+    { access: { admit: () => 'use' }, logger },
+  );
+  const fetch = (async (url: URL, init: RequestInit) =>
+    await app.request(url.pathname, init)) as typeof globalThis.fetch;
+  const client = createOperatorClient({ url: 'http://localhost', token: 'unused', fetch });
+  return { usage, client, database, verify: () => createLedgerReader(database).verify(id) };
+}
+
+const plan = (session: number, noiseMultiplier: number, samplingRate = 1): SessionPlan =>
+  ({
+    sessionId: `s${session}`,
+    purpose: 'urn:research',
+    label: { column: 'delay' },
+    features: [],
+    evaluation: { metrics: [] },
+    local: { samplingRate, steps: 1 },
+    privacy: { noiseMultiplier, delta },
+    secureAggregation: null,
+  }) as unknown as SessionPlan;
+const round = (session: number, number: number, noiseMultiplier: number, samplingRate?: number) => ({
+  agreementId: id,
+  plan: plan(session, noiseMultiplier, samplingRate),
+  planHash: 'a'.repeat(64),
+  modelHash: 'b'.repeat(64),
+  round: number,
+  cohort: 3,
+});
+
+/** The mechanisms that the ledger has as paid for. */
+function mechanisms({ usage }: ReturnType<typeof connector>): PrivacyEvent[] {
+  return usage
+    .account(id)
+    .entries.filter(({ state }) => state !== 'refunded')
+    .map(({ basis }) => privacyEventSchema.parse(basis));
+}
+
+describe('one privacy budget', () => {
+  test('is never overspent by twenty sessions at once, and every one of them gets what fits', async () => {
+    // Room for 29 rounds of the 20 × 3 that are asked for.
+    const event = subsampledGaussian({ noiseMultiplier: 9, samplingRate: 1, steps: 1 });
+    const limit = epsilonOf(Array<PrivacyEvent>(29).fill(event), delta).epsilon + 1e-6;
+    const path = join(folder, `${run++}.db`);
+    const nodes = [connector(path, limit), connector(path, limit)];
+    const outcomes = await Promise.all(
+      Array.from({ length: 20 }, async (_, session) => {
+        const charging = createCharging(nodes[session % nodes.length]!.client);
+        const charged: string[] = [];
+        for (const number of [1, 2, 3]) {
+          await charging.charge(round(session, number, 9)).then(
+            () => charged.push('charged'),
+            (error: { code: string }) => charged.push(error.code),
+          );
+        }
+        return charged;
+      }),
+    );
+    const [node] = nodes as [ReturnType<typeof connector>];
+    expect(outcomes.flat().filter((outcome) => outcome === 'charged')).toHaveLength(29);
+    expect(outcomes.flat().filter((outcome) => outcome === 'budget-exhausted')).toHaveLength(31);
+    const { spent } = node.usage.account(id);
+    expect(spent.rounds).toBe(29);
+    expect(spent.epsilon).toBeLessThanOrEqual(limit);
+    expect(spent.epsilon).toBeCloseTo(epsilonOf(mechanisms(node), delta).epsilon, 9);
+    expect(node.verify().broken).toBeUndefined();
+    for (const { database } of nodes) database.close();
+  });
+
+  test('holds what all rounds together lose, in whatever order clients read, compute and charge', async () => {
+    const LIMIT = 2.5;
+    const session = fc.array(fc.record({ noise: fc.constantFrom(3, 5, 11), rate: fc.constantFrom(1, 0.01) }), {
+      minLength: 1,
+      maxLength: 3,
+    });
+    await fc.assert(
+      fc.asyncProperty(
+        fc.scheduler(),
+        fc.array(session, { minLength: 2, maxLength: 4 }),
+        fc.array(fc.nat(8), { maxLength: 2 }),
+        async (scheduler, sessions, refunds) => {
+          const node = connector(':memory:', LIMIT);
+          const { client } = node;
+          const interleaved = {
+            account: scheduler.scheduleFunction(client.account),
+            decide: scheduler.scheduleFunction(client.decide),
+            reserve: scheduler.scheduleFunction(client.reserve),
+            commit: scheduler.scheduleFunction(client.commit),
+          };
+          // Somebody who reserves and gives back in between: the rest must not become cheaper by it.
+          const withdraw = scheduler.scheduleFunction(async (index: number) => {
+            const open = node.usage.account(id).entries.filter(({ state }) => state === 'reserved');
+            const entry = open[index % Math.max(1, open.length)];
+            if (entry !== undefined) await client.refund(entry.id);
+          });
+          const work = sessions.map(async (rounds, index) => {
+            const charging = createCharging(interleaved);
+            for (const [number, { noise, rate }] of rounds.entries()) {
+              await charging.charge(round(index, number + 1, noise, rate)).catch((error: { code: string }) => {
+                expect(['budget-exhausted', 'conflict']).toContain(error.code);
+              });
+              const composed = epsilonOf(mechanisms(node), delta).epsilon;
+              expect(composed).toBeLessThanOrEqual(LIMIT + 1e-9);
+            }
+          });
+          const given = refunds.map(async (index) => await withdraw(index));
+          await scheduler.waitFor(Promise.all([...work, ...given]));
+          const { spent, entries } = node.usage.account(id);
+          const composed = epsilonOf(mechanisms(node), delta).epsilon;
+          expect(composed).toBeLessThanOrEqual(LIMIT + 1e-9);
+          expect(spent.epsilon).toBeLessThanOrEqual(LIMIT + 1e-9);
+          if (!entries.some(({ state }) => state === 'refunded')) expect(spent.epsilon).toBeCloseTo(composed, 9);
+          else {
+            // The next round pays what is missing in the account after a refund.
+            const paid = await createCharging(client)
+              .charge(round(99, 1, 11))
+              .then(
+                () => true,
+                () => false,
+              );
+            const all = epsilonOf(mechanisms(node), delta).epsilon;
+            if (paid) expect(node.usage.account(id).spent.epsilon).toBeGreaterThanOrEqual(all - 1e-9);
+          }
+          expect(node.verify().broken).toBeUndefined();
+          node.database.close();
+        },
+      ),
+      { numRuns: 40 },
+    );
+  });
+});
