@@ -2,6 +2,7 @@ export * from './session/plan.ts';
 export * from './session/messages.ts';
 export * from './session/hash.ts';
 export * from './session/secure-round.ts';
+export * from './session/promise.ts';
 export * from './session/back-off.ts';
 export * from './update/codec.ts';
 export * from './update/masked-input.ts';

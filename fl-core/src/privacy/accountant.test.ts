@@ -2,7 +2,7 @@ import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import * as fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import { calibrateNoise, epsilonOf, marginalEpsilon, stepsWithin } from './accountant.ts';
+import { calibrateNoise, epsilonAfter, epsilonOf, marginalEpsilon, stepsWithin } from './accountant.ts';
 import { type PrivacyEvent, privacyEventSchema, subsampledGaussian } from './event.ts';
 import { rdpOfSubsampledGaussian } from './rdp.ts';
 
@@ -258,5 +258,23 @@ describe('planning', () => {
     expect(() => rdpOfSubsampledGaussian(2, 0, 0.5)).toThrow(RangeError);
     expect(() => rdpOfSubsampledGaussian(2, 1, 1.5)).toThrow(RangeError);
     expect(() => rdpOfSubsampledGaussian(2, 1, Number.NaN)).toThrow(RangeError);
+  });
+});
+
+describe('ε after so many events more', () => {
+  test('is that of all of them, also where batches are cut and a history comes before', () => {
+    const delta = 1e-5;
+    const capped = { records: 150, datasetSize: 10_000 };
+    const history = [subsampledGaussian({ noiseMultiplier: 0.9, samplingRate: 0.02, steps: 7 })];
+    for (const event of [
+      subsampledGaussian({ noiseMultiplier: 1.1, samplingRate: 0.01, steps: 3 }),
+      subsampledGaussian({ noiseMultiplier: 1.1, samplingRate: 0.01, steps: 3, batchCap: capped }),
+    ]) {
+      const after = epsilonAfter(history, event, delta);
+      for (const count of [0, 1, 5]) {
+        const all = [...history, ...Array.from({ length: count }, () => event)];
+        expect(after(count)).toBeCloseTo(epsilonOf(all, delta).epsilon, 9);
+      }
+    }
   });
 });

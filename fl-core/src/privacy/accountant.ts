@@ -70,6 +70,28 @@ export function marginalEpsilon(history: readonly PrivacyEvent[], event: Privacy
 }
 
 /**
+ * ε of a history and so many times an event more; both are composed once, so many counts cost little.
+ *
+ * @returns from a count ≥ 0 to what epsilonOf gives for all of them
+ * @throws RangeError as epsilonOf
+ */
+export function epsilonAfter(
+  history: readonly PrivacyEvent[],
+  event: PrivacyEvent,
+  delta: number,
+): (count: number) => number {
+  requireDelta(delta);
+  commonModel([...history, event]);
+  const before = composed(history, DEFAULT_ORDERS);
+  const each = composed([event], DEFAULT_ORDERS);
+  return (count) => {
+    const rdp = before.map((spent, i) => (count === 0 ? spent : spent + count * (each[i] ?? Infinity)));
+    const mass = truncationMass(count === 0 ? history : [...history, { ...event, steps: event.steps * count }]);
+    return withTruncation((left) => convert(rdp, left, DEFAULT_ORDERS).epsilon, delta, mass);
+  };
+}
+
+/**
  * The smallest noise multiplier σ (to `tolerance`, rounded up, so that the target always holds) with which `steps`
  * steps at sampling rate q stay within ε at δ.
  *

@@ -1,0 +1,250 @@
+import * as fc from 'fast-check';
+import { describe, expect, test } from 'vitest';
+import { epsilonOf, marginalEpsilon } from '../privacy/accountant.ts';
+import { subsampledGaussian } from '../privacy/event.ts';
+import { thresholdOf } from '../secure-aggregation/graph.ts';
+import { parametersHash } from './hash.ts';
+import { sessionPlanSchema } from './plan.ts';
+import {
+  checkPromise,
+  type Contract,
+  type ContractLimits,
+  NO_LIMITS,
+  type OrganisationPrivacy,
+  type PromisedPlan,
+} from './promise.ts';
+
+const base: PromisedPlan = sessionPlanSchema.parse({
+  version: 1,
+  sessionId: '6f9619ff-8b86-4d01-b42d-00cf4fc964ff',
+  title: 'Will a flight leave late?',
+  coordinator: 'did:web:coordinator.example',
+  purpose: 'https://w3id.org/dpv#ServiceOptimisation',
+  label: { column: 'delay', atLeast: 15 },
+  features: [{ kind: 'number', column: 'distance', center: 700, scale: 500 }],
+  model: { kind: 'mlp', hidden: [4], activation: 'tanh', seed: '5e'.repeat(32) },
+  rounds: 20,
+  local: { steps: 10, samplingRate: 0.05, learningRate: 0.5 },
+  privacy: { unit: 'record', adjacency: 'add-remove', noiseMultiplier: 1.2, clipNorm: 1, delta: 1e-5 },
+  secureAggregation: { mode: 'honest-server', clip: 1 },
+  strategy: { name: 'fedavg', serverLearningRate: 1 },
+  minimumCohort: 3,
+  roundTimeoutSeconds: 60,
+  earlyStop: null,
+  evaluation: { holdOut: 0.2, salt: 'test', metrics: ['auc', 'logLoss'] },
+});
+
+const contract = (limits: Partial<ContractLimits> = {}, i = 0): Contract => ({
+  participantId: `did:web:p${i}.example`,
+  limits: { ...NO_LIMITS, ...limits },
+});
+const cohort = (n: number, limits: Partial<ContractLimits> = {}): Contract[] =>
+  Array.from({ length: n }, (_, i) => contract(limits, i));
+const codes = (promise: ReturnType<typeof checkPromise>): string[] => [
+  ...promise.reasons.map(({ code }) => code),
+  ...promise.partners.flatMap(({ reasons }) => reasons.map(({ code }) => code)),
+];
+const round = subsampledGaussian({ noiseMultiplier: 1.2, samplingRate: 0.05, steps: 10 });
+const organisation: OrganisationPrivacy = {
+  unit: 'organisation',
+  adjacency: 'replace-one',
+  noiseVariance: 1e6,
+  colluding: 1,
+  delta: 1e-5,
+};
+
+describe('the ε that a session promises', () => {
+  test('is what the partner’s ledger will have been charged after each round, whatever was paid before', () => {
+    const settings = fc.record({
+      noiseMultiplier: fc.double({ min: 0.6, max: 20, noNaN: true }),
+      samplingRate: fc.double({ min: 0.001, max: 1, noNaN: true }),
+      steps: fc.integer({ min: 1, max: 20 }),
+      rounds: fc.integer({ min: 1, max: 6 }),
+      before: fc.integer({ min: 0, max: 3 }),
+    });
+    fc.assert(
+      fc.property(settings, ({ noiseMultiplier, samplingRate, steps, rounds, before }) => {
+        const plan: PromisedPlan = {
+          ...base,
+          rounds,
+          local: { ...base.local, steps, samplingRate },
+          privacy: { unit: 'record', adjacency: 'add-remove', noiseMultiplier, clipNorm: 1, delta: 1e-3 },
+        };
+        const history = Array.from({ length: before }, () => round);
+        const delta = 1e-5;
+        const [partner] = checkPromise(plan, [
+          { ...contract({ budget: { epsilon: 1e9, delta } }), history: { rounds: before, events: history } },
+        ]).partners;
+        const event = subsampledGaussian({ noiseMultiplier, samplingRate, steps });
+        const ledger = [...history];
+        let charged = epsilonOf(ledger, delta).epsilon;
+        let largest = 0;
+        for (let r = 0; r <= rounds; r++) {
+          expect(partner!.byRound[r]!.round).toBe(r);
+          expect(partner!.byRound[r]!.epsilon).toBeCloseTo(charged, 8);
+          const marginal = marginalEpsilon(ledger, event, delta);
+          if (r < rounds) largest = Math.max(largest, marginal);
+          charged += marginal;
+          ledger.push(event);
+        }
+        expect(partner!.delta).toBe(delta);
+        expect(partner!.largestRound).toBeCloseTo(largest, 8);
+      }),
+      { numRuns: 6 },
+    );
+  });
+
+  test('is stated for some rounds of a long session: none before the last left out, the last always there', () => {
+    const [partner] = checkPromise({ ...base, rounds: 5_000 }, [contract()]).partners;
+    expect(partner!.byRound.length).toBeLessThanOrEqual(61);
+    expect(partner!.byRound[0]).toEqual({ round: 0, epsilon: 0 });
+    expect(partner!.byRound.at(-1)!.round).toBe(5_000);
+    const rising = partner!.byRound.every(({ epsilon }, i, all) => i === 0 || epsilon > all[i - 1]!.epsilon);
+    expect(rising).toBe(true);
+  });
+
+  test('of an organisation gets no amplification from the sampling of rows, and counts the fewest survivors', () => {
+    const of = (overrides: Partial<PromisedPlan>, n = 6) =>
+      checkPromise({ ...base, rounds: 1, privacy: organisation, ...overrides }, cohort(n));
+    const full = of({});
+    expect(full.holds).toBe(true);
+    const sampled = of({ local: { ...base.local, samplingRate: 0.001 } });
+    expect(sampled.partners[0]!.byRound).toEqual(full.partners[0]!.byRound);
+    // With 6 invited 4 have to be left; with a minimum of 6 all noise is certain.
+    expect(full.fewest).toBe(4);
+    const all = of({ minimumCohort: 6 });
+    expect(all.partners[0]!.byRound[1]!.epsilon).toBeLessThan(full.partners[0]!.byRound[1]!.epsilon);
+    const trusting = of({ privacy: { ...organisation, colluding: 0 } });
+    expect(trusting.partners[0]!.byRound[1]!.epsilon).toBeLessThan(full.partners[0]!.byRound[1]!.epsilon);
+  });
+});
+
+describe('a session is refused when', () => {
+  const cases: readonly (readonly [string, string, Partial<PromisedPlan>, Contract[]])[] = [
+    ['fewer are invited than the plan needs', 'cohort-too-small', { minimumCohort: 4 }, cohort(3)],
+    ['an agreement asks for more participants', 'cohort-too-small', {}, [...cohort(2), contract({ minimumCohort: 9 })]],
+    ['a single partner would be summed', 'cohort-too-small', { minimumCohort: 1 }, cohort(1)],
+    [
+      'the ring is too small for the sum',
+      'ring-too-small',
+      { secureAggregation: { ...base.secureAggregation!, bits: 12 } },
+      cohort(2_000),
+    ],
+    [
+      'organisations are to be hidden from a coordinator that sees each update',
+      'unit-needs-secure-aggregation',
+      { privacy: organisation, secureAggregation: null },
+      cohort(3),
+    ],
+    [
+      'membership is to be hidden, which everybody knows',
+      'unsound-neighbours',
+      { privacy: { ...organisation, adjacency: 'add-remove' } },
+      cohort(3),
+    ],
+    ['all survivors might collude', 'no-honest-noise', { privacy: { ...organisation, colluding: 3 } }, cohort(3)],
+    [
+      'an agreement wants masks and there are none',
+      'secure-aggregation-required',
+      { secureAggregation: null },
+      cohort(3, { secureAggregation: true }),
+    ],
+    [
+      'an agreement has a budget and nothing is noised',
+      'privacy-required',
+      { privacy: null },
+      cohort(3, { budget: { epsilon: 8, delta: 1e-5 } }),
+    ],
+    [
+      'a budget of records would pay for organisations',
+      'unit-not-agreed',
+      { privacy: organisation },
+      cohort(3, { budget: { epsilon: 8, delta: 1e-5 } }),
+    ],
+    ['the rounds cost more than is agreed', 'budget-exceeded', {}, cohort(3, { budget: { epsilon: 1, delta: 1e-5 } })],
+    [
+      'one round costs more than is agreed',
+      'round-budget-exceeded',
+      {},
+      cohort(3, { roundBudget: { epsilon: 0.5, delta: 1e-5 } }),
+    ],
+    [
+      'a limit of rounds is stated at a smaller δ',
+      'round-budget-exceeded',
+      {},
+      cohort(3, { roundBudget: { epsilon: 90, delta: 1e-9 } }),
+    ],
+    ['more rounds are planned than agreed', 'too-many-rounds', {}, cohort(3, { rounds: 19 })],
+    ['another model is agreed', 'other-model', {}, cohort(3, { modelHash: '0'.repeat(64) })],
+  ];
+  test.each(cases)('%s', (_name, code, overrides, contracts) => {
+    const promise = checkPromise({ ...base, ...overrides }, contracts, {
+      modelHash: parametersHash(new Float32Array(2)),
+    });
+    expect(promise.holds).toBe(false);
+    expect(new Set(codes(promise))).toEqual(new Set([code]));
+  });
+
+  test('rounds held before under the agreement leave too few, or too little ε', () => {
+    const history = { rounds: 5, events: Array.from({ length: 5 }, () => round) };
+    const limits = {
+      rounds: 24,
+      budget: { epsilon: checkPromise(base, cohort(3)).partners[0]!.byRound.at(-1)!.epsilon, delta: 1e-5 },
+    };
+    expect(checkPromise(base, cohort(3, limits)).holds).toBe(true);
+    const again = checkPromise(
+      base,
+      cohort(3, limits).map((one) => ({ ...one, history })),
+    );
+    expect(new Set(codes(again))).toEqual(new Set(['too-many-rounds', 'budget-exceeded']));
+  });
+});
+
+describe('a refusal for too much ε', () => {
+  test('names rounds and noise that would be enough, and they are', () => {
+    const budget = { epsilon: 1.5, delta: 1e-5 };
+    const [reason] = checkPromise(base, cohort(3, { budget })).partners[0]!.reasons;
+    const [, rounds, noise] = /enough for (\d+) rounds, or with noise multiplier (\d+\.\d+)/.exec(reason!.words)!;
+    expect(checkPromise({ ...base, rounds: Number(rounds) }, cohort(3, { budget })).holds).toBe(true);
+    expect(checkPromise({ ...base, rounds: Number(rounds) + 1 }, cohort(3, { budget })).holds).toBe(false);
+    const noisier = { ...base.privacy!, noiseMultiplier: Number(noise) + 5e-4 } as PromisedPlan['privacy'];
+    expect(checkPromise({ ...base, privacy: noisier }, cohort(3, { budget })).holds).toBe(true);
+  });
+});
+
+describe('what is promised', () => {
+  test('depends on the mode: how many may drop out, and what a coordinator may do', () => {
+    fc.assert(
+      fc.property(fc.integer({ min: 3, max: 40 }), fc.integer({ min: 1, max: 3 }), (n, minimumCohort) => {
+        for (const mode of ['honest-server', 'active-server'] as const) {
+          const secureAggregation = { ...base.secureAggregation!, mode };
+          const promise = checkPromise({ ...base, minimumCohort, secureAggregation }, cohort(n));
+          expect(promise.fewest).toBe(Math.max(2, minimumCohort, thresholdOf(n - 1, mode)));
+          expect(promise.mayDrop).toBe(n - promise.fewest);
+          expect(promise.ring!.bits).toBe(24);
+        }
+      }),
+      { numRuns: 30 },
+    );
+    const open = checkPromise({ ...base, secureAggregation: null }, cohort(5));
+    expect(open.words).toContain('The coordinator sees every update.');
+    expect([open.fewest, open.ring]).toEqual([3, null]);
+  });
+
+  test('keeps metrics that an agreement does not allow, and leaves kinds of purposes to the partner', () => {
+    const { holds, partners } = checkPromise(base, [
+      ...cohort(2),
+      contract({ metrics: ['auc'], purposes: ['https://w3id.org/dpv#Marketing'] }, 2),
+    ]);
+    expect(holds).toBe(true);
+    expect(partners[2]!.notes.join(' ')).toMatch(/not report logLoss.*node decides whether/);
+    expect(partners[0]!.notes.join(' ')).not.toContain('not report');
+  });
+
+  test('is cautioned about sums of two and about too few neighbours', () => {
+    expect(checkPromise({ ...base, minimumCohort: 2 }, cohort(2)).cautions.join()).toContain('With two in a sum');
+    const sparse = { ...base.secureAggregation!, degree: 4 };
+    const { cautions } = checkPromise({ ...base, minimumCohort: 30, secureAggregation: sparse }, cohort(60));
+    expect(cautions.join()).toContain('With 4 neighbours each');
+  });
+});

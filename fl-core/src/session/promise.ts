@@ -1,0 +1,468 @@
+/**
+ * What a session can promise, checked before anybody is asked to train: which aggregation and which unit of privacy go
+ * together, what each partner's rows will have paid after each round, and whether the agreements allow it. Pure; each
+ * partner's own node decides and charges all the same.
+ *
+ * Rules: every organisation takes part in every round, so its sampling rate is 1 and nothing is amplified for it; rows are
+ * sampled within an organisation, and for them it is. Updates are weighted equally, since counts of rows would be a release
+ * of their own. Noise that members add together counts with the fewest of them with which a round still has output.
+ */
+import { epsilonAfter, stepsWithin } from '../privacy/accountant.ts';
+import { calibrate } from '../privacy/budget.ts';
+import { skellamRound } from '../privacy/distributed-noise.ts';
+import type { Adjacency, PrivacyEvent } from '../privacy/event.ts';
+import { subsampledGaussian } from '../privacy/event.ts';
+import { type Encoding, planEncoding } from '../secure-aggregation/encoding.ts';
+import { chooseDegree, thresholdOf } from '../secure-aggregation/graph.ts';
+import type { PrivacyParameters, SessionPlan } from './plan.ts';
+import { secureEncoding, secureTask } from './secure-round.ts';
+
+/** A whole organisation's update is hidden by Skellam noise of which each member adds a share under its mask. */
+export interface OrganisationPrivacy {
+  readonly unit: 'organisation';
+  readonly adjacency: Adjacency;
+  /** Variance of each member's share, in ring elements. */
+  readonly noiseVariance: number;
+  /** Survivors that may collude with the coordinator: they can subtract their noise. */
+  readonly colluding: number;
+  readonly delta: number;
+}
+
+/** A session plan, or one with privacy of organisations. */
+export type PromisedPlan = Omit<SessionPlan, 'privacy'> & {
+  readonly privacy: PrivacyParameters | OrganisationPrivacy | null;
+};
+
+/** What an agreement's policy says about training; null: nothing. */
+export interface ContractLimits {
+  readonly budget: { readonly epsilon: number; readonly delta: number } | null;
+  readonly roundBudget: { readonly epsilon: number; readonly delta: number } | null;
+  readonly rounds: number | null;
+  readonly minimumCohort: number | null;
+  /** Metrics that may be released. */
+  readonly metrics: readonly string[] | null;
+  readonly purposes: readonly string[] | null;
+  readonly modelHash: string | null;
+  readonly secureAggregation: boolean;
+}
+
+export const NO_LIMITS: ContractLimits = {
+  budget: null,
+  roundBudget: null,
+  rounds: null,
+  minimumCohort: null,
+  metrics: null,
+  purposes: null,
+  modelHash: null,
+  secureAggregation: false,
+};
+
+/** A partner and the agreement that it would train under. */
+export interface Contract {
+  readonly participantId: string;
+  readonly limits: ContractLimits;
+  /** What was paid for under the agreement before, as far as whoever asks knows. */
+  readonly history?: { readonly rounds: number; readonly events: readonly PrivacyEvent[] };
+}
+
+export type ReasonCode =
+  | 'cohort-too-small'
+  | 'ring-too-small'
+  | 'unit-needs-secure-aggregation'
+  | 'unsound-neighbours'
+  | 'no-honest-noise'
+  | 'secure-aggregation-required'
+  | 'privacy-required'
+  | 'unit-not-agreed'
+  | 'budget-exceeded'
+  | 'round-budget-exceeded'
+  | 'too-many-rounds'
+  | 'other-model';
+
+/** Why a session cannot be held as planned; the words say what to change. */
+export interface Reason {
+  readonly code: ReasonCode;
+  readonly words: string;
+}
+
+export interface PartnerPromise {
+  readonly participantId: string;
+  /** The δ at which ε is counted: the agreement's, otherwise the plan's; null without privacy. */
+  readonly delta: number | null;
+  /** The agreement's limit of ε in all. */
+  readonly limit: number | null;
+  /** ε of everything released after each of some rounds, ascending; the first is 0, the last is the plan's. */
+  readonly byRound: readonly { readonly round: number; readonly epsilon: number }[];
+  /** The most that one round adds. */
+  readonly largestRound: number;
+  readonly reasons: readonly Reason[];
+  /** What will be otherwise than planned, and is no reason not to begin. */
+  readonly notes: readonly string[];
+}
+
+export interface SessionPromise {
+  readonly holds: boolean;
+  /** What is wrong with the plan whatever the agreements say. */
+  readonly reasons: readonly Reason[];
+  readonly partners: readonly PartnerPromise[];
+  /** Members with which a round still has output: the plan's minimum, the agreements', the threshold. */
+  readonly fewest: number;
+  /** Members that may be gone at the end of a round. */
+  readonly mayDrop: number;
+  /** Under secure aggregation: how updates become integers. */
+  readonly ring: Pick<Encoding, 'bits' | 'scale' | 'wrapProbability'> | null;
+  /** What the session promises, a sentence each. */
+  readonly words: readonly string[];
+  /** What could go wrong all the same. */
+  readonly cautions: readonly string[];
+}
+
+/**
+ * @param contracts one for each partner that would be invited
+ * @param modelHash SHA-256 of the initial parameters, where known: compared with agreements that name one
+ */
+export function checkPromise(
+  plan: PromisedPlan,
+  contracts: readonly Contract[],
+  { modelHash }: { readonly modelHash?: string } = {},
+): SessionPromise {
+  const cohort = cohortOf(plan, contracts);
+  const ring = ringOf(plan, contracts.length);
+  const event = eventOf(plan, ring.encoding, cohort.fewest);
+  const reasons = [...cohort.reasons, ...ring.reasons, ...event.reasons];
+  const spending = spendingBy(plan, event.event);
+  const partners = contracts.map((contract) => partnerPromise(plan, contract, event.event, spending, modelHash));
+  const { encoding } = ring;
+  return {
+    holds: reasons.length === 0 && partners.every((partner) => partner.reasons.length === 0),
+    reasons,
+    partners,
+    fewest: cohort.fewest,
+    mayDrop: Math.max(0, contracts.length - cohort.fewest),
+    ring: encoding && { bits: encoding.bits, scale: encoding.scale, wrapProbability: encoding.wrapProbability },
+    words: wordsOf(plan, contracts.length, cohort.fewest, encoding),
+    cautions: cohort.cautions,
+  };
+}
+
+function cohortOf(plan: PromisedPlan, contracts: readonly Contract[]) {
+  const { secureAggregation: secure } = plan;
+  const invited = contracts.length;
+  const reasons: Reason[] = [];
+  const asked = Math.max(
+    plan.minimumCohort,
+    secure === null ? 1 : 2,
+    ...contracts.map(({ limits }) => limits.minimumCohort ?? 1),
+  );
+  if (asked > invited) {
+    const words = `A round needs ${asked} participants by the plan and the agreements; ${invited} are invited. Invite more.`;
+    reasons.push({ code: 'cohort-too-small', words });
+  }
+  const cautions: string[] = [];
+  if (secure === null) return { fewest: asked, reasons, cautions };
+  const { degree, mode } = secure;
+  if (degree === null || degree >= invited - 1) {
+    // Holders of a secret are a member's neighbours and itself: on the complete graph the whole cohort.
+    const fewest = Math.max(asked, thresholdOf(Math.max(1, invited - 1), mode));
+    if (fewest === 2) {
+      cautions.push('With two in a sum, each knows the other’s update once it sees the model: three would be better.');
+    }
+    return { fewest, reasons, cautions };
+  }
+  const corrupt = Math.floor(invited / 50);
+  const dropped = Math.max(0, invited - asked);
+  const needed = chooseDegree({ members: invited, corrupt, dropped });
+  if (needed === null || needed > degree) {
+    const wanted = needed === null ? 'the complete graph (degree null)' : `${needed} neighbours`;
+    cautions.push(
+      `With ${degree} neighbours each a round may fail, or a secret be exposed, when ${dropped} of ${invited} are gone ` +
+        `and ${corrupt} collude: ${wanted} would be enough, or a larger minimum cohort.`,
+    );
+  }
+  return { fewest: asked, reasons, cautions };
+}
+
+function ringOf(plan: PromisedPlan, invited: number): { encoding: Encoding | null; reasons: Reason[] } {
+  const { secureAggregation: secure, privacy } = plan;
+  if (secure === null || invited < 2) return { encoding: null, reasons: [] };
+  const noiseVariance = privacy?.unit === 'organisation' ? privacy.noiseVariance : 0;
+  try {
+    const hash = '0'.repeat(64);
+    const policies = Array.from({ length: invited }, (_, i): [string, string] => [`${i}`, hash]);
+    // Everybody invited may be in the sum: the ring has to hold that.
+    const task = { plan: withoutPrivacy(plan), planHash: hash, round: 1, modelHash: hash, policies, minimumCohort: 2 };
+    const base = secureEncoding(task.plan, secureTask(task).terms);
+    if (base.clipNorm * base.scale < Math.sqrt(base.length) / 2)
+      throw new RangeError('Rounding would hide the update.');
+    return { encoding: noiseVariance === 0 ? base : withNoise(base, invited, noiseVariance, secure.bits), reasons: [] };
+  } catch (error) {
+    if (!(error instanceof RangeError)) throw error;
+    const words =
+      `Sums of ${invited} updates fit into ${secure.bits} bits with wrap-around probability ` +
+      `${secure.wrapProbability} only on a grid too coarse to be of use: plan more bits, a smaller clip or less noise.`;
+    return { encoding: null, reasons: [{ code: 'ring-too-small', words }] };
+  }
+}
+
+const withoutPrivacy = (plan: PromisedPlan): SessionPlan => ({ ...plan, privacy: null });
+
+/** A coarser grid leaves room for the noise. @throws RangeError when the noise alone is too large */
+function withNoise(base: Encoding, cohort: number, noiseVariance: number, bits: number): Encoding {
+  const { length, clipNorm, rotationSeed, wrapProbability } = base;
+  for (let { scale } = base; scale * clipNorm >= 1; scale /= 2) {
+    const options = { length, clipNorm, scale, cohort, rotationSeed, noiseVariance, wrapProbability };
+    const encoding = tryEncoding(options);
+    if (encoding !== undefined && encoding.bits <= bits) return { ...encoding, bits };
+  }
+  throw new RangeError('No grid leaves room for the noise.');
+}
+
+function tryEncoding(options: Parameters<typeof planEncoding>[0]): Encoding | undefined {
+  try {
+    return planEncoding(options);
+  } catch (error) {
+    if (error instanceof RangeError) return undefined;
+    throw error;
+  }
+}
+
+/** What one round costs, as the accountant counts it; null: no privacy, or none that could be stated. */
+function eventOf(
+  plan: PromisedPlan,
+  encoding: Encoding | null,
+  fewest: number,
+): { event: PrivacyEvent | null; reasons: Reason[] } {
+  const { privacy, local, secureAggregation } = plan;
+  const refused = (code: ReasonCode, words: string) => ({ event: null, reasons: [{ code, words }] });
+  if (privacy === null) return { event: null, reasons: [] };
+  if (privacy.unit === 'record') {
+    const { noiseMultiplier } = privacy;
+    const { samplingRate, steps } = local;
+    return { event: subsampledGaussian({ noiseMultiplier, samplingRate, steps }), reasons: [] };
+  }
+  if (secureAggregation === null) {
+    return refused(
+      'unit-needs-secure-aggregation',
+      'Members add the noise that hides an organisation together: without secure aggregation the coordinator sees each ' +
+        'update with only its own share. Plan secure aggregation, or privacy of records.',
+    );
+  }
+  if (privacy.adjacency === 'add-remove') {
+    return refused(
+      'unsound-neighbours',
+      'Who takes part is known to everybody, so adding or removing an organisation cannot be hidden: plan replace-one.',
+    );
+  }
+  if (fewest <= privacy.colluding) {
+    return refused(
+      'no-honest-noise',
+      `With ${fewest} survivors, ${privacy.colluding} of whom may collude, no honest one adds noise: plan a larger minimum cohort.`,
+    );
+  }
+  if (encoding === null) return { event: null, reasons: [] };
+  const event = skellamRound({
+    unit: 'organisation',
+    adjacency: 'replace-one',
+    varianceEach: privacy.noiseVariance,
+    survivors: fewest,
+    colluding: privacy.colluding,
+    // The sum of two neighbours differs by one update less another.
+    l1Sensitivity: 2 * encoding.l1Bound,
+    l2Sensitivity: 2 * encoding.l2Bound,
+    dimension: encoding.length,
+  });
+  return { event, reasons: [] };
+}
+
+/** Rounds whose ε is stated: each of a short session, some of a long one. */
+const MOST_POINTS = 60;
+
+interface Spending {
+  readonly byRound: PartnerPromise['byRound'];
+  readonly largestRound: number;
+  /** What would fit into a budget instead, in words. */
+  readonly instead: (epsilon: number) => string;
+}
+
+const NOTHING_SPENT: Spending = { byRound: [], largestRound: 0, instead: () => '' };
+
+/** ε by round after a history; computed once for all partners with the same. */
+function spendingBy(plan: PromisedPlan, event: PrivacyEvent | null) {
+  const known = new Map<string, Spending>();
+  return (history: readonly PrivacyEvent[], delta: number): Spending => {
+    if (event === null) return NOTHING_SPENT;
+    const key = JSON.stringify([history, delta]);
+    const before = known.get(key);
+    if (before !== undefined) return before;
+    const spent = epsilonAfter(history, event, delta);
+    const start = spent(0);
+    const byRound = pointsOf(plan.rounds).map((round) => ({ round, epsilon: spent(round) }));
+    // ε is the least of lines in the number of rounds, cut off at 0: the step from 0 is its largest, later ones shrink.
+    const first = start > 0 ? 1 : firstWith(plan.rounds, (round) => spent(round) > 0);
+    const words = new Map<number, string>();
+    const spending: Spending = {
+      byRound,
+      largestRound: first === null ? 0 : spent(first) - spent(first - 1),
+      instead(epsilon) {
+        const sentence = words.get(epsilon) ?? insteadOf(plan.rounds, event, history, { epsilon, delta });
+        words.set(epsilon, sentence);
+        return sentence;
+      },
+    };
+    known.set(key, spending);
+    return spending;
+  };
+}
+
+/** 0, the last, and what lies between. */
+function pointsOf(rounds: number): number[] {
+  const count = Math.min(rounds, MOST_POINTS);
+  return [...new Set(Array.from({ length: count + 1 }, (_, i) => Math.round((i * rounds) / count)))];
+}
+
+function firstWith(most: number, holds: (count: number) => boolean): number | null {
+  if (!holds(most)) return null;
+  let low = 0;
+  let high = most;
+  while (high - low > 1) {
+    const middle = Math.floor((low + high) / 2);
+    if (holds(middle)) high = middle;
+    else low = middle;
+  }
+  return high;
+}
+
+/** As the partner's policy decides: sums of floating-point numbers may exceed a limit by this. */
+const TOLERANCE = 1e-9;
+
+function partnerPromise(
+  plan: PromisedPlan,
+  { participantId, limits, history = { rounds: 0, events: [] } }: Contract,
+  event: PrivacyEvent | null,
+  spending: ReturnType<typeof spendingBy>,
+  modelHash: string | undefined,
+): PartnerPromise {
+  const { privacy, rounds } = plan;
+  const { budget, roundBudget } = limits;
+  const reasons: Reason[] = [];
+  const refuse = (code: ReasonCode, words: string): void => void reasons.push({ code, words });
+  const delta = privacy === null ? null : (budget?.delta ?? privacy.delta);
+  const isComparable =
+    event === null ||
+    history.events.every(({ unit, adjacency }) => unit === event.unit && adjacency === event.adjacency);
+  const { byRound, largestRound, instead } =
+    delta === null || !isComparable ? NOTHING_SPENT : spending(history.events, delta);
+  const total = byRound.at(-1)?.epsilon ?? 0;
+
+  if (limits.secureAggregation && plan.secureAggregation === null) {
+    refuse('secure-aggregation-required', 'The agreement asks for secure aggregation, and the plan has none.');
+  }
+  if (limits.rounds !== null && history.rounds + rounds > limits.rounds) {
+    const left = Math.max(0, limits.rounds - history.rounds);
+    refuse(
+      'too-many-rounds',
+      `The agreement allows ${limits.rounds} rounds, of which ${left} are left; ${rounds} are planned.`,
+    );
+  }
+  if (limits.modelHash !== null && modelHash !== undefined && limits.modelHash !== modelHash) {
+    refuse('other-model', `The agreement is for model ${limits.modelHash}; the plan's is ${modelHash}.`);
+  }
+  if (privacy === null && (budget !== null || roundBudget !== null)) {
+    refuse('privacy-required', 'The agreement sets a privacy budget, and the plan trains without noise.');
+  }
+  if (privacy?.unit === 'organisation' && budget !== null) {
+    refuse(
+      'unit-not-agreed',
+      "The agreement's budget is about records; privacy of organisations cannot be charged to it.",
+    );
+  } else if (!isComparable) {
+    refuse('unit-not-agreed', 'Under this agreement privacy of another unit was paid for: the two cannot be added up.');
+  } else if (event !== null && budget !== null && total > budget.epsilon + TOLERANCE) {
+    const cost = `${rounds} rounds cost ε ${shown(total)} at δ ${budget.delta}; the agreement allows ${budget.epsilon}.`;
+    refuse('budget-exceeded', `${cost} ${instead(budget.epsilon)}`);
+  }
+  if (event !== null && isComparable && roundBudget !== null) {
+    if (delta !== null && roundBudget.delta < delta) {
+      const words = `The agreement limits each round at δ ${roundBudget.delta}, and ε is counted at δ ${delta}: they cannot be compared.`;
+      refuse('round-budget-exceeded', words);
+    } else if (largestRound > roundBudget.epsilon) {
+      const words = `One round costs up to ε ${shown(largestRound)}; the agreement allows ${roundBudget.epsilon}. Plan more noise or fewer steps.`;
+      refuse('round-budget-exceeded', words);
+    }
+  }
+  return {
+    participantId,
+    delta,
+    limit: budget?.epsilon ?? null,
+    byRound,
+    largestRound,
+    reasons,
+    notes: notesOf(plan, limits),
+  };
+}
+
+/** What would fit instead: fewer rounds, or more noise. */
+function insteadOf(
+  rounds: number,
+  event: PrivacyEvent,
+  history: readonly PrivacyEvent[],
+  budget: { readonly epsilon: number; readonly delta: number },
+): string {
+  if (event.mechanism !== 'poisson-subsampled-gaussian') return 'Plan fewer rounds or more noise.';
+  const { noiseMultiplier, samplingRate, steps } = event;
+  const fitting = Math.floor(stepsWithin({ ...budget, noiseMultiplier, samplingRate }, history) / steps);
+  try {
+    const enough = calibrate({
+      budget,
+      history,
+      planned: (noise) => [subsampledGaussian({ noiseMultiplier: noise, samplingRate, steps: steps * rounds })],
+      accountant: 'rdp',
+    });
+    return `It would be enough for ${fitting} rounds, or with noise multiplier ${enough.toFixed(3)}.`;
+  } catch (error) {
+    if (!(error instanceof RangeError)) throw error;
+    return 'The budget is used up: negotiate a new agreement.';
+  }
+}
+
+function notesOf({ evaluation, purpose, privacy }: PromisedPlan, { metrics, purposes }: ContractLimits): string[] {
+  const kept = metrics === null ? [] : evaluation.metrics.filter((metric) => !metrics.includes(metric));
+  const sent = evaluation.metrics.filter((metric) => !kept.includes(metric));
+  return [
+    ...(kept.length === 0 ? [] : [`It will not report ${kept.join(' and ')}: the agreement does not allow it.`]),
+    ...(sent.length === 0 || privacy === null
+      ? []
+      : [
+          `It reports ${sent.join(' and ')} of held-out rows: they are no training rows, and ε says nothing about them.`,
+        ]),
+    ...(purposes === null || purposes.includes(purpose)
+      ? []
+      : [`Its node decides whether ${purpose} is a kind of ${purposes.join(' or ')}.`]),
+  ];
+}
+
+function wordsOf(plan: PromisedPlan, invited: number, fewest: number, encoding: Encoding | null): string[] {
+  const { secureAggregation: secure, privacy } = plan;
+  const dropped = Math.max(0, invited - fewest);
+  return [
+    secure === null
+      ? 'The coordinator sees every update.'
+      : `The coordinator sees the sum of at least ${fewest} updates and no single one` +
+        (secure.mode === 'active-server' ? ', whatever it sends.' : ', as long as it follows the protocol.'),
+    `A round has output while ${fewest} of ${invited} are left: ${dropped} may drop out.`,
+    'Every update has the same weight, and no counts of rows are sent.',
+    ...(encoding === null
+      ? []
+      : [
+          `Values travel as ${encoding.bits} bits in steps of ${(1 / encoding.scale).toExponential(1)}; a sum wraps around ` +
+            `with probability at most ${encoding.wrapProbability}.`,
+        ]),
+    privacy === null
+      ? 'Nothing is noised: the model may tell about single rows.'
+      : privacy.unit === 'record'
+        ? 'One row more or less at a partner changes what it releases by no more than its ε says.'
+        : 'All that one organisation contributes is hidden within ε; every organisation is in every round, so nothing is amplified.',
+  ];
+}
+
+const shown = (epsilon: number): string => epsilon.toPrecision(4);
