@@ -113,7 +113,7 @@ describe('a token', () => {
     await node.operator.revokeToken(made.id);
     await expect(client.caller()).rejects.toMatchObject({ code: 'not-authenticated' });
     const revoked = (await node.operator.tokens()).find(({ id }) => id === made.id);
-    expect(revoked?.revokedAt).toBeDefined();
+    expect(revoked).toEqual({ ...listed, revokedAt: expect.stringMatching(/^\d{4}-\d\d-\d\dT[\d:.]+Z$/) });
     await expect(node.operator.revokeToken('urn:none')).rejects.toMatchObject({ code: 'not-found' });
     const past = node.operator.createToken({ name: 'x', scope: 'read', expiresAt: '2020-01-01T00:00:00Z' });
     await expect(past).rejects.toMatchObject({ code: 'bad-request' });
@@ -307,7 +307,10 @@ describe('answers', () => {
       token: (await other.operator.createToken({ name: 'r', scope: 'read' })).token,
     });
     const [transfer] = await other.operator.transfers();
-    expect(transfer?.dataAddress).toBeDefined();
+    expect(transfer?.dataAddress).toMatchObject({
+      endpointType: expect.any(String),
+      endpoint: expect.stringContaining('https://'),
+    });
     expect((await reader.transfers())[0]).toEqual({ ...transfer, dataAddress: undefined });
     expect((await reader.transfer(transfer!.id)).dataAddress).toBeUndefined();
     await expect(reader.dataAddress(transfer!.id)).rejects.toMatchObject({ code: 'not-permitted' });

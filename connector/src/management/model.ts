@@ -2,7 +2,7 @@
  * The operator's API in types: what the management routes validate, what their OpenAPI document describes, and what the
  * operator client returns. One zod schema per shape; the TypeScript types are inferred from them.
  */
-import type { Enforcement, Meter } from '@foedus/usage-policies';
+import type { Meter } from '@foedus/usage-policies';
 import { z } from 'zod';
 import { dutySchemaNames } from '../duties/model.ts';
 import { headSchemaNames } from '../ledger/head-schemas.ts';
@@ -11,13 +11,20 @@ import { shareSchemaNames } from '../delta-sharing/model.ts';
 import { profileSchemaNames } from '../profile/model.ts';
 import { negotiationMachine, roles, transferMachine } from '../protocol/state-machine.ts';
 import { decisionSchema, planSchema } from './decision.ts';
+import {
+  enforceabilityReportSchema,
+  enforceabilityRequestSchema,
+  explanationRequestSchema,
+  explanationSchema,
+} from './report-model.ts';
+import { accessTokenSchema, callerSchema, createdTokenSchema, tokenRequestSchema } from './token-model.ts';
+import { iri, jsonObject, timestamp } from './values.ts';
 
+export * from './report-model.ts';
+export * from './token-model.ts';
 export type { Delivery, Duty, ReceivedFile, ReceivedNotice, SignedReceipt } from '../duties/model.ts';
 
-const iri = z.string().min(1).max(2048);
-const timestamp = z.iso.datetime({ offset: true });
-/** Any JSON object: a policy or a catalog as the Dataspace Protocol writes it. */
-export const jsonObject = z.record(z.string(), z.unknown());
+export { jsonObject };
 
 /** Formats with a meaning of their own; any other name may be used by a data flow that registers it. */
 export const transferFormats = ['HttpData-PULL', 'HttpData-PUSH', 'AmazonS3-PUSH', 'FederatedTraining-PUSH'] as const;
@@ -355,13 +362,6 @@ export const reservationRequestSchema = z.strictObject({
   basis: jsonObject
     .optional()
     .describe("What a later reader needs to recompute the charge, for instance the mechanism's parameters."),
-  asOf: z
-    .int()
-    .min(0)
-    .optional()
-    .describe(
-      'The `sequence` of the account that the charge was computed from. Where it has moved since, the reservation is refused with `conflict` and details.sequence: compute it again.',
-    ),
 });
 
 export { decisionSchema };
@@ -416,9 +416,6 @@ export const accountSchema = z
       bytes: z.number().nullable(),
     }),
     entries: z.array(ledgerEntrySchema),
-    sequence: z
-      .int()
-      .describe('Grows with every reservation and refund: what a charge is computed from is named by it.'),
   })
   .describe("Everything charged under one agreement (reserved counts as spent), with the policy's limits.");
 export type Account = z.infer<typeof accountSchema>;
@@ -426,41 +423,6 @@ export type Account = z.infer<typeof accountSchema>;
 export const terminationSchema = z.strictObject({ code: z.string().optional(), reason: z.string().optional() });
 
 export const emptySchema = z.strictObject({});
-
-/** What a token allows: see `allows` in access.ts. */
-export const scopes = ['read', 'use', 'operate', 'administer'] as const;
-export type Scope = (typeof scopes)[number];
-
-export const accessTokenSchema = z
-  .object({
-    id: iri,
-    name: z.string(),
-    scope: z.enum(scopes),
-    createdAt: timestamp,
-    expiresAt: timestamp.optional(),
-    lastUsedAt: timestamp.optional().describe('To the hour.'),
-    revokedAt: timestamp.optional(),
-  })
-  .describe('A token of the operator’s API, without the secret.');
-export type AccessToken = z.infer<typeof accessTokenSchema>;
-
-export const tokenRequestSchema = z.strictObject({
-  name: z.string().min(1).max(200).describe('Who or what it is for.'),
-  scope: z
-    .enum(scopes)
-    .describe(
-      'read: looks at everything but secrets. use: asks for decisions and charges uses, and sees nothing else. operate: both, and acts. administer: gives and takes tokens, too.',
-    ),
-  expiresAt: timestamp.optional(),
-});
-export type TokenRequest = z.infer<typeof tokenRequestSchema>;
-
-export const createdTokenSchema = accessTokenSchema
-  .extend({ token: z.string().describe('The secret: told once and never again.') })
-  .describe('A new token.');
-export type CreatedToken = z.infer<typeof createdTokenSchema>;
-
-export const callerSchema = z.object({ scope: z.enum(scopes) }).describe('What the token of this call allows.');
 
 export const healthSchema = z.object({ status: z.string() });
 export const readinessSchema = healthSchema.extend({
@@ -477,54 +439,6 @@ export const problemSchema = z
     details: jsonObject.optional(),
   })
   .describe('Every error of the operator’s API.');
-
-const language = z.enum(['en', 'de']).default('en');
-export const enforcements = [
-  'enforced-by-provider',
-  'enforced-by-consumer',
-  'evidence-only',
-  'not-understood',
-] as const satisfies readonly Enforcement[];
-const enforcement = z
-  .enum(enforcements)
-  .describe('From the best to the worst. What is not understood fails closed: such a permission grants nothing.');
-const terms = z.array(z.string().min(1).max(2_048)).max(1_000).default([]);
-const nodeCapabilitiesSchema = z.strictObject({
-  actions: terms,
-  operands: terms,
-  statements: terms,
-  duties: terms,
-  masks: terms,
-});
-export const enforceabilityRequestSchema = z.strictObject({
-  policy: jsonObject.describe('ODRL.'),
-  language,
-  capabilities: z
-    .strictObject({ provider: nodeCapabilitiesSchema.optional(), consumer: nodeCapabilitiesSchema.optional() })
-    .optional()
-    .describe('What the two nodes can do. Left out: Foedus nodes of this version.'),
-});
-export const enforceabilityReportSchema = z.object({
-  enforcement: enforcement,
-  rules: z.array(
-    z.object({
-      kind: z.enum(['permission', 'prohibition', 'obligation', 'duty', 'consequence', 'remedy']),
-      id: z.string().optional(),
-      action: z.string(),
-      enforcement: enforcement,
-      parts: z.array(
-        z.object({
-          part: z.enum(['action', 'constraint', 'refinement', 'duty', 'policy']),
-          text: z.string().describe('What it says, in words.'),
-          enforcement: enforcement,
-        }),
-      ),
-    }),
-  ),
-  policyDigest: z.string().describe('SHA-256 of the canonical policy, hex.'),
-});
-export const explanationRequestSchema = z.strictObject({ policy: jsonObject.describe('ODRL.'), language });
-export const explanationSchema = z.object({ lines: z.array(z.string()) });
 
 /** The names of these shapes in documents about the API. */
 export const schemaNames = {
