@@ -1,4 +1,5 @@
 import { FOEDUS } from '../model.ts';
+import { INFORM, LOG } from '../owed.ts';
 import { ACCESS, TRAIN, USE } from '../terms.ts';
 
 /** What one node carries out by itself. Names are normalised: ODRL's terms short, all others as IRI. */
@@ -25,7 +26,8 @@ const ours = (names: string): string[] => names.split(' ').map((name) => FOEDUS 
 
 /**
  * A Foedus node that provides data. It lets rows and updates out by decisions alone, with its own clock and ledger,
- * and cuts rows inside the scan. Purposes and cohorts are what the other side states.
+ * and cuts rows inside the scan. It logs uses and tells of them itself, or lets none happen. Purposes and cohorts are
+ * what the other side states.
  */
 export const FOEDUS_PROVIDER: NodeCapabilities = {
   actions: [USE, TRAIN, ACCESS],
@@ -39,7 +41,7 @@ export const FOEDUS_PROVIDER: NodeCapabilities = {
     ...ours('privacyBudget roundPrivacyBudget rounds metrics planHash'),
   ],
   statements: ['purpose', ...ours('minimumCohort')],
-  duties: [],
+  duties: [INFORM, LOG],
   masks: ['null', 'constant', 'hash', 'truncate', 'generalise'],
 };
 
