@@ -362,6 +362,13 @@ export const reservationRequestSchema = z.strictObject({
   basis: jsonObject
     .optional()
     .describe("What a later reader needs to recompute the charge, for instance the mechanism's parameters."),
+  asOf: z
+    .int()
+    .min(0)
+    .optional()
+    .describe(
+      'The `sequence` of the account that the charge was computed from. Where it has moved since, the reservation is refused with `conflict` and details.sequence: compute it again.',
+    ),
 });
 
 export { decisionSchema };
@@ -416,6 +423,9 @@ export const accountSchema = z
       bytes: z.number().nullable(),
     }),
     entries: z.array(ledgerEntrySchema),
+    sequence: z
+      .int()
+      .describe('Grows with every reservation and refund: what a charge is computed from is named by it.'),
   })
   .describe("Everything charged under one agreement (reserved counts as spent), with the policy's limits.");
 export type Account = z.infer<typeof accountSchema>;
