@@ -1,4 +1,5 @@
 /** What a provider's connector does about a consumer that says whatever a test makes it say. */
+import { Hono } from 'hono';
 import { randomUUID } from 'node:crypto';
 import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
 import {
@@ -90,6 +91,40 @@ describe('a provider', () => {
       state: 'AGREED',
       agreementId: (body['agreement'] as Record<string, unknown>)['@id'],
     });
+  });
+
+  it('stays FINALIZED when the consumer has ended it at the same moment, and both are told', async () => {
+    let pids = { consumerPid: '', providerPid: '' };
+    const terminated = new Hono().get('/callback/negotiations/:pid', (c) =>
+      c.json(message('ContractNegotiation', { ...pids, state: 'TERMINATED' })),
+    );
+    await using ended = await createScriptedPeer(
+      await space.enrol('ended'),
+      ({ body }) => (body['eventType'] === 'FINALIZED' ? { status: 400 } : undefined),
+      terminated,
+    );
+    const asked = await ended.post(`${base}/negotiations/request`, request({ callbackAddress: ended.address }));
+    pids = pidsOf(asked);
+    const { agreement } = (await ended.next('ContractAgreementMessage')).body as { agreement: { '@id': string } };
+    const signature = await ended.identity.sign(agreement);
+    const say = async (path: string, type: string, fields: object = {}) =>
+      await ended.post(`${base}/negotiations/${pids.providerPid}/${path}`, message(type, { ...pids, ...fields }));
+    const signed = { [SIGNATURE]: signature };
+    await say('agreement/verification', 'ContractAgreementVerificationMessage', signed);
+    await ended.next('ContractNegotiationEventMessage');
+    const reason = expectError(await say('termination', 'ContractNegotiationTerminationMessage'), 400);
+    expect(String(reason)).toContain('in the state FINALIZED');
+    const events = await fetch(`${provider.connector.managementUrl}/events?type=undeliverable`, {
+      headers: { authorization: `Bearer ${provider.token}`, 'last-event-id': '0' },
+    });
+    let log = '';
+    for await (const chunk of events.body!.pipeThrough(new TextDecoderStream())) {
+      log += chunk;
+      if (log.includes(pids.providerPid)) break;
+    }
+    expect(log).toContain('refused the ContractNegotiationEventMessage:FINALIZED with 400');
+    expect(await provider.operator.negotiation(pids.providerPid)).toMatchObject({ state: 'FINALIZED' });
+    expect(await provider.operator.agreement(agreement['@id'])).toMatchObject({ finalized: true });
   });
 
   it('answers a repeated request alike and does not begin a second negotiation', async () => {
