@@ -23,16 +23,20 @@ import { createPeerClient } from '@foedus/connector/identity';
 import { DuckDBInstance } from '@duckdb/node-api';
 import type { SessionView } from '@foedus/fl-coordinator';
 import type { SessionPlanDraft } from '@foedus/fl-core';
+import { instantiate } from '@foedus/usage-policies';
 import { createWriteStream } from 'node:fs';
 import { mkdtemp, readFile, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { identityOf } from '../../demo/src/story/trade.ts';
 import { countRows, filesBelow, indexRows } from './row-search.ts';
+import { occurrences, readUpdates, windowsOf, type RecordedUpdate } from './update-search.ts';
 
 const hasEnded = ({ state }: SessionView): boolean => ['completed', 'stopped', 'failed'].includes(state);
 const recorder = new URL('record-traffic.mjs', import.meta.url).href;
+const updateRecorder = new URL('record-updates.mjs', import.meta.url).href;
 
 /** The demo's plan, cut to a length that a test can wait for. */
 const shortPlan = (rounds: number, steps: number): SessionPlanDraft => {
@@ -40,11 +44,15 @@ const shortPlan = (rounds: number, steps: number): SessionPlanDraft => {
   return { ...plan, rounds, local: { ...plan.local, steps } };
 };
 
+/** A profile's first and last value, in the forms that the store keeps them in, in pages that were written several times. */
+const DESCRIBED_VALUES = 100;
+
 describe('a data space of eight processes', () => {
   let folder: string;
   let space: Space;
   let fleet: Fleet;
   let narrator: ReturnType<typeof createNarrator>;
+  const updates = (name: string): string => join(folder, `updates-${name.replaceAll(' ', '-')}.bin`);
   const traffic = (name: string): string => join(folder, `traffic-${name.replaceAll(' ', '-')}.bin`);
 
   beforeAll(async () => {
@@ -55,10 +63,14 @@ describe('a data space of eight processes', () => {
     fleet = await startFleet(
       space,
       () => {},
-      (name): Record<string, string> =>
-        name.startsWith(coordinator.name)
-          ? { NODE_OPTIONS: `--import ${recorder}`, FOEDUS_TEST_TRAFFIC: traffic(name) }
-          : {},
+      (name): Record<string, string> => {
+        if (name.startsWith(coordinator.name)) {
+          return { NODE_OPTIONS: `--import ${recorder}`, FOEDUS_TEST_TRAFFIC: traffic(name) };
+        }
+        return name.endsWith('client')
+          ? { NODE_OPTIONS: `--import ${updateRecorder}`, FOEDUS_TEST_UPDATES: updates(name) }
+          : {};
+      },
     );
   }, 120_000);
 
@@ -70,6 +82,9 @@ describe('a data space of eight processes', () => {
   /** Negotiates a `train` agreement with every airport, with these ε limits. */
   const agreeToTrain = async (epsilonLimits: Record<string, number>) => {
     await publishOffers(space, { epsilonLimits });
+    return await agreeWithAll('train-with-budget');
+  };
+  const agreeWithAll = async (contractDefinitionId: string) => {
     const operator = operatorOf(home(space, coordinator.name));
     return await Promise.all(
       airports.map(async ({ name, participantId }) => {
@@ -78,7 +93,7 @@ describe('a data space of eight processes', () => {
           {
             counterPartyAddress: home(space, name).addresses.protocolUrl,
             datasetId: (await operatorOf(home(space, name)).assets())[0]!.id,
-            contractDefinitionId: 'train-with-budget',
+            contractDefinitionId,
           },
           narrator,
         );
@@ -124,7 +139,7 @@ describe('a data space of eight processes', () => {
   );
 
   test(
-    'coordinator, client and connector are killed during a session: same rounds, each charged once',
+    'coordinator, client and connector are killed during a session: as many rounds, nothing charged twice',
     { timeout: 180_000 },
     async () => {
       const plan = shortPlan(8, 30);
@@ -145,17 +160,87 @@ describe('a data space of eight processes', () => {
 
       expect(end.state, end.reason ?? '').toBe('completed');
       expect(end.roundsDone).toBe(plan.rounds);
+      const done = end.rounds.filter(({ phase }) => phase === 'done').map(({ round }) => `train/${id}/${round}`);
+      const all = end.rounds.map(({ round }) => `train/${id}/${round}`);
       for (const { name, agreementId } of agreements) {
         const account = await operatorOf(home(space, name)).account(agreementId);
-        const keys = account.entries.map((entry) => entry.key).sort();
-        expect(keys, name).toEqual(
-          Array.from({ length: plan.rounds }, (_, index) => `train/${id}/${index + 1}`).sort(),
-        );
+        const keys = account.entries.map((entry) => entry.key);
+        expect(new Set(keys).size, name).toBe(keys.length);
+        // Every round with output is charged; one that was abandoned is where something may have left.
+        expect(keys, name).toEqual(expect.arrayContaining(done));
+        expect(all, name).toEqual(expect.arrayContaining(keys));
         expect(new Set(account.entries.map((entry) => entry.state)), name).toEqual(new Set(['committed']));
-        expect(account.spent.epsilon).toBeCloseTo(need, 9);
+        expect(account.spent.epsilon).toBeCloseTo(epsilonAfter(plan, keys.length), 9);
       }
     },
   );
+
+  test(
+    "nobody's update, as floats or as masked-to-be integers, is in the coordinator's traffic or files",
+    { timeout: 120_000 },
+    async () => {
+      // Without secure aggregation first: what is searched for is found where it is.
+      const bare = await agreeInTheClear();
+      const clear = await startSession({ ...shortPlan(1, 5), secureAggregation: null }, bare);
+      const inTheClear = await clear.client.follow(clear.id, hasEnded);
+      expect(inTheClear.state, inTheClear.reason ?? '').toBe('completed');
+      const plan = shortPlan(3, 5);
+      const need = 2 * epsilonAfter(plan, plan.rounds);
+      const { client, id } = await startSession(plan, await agreeToTrain({ bdl: need, abq: need, sat: need }));
+      const end = await client.follow(id, hasEnded);
+      expect(end.state, end.reason ?? '').toBe('completed');
+
+      const seen = await readFile(traffic('coordinator'));
+      const recorded: RecordedUpdate[] = [];
+      for (const { name } of airports) recorded.push(...readUpdates(await readFile(updates(`${name} client`))));
+      const clearUpdates = recorded.filter(({ kind }) => kind === 'clear');
+      const maskedInputs = recorded.filter(({ kind }) => kind === 'masked');
+      const secrets = recorded.filter(({ kind }) => kind === 'update' || kind === 'words');
+      expect(clearUpdates).toHaveLength(airports.length);
+      for (const update of clearUpdates) expect(occurrences(seen, update)).toBe(windowsOf(update).length);
+      const sent = maskedInputs.filter((input) => occurrences(seen, input) === windowsOf(input).length);
+      expect(sent.length).toBeGreaterThanOrEqual(airports.length * plan.rounds);
+
+      expect(secrets.length).toBeGreaterThanOrEqual(2 * airports.length * plan.rounds);
+      for (const secret of secrets) expect(occurrences(seen, secret), `${secret.kind} in the traffic`).toBe(0);
+      for await (const { path, content } of filesBelow(home(space, coordinator.name).folder)) {
+        for (const secret of [...secrets, ...clearUpdates])
+          expect(occurrences(content, secret), `${secret.kind} in ${path}`).toBe(0);
+      }
+    },
+  );
+
+  /** Agreements under which updates may be sent without masks. */
+  const agreeInTheClear = async () => {
+    const policy = JSON.parse(
+      await readFile(
+        fileURLToPath(import.meta.resolve('@foedus/usage-policies/library/train-with-privacy-budget.json')),
+        'utf8',
+      ),
+    ) as unknown;
+    const { purpose } = shortPlan(1, 1);
+    for (const { name } of airports) {
+      const operator = operatorOf(home(space, name));
+      const terms = {
+        purposes: [purpose],
+        columns: ['date', 'delay', 'distance', 'destination'],
+        until: '2099-01-01T00:00:00Z',
+        rounds: 1,
+        minimumCohort: 3,
+        metrics: ['auc', 'logLoss'],
+        epsilon: 50,
+        delta: 1e-5,
+      };
+      await operator.putPolicy({ id: 'train-in-the-clear', policy: instantiate(policy, terms) });
+      const [asset] = await operator.assets();
+      await operator.putContractDefinition({
+        id: 'train-in-the-clear',
+        assets: [asset!.id],
+        policy: 'train-in-the-clear',
+      });
+    }
+    return await agreeWithAll('train-in-the-clear');
+  };
 
   test(
     "an organisation's folder holds its own rows and those received under contract, the coordinator's none, nor its traffic",
@@ -189,7 +274,13 @@ describe('a data space of eight processes', () => {
         for await (const { path, content } of filesBelow(home(space, name).folder)) {
           if (path === home(space, name).flights) continue;
           if (path === received.file) continue;
-          for (const index of rows) expect(countRows(content, index), `${index.owner}'s rows in ${path}`).toBe(0);
+          for (const index of rows) {
+            // Its own store describes its own data set: the first and last time of a column, and counts.
+            const isOwnProfile = index.owner === name && path.startsWith(join(home(space, name).folder, 'connector'));
+            const most = isOwnProfile ? DESCRIBED_VALUES : 0;
+            const found = countRows(content, index);
+            expect(found, `${index.owner}'s rows in ${path}`).toBeLessThanOrEqual(most);
+          }
         }
       }
       for await (const { path, content } of filesBelow(home(space, coordinator.name).folder))

@@ -1,6 +1,6 @@
 import { readFile } from 'node:fs/promises';
 import { fileURLToPath } from 'node:url';
-import { instantiate } from '@foedus/usage-policies';
+import { instantiate, type OfferJson } from '@foedus/usage-policies';
 import { airports, home, type Space } from '../space/layout.ts';
 import { operatorOf } from './operators.ts';
 import { delta, purposes } from './plan.ts';
@@ -51,20 +51,36 @@ export async function publishOffers(
     };
     await offer(
       'train-to-compare',
-      instantiate(await template('library', 'train-without-noise'), { ...training, purposes: [purposes.research] }),
+      underMasks(
+        instantiate(await template('library', 'train-without-noise'), { ...training, purposes: [purposes.research] }),
+      ),
     );
     const epsilon = terms.epsilonLimits?.[name];
     if (epsilon === undefined) continue;
     await offer(
       'train-with-budget',
-      instantiate(await template('library', 'train-with-privacy-budget'), {
-        ...training,
-        purposes: [purposes.optimisation],
-        epsilon,
-        delta,
-      }),
+      underMasks(
+        instantiate(await template('library', 'train-with-privacy-budget'), {
+          ...training,
+          purposes: [purposes.optimisation],
+          epsilon,
+          delta,
+        }),
+      ),
     );
   }
+}
+
+const SECURE_AGGREGATION = 'https://w3id.org/foedus/policy#secureAggregation';
+
+/** The same offer, but only with secure aggregation: the coordinator never gets this airport's update. */
+function underMasks(offer: OfferJson): OfferJson {
+  const required = { leftOperand: SECURE_AGGREGATION, operator: 'eq', rightOperand: 'required' };
+  const permissions = offer['permission'] as { readonly constraint?: readonly object[] }[];
+  return {
+    ...offer,
+    permission: permissions.map((rule) => ({ ...rule, constraint: [...(rule.constraint ?? []), required] })),
+  };
 }
 
 async function template(place: 'demo' | 'library', name: string): Promise<unknown> {

@@ -64,7 +64,8 @@ export function coordinatorOf(space: Space): CoordinatorClient {
     return null;
   };
   return {
-    createSession: async (plan, participants) => view(await call('/api/sessions', { plan, participants })),
+    createSession: async (plan, participants, { endsEarly = false } = {}) =>
+      view(await call('/api/sessions', { plan, participants, endsEarly })),
     sessions: async () => (await (await call('/api/sessions')).json()) as SessionView[],
     act: async (sessionId, action) => view(await call(`/api/sessions/${sessionId}/${action}`, {})),
     askForRounds: async (sessionId, additional) =>

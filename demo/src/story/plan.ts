@@ -30,6 +30,8 @@ export function planDraft(seed: string, privacy: boolean): SessionPlanDraft {
     rounds: 24,
     local: { steps: 100, samplingRate: 0.02, learningRate: 1 },
     privacy: privacy ? { unit: 'record', adjacency: 'add-remove', noiseMultiplier: 1, clipNorm: 4, delta } : null,
+    // Nobody may see one airport's update, whatever the coordinator does. No update comes near the norm of 40.
+    secureAggregation: { mode: 'active-server', clip: 40, stepTimeoutSeconds: 30 },
     strategy: { name: 'fedavg', serverLearningRate: 1 },
     minimumCohort: 3,
     roundTimeoutSeconds: 120,

@@ -50,6 +50,9 @@ export async function trainTogether(
   narrator.say(
     `${plan.rounds} rounds of ${plan.local.steps} steps, noise multiplier ${plan.privacy?.noiseMultiplier}: ε ${planned.toFixed(3)} at δ ${delta} for each airport's flights`,
   );
+  narrator.say(
+    'Under secure aggregation, required by every contract: the coordinator gets the sum of all three updates and never one of them',
+  );
   const budgetOf = (name: string): number => {
     const rounds = name === strict ? plan.rounds : plan.rounds + 6;
     return Math.ceil(epsilonAfter(plan, rounds) * 100) / 100;
