@@ -77,11 +77,12 @@ export function createEntryRows({ sql }: Database) {
      FROM ledger_charge JOIN ledger_entry ON sequence = entry
      WHERE agreement_id = ? AND sequence < ? AND state <> 'refunded' AND meter IN ('uses', 'rounds') GROUP BY meter`,
   );
+  // The few that are not chained yet, not all of the agreement: hence the index, and the order of the join.
   const unchained = sql.prepare(
     `SELECT sequence, id, key, policy_digest,
        sum(CASE meter WHEN 'rows' THEN amount - chained ELSE 0 END) AS rows,
        sum(CASE meter WHEN 'bytes' THEN amount - chained ELSE 0 END) AS bytes
-     FROM ledger_charge JOIN ledger_entry ON sequence = entry
+     FROM ledger_charge INDEXED BY ledger_charge_unchained CROSS JOIN ledger_entry ON sequence = entry
      WHERE amount > chained AND agreement_id = ? GROUP BY sequence ORDER BY sequence`,
   );
   const chained = sql.prepare('UPDATE ledger_charge SET chained = amount WHERE entry = ? AND amount > chained');
