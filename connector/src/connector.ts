@@ -10,6 +10,7 @@ import { loadOrCreateSecret } from './data-plane/node-secret.ts';
 import { createDeltaSharing, DELTA_SHARING_PATH } from './delta-sharing/index.ts';
 import { onDemand } from './data-plane/on-demand.ts';
 import { createDutyKeeping } from './duties/keeping.ts';
+import { createStoredData } from './duties/stored-data.ts';
 import { createInbox } from './data-plane/push/inbox.ts';
 import { createEvents } from './events.ts';
 import {
@@ -137,7 +138,14 @@ export async function startConnector(config: ConnectorConfig, options: Connector
   );
   // Usage control and data plane
   const dutyKeeping = started.use(
-    createDutyKeeping({ identity, database, transact, events, agreements, client, config, logger, clock }),
+    createDutyKeeping({
+      ...shared,
+      identity,
+      database,
+      client,
+      config,
+      storedData: createStoredData(database, receiving),
+    }),
   );
   const restrict = await loadLocalRules(config.localRules);
   const usageControl = createUsageControl({

@@ -4,6 +4,7 @@ import { existsSync, readFileSync, renameSync, writeFileSync } from 'node:fs';
 import { createServer, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { join } from 'node:path';
+import { DuckDBInstance } from '@duckdb/node-api';
 import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
 import { createDataSpace, type DataSpace, type JoinOptions, type Participant } from '../../../test/src/connectors.ts';
 import type { UseNotice } from './model.ts';
@@ -20,7 +21,11 @@ let provider: Participant;
 let consumer: Participant;
 beforeAll(async () => {
   space = await createDataSpace();
-  provider = await space.join('provider', quick);
+  const duckdb = await (await DuckDBInstance.create(':memory:')).connect();
+  await duckdb.run(`COPY (SELECT i AS id FROM range(10) t(i)) TO '${space.file}' (FORMAT parquet)`);
+  duckdb.closeSync();
+  const push = { allowAddresses: ['127.0.0.0/8', '::1/128'] };
+  provider = await space.join('provider', { ...quick, transfer: { push } });
   consumer = await space.join('consumer', { ...quick, duties: { deleteReceivedFiles: true } });
 });
 afterAll(async () => {
@@ -34,7 +39,7 @@ const agree = async (duty: object[], rules: object = {}): Promise<string> => {
   offers += 1;
   const id = `data-${offers}`;
   const source = { type: 'parquet', path: space.file } as const;
-  await provider.operator.putAsset({ id, title: id, source, formats: ['HttpData-PULL'] });
+  await provider.operator.putAsset({ id, title: id, source, formats: ['HttpData-PULL', 'HttpData-PUSH'] });
   const permission = [{ action: 'use', ...(duty.length > 0 && { duty }) }];
   await provider.operator.putPolicy({ id, policy: { '@type': 'Offer', permission, ...rules } });
   await provider.operator.putContractDefinition({ id, assets: [id], policy: id });
@@ -163,6 +168,25 @@ describe('a duty to delete by a date', () => {
       }),
     );
     expect(readFileSync(replaced, 'utf8')).toBe('something of somebody else');
+  });
+});
+
+describe('what was pushed to the consumer’s connector', () => {
+  it('is deleted by it when that is due, and reported', async () => {
+    const agreementId = await agree([{ action: 'delete', constraint: [until('dateTime', '2026-12-11T00:00:00Z')] }]);
+    const dataAddress = {
+      endpointType: 'https://w3id.org/idsa/v4.1/HTTP',
+      properties: { contentType: 'text/csv' },
+    };
+    const { id } = await consumer.operator.requestTransfer({ agreementId, format: 'HttpData-PUSH', dataAddress });
+    await consumer.operator.transferUntil(id, ['COMPLETED']);
+    const { path } = await consumer.operator.received(id);
+    expect(existsSync(path)).toBe(true);
+    now = START + 9.5 * DAY;
+    const duty = await dutyAt(consumer, agreementId);
+    await eventually(async () => expect((await provider.operator.duty(duty.id)).state).toBe('done'));
+    expect(existsSync(path)).toBe(false);
+    expect(await consumer.operator.duty(duty.id)).toMatchObject({ evidence: { deletedFiles: [{ path }] } });
   });
 });
 

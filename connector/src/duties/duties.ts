@@ -139,8 +139,8 @@ export function createDuties(options: DutiesOptions): Duties {
       if (duty.receivedAt !== undefined && !DELETIONS.has(duty.action)) continue;
       const open = again ? reopened(duty) : duty;
       const known = { ...open, receivedAt: duty.receivedAt ?? at, lastDataAt: at };
-      const times =
-        again && duty.receivedAt !== undefined ? { waits: false } : timesOf(known, agreement, scheduleOf(duty));
+      // The end is counted from the first time only.
+      const times = duty.receivedAt === undefined ? timesOf(known, agreement, scheduleOf(duty)) : { waits: false };
       settle(transaction, { ...known, ...times }, duty.state);
     }
   };

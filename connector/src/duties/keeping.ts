@@ -36,10 +36,12 @@ export function createDutyKeeping(options: {
   agreements: { get(id: string): SignedAgreement | undefined };
   client: PeerClient;
   config: Pick<ConnectorConfig, 'duties' | 'delivery' | 'dataDir'>;
+  /** Absolute paths of what this node has stored itself under an agreement. */
+  storedData: (agreementId: string) => readonly string[];
   logger: Logger;
   clock: () => Date;
 }): DutyKeeping {
-  const { identity, database, transact, events, agreements, client, config, logger, clock } = options;
+  const { identity, database, transact, events, agreements, client, config, storedData, logger, clock } = options;
   const { participantId } = identity;
   const store = createDutyStore(database);
   const deliveries = createDeliveryStore(database);
@@ -112,6 +114,7 @@ export function createDutyKeeping(options: {
   const deleteReceived = async (): Promise<void> => {
     for (const action of DELETIONS) {
       for (const duty of store.open(action)) {
+        await files.recordAll(duty.agreementId, storedData(duty.agreementId));
         if (files.ofAgreement(duty.agreementId).length === 0) continue;
         const { deleted, problems } = await files.deleteAll(duty.agreementId);
         if (problems.length > 0) duties.remark(duty.id, problems.join(' '));

@@ -20,6 +20,8 @@ export interface ReceivedFiles {
    * @throws FoedusError `bad-request` where there is no such file
    */
   record(agreementId: string, path: string): Promise<ReceivedFile>;
+  /** Notes those that are not noted yet, or not any more since they were deleted. */
+  recordAll(agreementId: string, paths: readonly string[]): Promise<void>;
   ofAgreement(agreementId: string): ReceivedFile[];
   /** Deletes those that are still the files that were recorded. One that is gone already counts as deleted. */
   deleteAll(agreementId: string): Promise<DeletedFiles>;
@@ -48,27 +50,35 @@ export function createReceivedFiles(database: Database, clock: () => Date): Rece
   const rows = (agreementId: string): Row[] => byAgreement.all(agreementId) as unknown as Row[];
   const read = ({ body }: Row): ReceivedFile => JSON.parse(body) as ReceivedFile;
 
+  const record: ReceivedFiles['record'] = async (agreementId, path) => {
+    const found = isAbsolute(path) ? await lstat(path, { bigint: true }).catch(() => undefined) : undefined;
+    if (!found?.isFile()) {
+      throw new FoedusError(
+        'bad-request',
+        `path: ${path} is no file that this node sees. Give the absolute path of a file on its machine.`,
+      );
+    }
+    const file: ReceivedFile = {
+      id: `urn:uuid:${randomUUID()}`,
+      agreementId,
+      path,
+      bytes: Number(found.size),
+      recordedAt: clock().toISOString(),
+    };
+    database.transaction(() => {
+      forget.run(agreementId, path);
+      insert.run(file.id, agreementId, path, String(found.dev), String(found.ino), JSON.stringify(file));
+    });
+    return file;
+  };
+
   return {
-    record: async (agreementId, path) => {
-      const found = isAbsolute(path) ? await lstat(path, { bigint: true }).catch(() => undefined) : undefined;
-      if (!found?.isFile()) {
-        throw new FoedusError(
-          'bad-request',
-          `path: ${path} is no file that this node sees. Give the absolute path of a file on its machine.`,
-        );
+    record,
+    recordAll: async (agreementId, paths) => {
+      const noted = rows(agreementId).map(read);
+      for (const path of paths) {
+        if (!noted.some((file) => file.path === path && file.deletedAt === undefined)) await record(agreementId, path);
       }
-      const file: ReceivedFile = {
-        id: `urn:uuid:${randomUUID()}`,
-        agreementId,
-        path,
-        bytes: Number(found.size),
-        recordedAt: clock().toISOString(),
-      };
-      database.transaction(() => {
-        forget.run(agreementId, path);
-        insert.run(file.id, agreementId, path, String(found.dev), String(found.ino), JSON.stringify(file));
-      });
-      return file;
     },
     ofAgreement: (agreementId) => rows(agreementId).map(read),
     deleteAll: async (agreementId) => {

@@ -243,7 +243,22 @@ describe('two nodes that keep track of one duty', () => {
           if (next !== undefined) expect(next.getTime()).toBeGreaterThan(now);
         }
       }),
-      { numRuns: 60 },
+      {
+        numRuns: 50,
+        // Found once in some thousands of runs: a late deletion, and data twice before its receipt arrives.
+        examples: [
+          [
+            [
+              { kind: 'data' },
+              { kind: 'wait', hours: 24 * 60 },
+              { kind: 'fulfil' },
+              { kind: 'data' },
+              { kind: 'data' },
+              { kind: 'deliver', fate: 'once' },
+            ],
+          ],
+        ],
+      },
     );
   });
 
