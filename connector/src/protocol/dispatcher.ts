@@ -70,8 +70,8 @@ export function createDispatcher(options: DispatcherOptions): Dispatcher {
         // Another message may have taken its place meanwhile, because the process was ended.
         if (!outbox.isNext(entry)) return;
         // The counterparty may have told its process id, which is all of a process that a message needs to know.
-        if (peerPidOf(process) === undefined) {
-          if (!entry.initial) await outbox.settled();
+        if (!entry.initial && peerPidOf(process) === undefined) {
+          await outbox.settled();
           process = processOf(entry);
         }
         outcome = await deliver(options, entry, process, signal);

@@ -79,8 +79,8 @@ export function createReconciler(options: ReconcilerOptions): Reconciler {
           .finally(() => asking.delete(work));
         asking.add(work);
       },
-      // What began together need not be asked about together.
-      Math.min(ms + (ms * randomInt(1_000)) / 10_000, LONGEST_TIMER),
+      // What began together need not be asked about together; but timers of a few lengths cost less than of many.
+      Math.min(ms + (ms * randomInt(32)) / 320, LONGEST_TIMER),
     );
     timers.set(id, timer.unref());
   };
