@@ -16,6 +16,8 @@ export interface BatchBuilder {
   /** True when the next chunk belongs into another batch. */
   readonly full: boolean;
   append(chunk: DuckDBDataChunk): void;
+  /** Bytes of the last chunk's values; 0 before the first. */
+  readonly lastBytes: number;
   /** The record batch so far; the builder is empty afterwards. */
   take(): arrow.RecordBatch;
 }
@@ -40,6 +42,7 @@ export function createBatchBuilder(columns: readonly { name: string; type: Carri
   const struct = new arrow.Struct(schema.fields);
   const vectorSize = duckdb.vector_size();
   let rows = 0;
+  let lastBytes = 0;
   const reader = createVectorReader();
   const releaseChunk = createChunkRelease();
   const builders = columns.map(({ name, type }) => createColumn(name, type, reader, BATCH_ROWS));
@@ -49,6 +52,9 @@ export function createBatchBuilder(columns: readonly { name: string; type: Carri
     builder: {
       get rows() {
         return rows;
+      },
+      get lastBytes() {
+        return lastBytes;
       },
       get full() {
         return rows + vectorSize > BATCH_ROWS || gathered() >= BATCH_BYTES;
@@ -64,7 +70,8 @@ export function createBatchBuilder(columns: readonly { name: string; type: Carri
           reader.release();
         }
         rows += count;
-        releaseChunk(gathered() - before);
+        lastBytes = gathered() - before;
+        releaseChunk(lastBytes);
       },
       take() {
         const children = builders.map((builder) => builder.take());

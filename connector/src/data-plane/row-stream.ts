@@ -1,4 +1,11 @@
-import { ResultReturnType, type DuckDBConnection, type DuckDBInstance, type DuckDBResult } from '@duckdb/node-api';
+import { setImmediate } from 'node:timers/promises';
+import {
+  ResultReturnType,
+  type DuckDBConnection,
+  type DuckDBDataChunk,
+  type DuckDBInstance,
+  type DuckDBResult,
+} from '@duckdb/node-api';
 import type { RecordBatch, Schema } from 'apache-arrow';
 import { createBatchBuilder } from './batch-builder.ts';
 import { carriedType, type CarriedType } from './carried-type.ts';
@@ -101,24 +108,19 @@ async function* batches(
     const types = parameters.map(({ type }) => type);
     const result = await connection.stream(sql, values, types);
     checkTypes(result, columns);
-    // The next chunk is read while this one is converted.
-    let coming = fetched(result);
+    const chunks = chunksAhead(result, builder);
     try {
-      for (;;) {
-        const chunk = await coming.promise;
+      for (let chunk = await chunks.next(); chunk !== null; chunk = await chunks.next()) {
         signal.throwIfAborted();
-        if (chunk === null || chunk.rowCount === 0) {
-          checkFinished(result);
-          break;
-        }
-        coming = fetched(result);
         builder.append(chunk);
         if (builder.full) yield builder.take();
       }
     } finally {
-      // A connection must not be closed under it.
-      await coming.settled;
+      // A connection must not be closed under a fetch.
+      await chunks.settled();
     }
+    signal.throwIfAborted();
+    checkFinished(result);
     if (builder.rows > 0) yield builder.take();
   } catch (error) {
     // DuckDB reports an interrupted query; the reason to interrupt it says more.
@@ -127,14 +129,53 @@ async function* batches(
   }
 }
 
-function fetched(result: DuckDBResult) {
-  const promise = result.fetchChunk();
+/** Chunks that may wait to be converted, and bytes of them, as large as the last one was. */
+const MOST_WAITING = 16;
+const MOST_WAITING_BYTES = 8 * 1024 * 1024;
+
+/**
+ * The chunks of a result, read ahead.
+ *
+ * The engine scans some chunks at one fetch and hands them out at once at the next ones. So that it scans while chunks
+ * are converted, those are taken first, and what waits is converted while a fetch takes its time.
+ */
+function chunksAhead(result: DuckDBResult, builder: Builder) {
+  const most = (): number => Math.min(MOST_WAITING, Math.max(1, MOST_WAITING_BYTES / builder.lastBytes));
+  const waiting: DuckDBDataChunk[] = [];
+  let failure: { readonly error: unknown } | undefined;
+  let ended = false;
+  /** Under way; undefined where it has arrived. */
+  let fetch: Promise<void> | undefined;
+  const take = (chunk: DuckDBDataChunk | null): void => {
+    if (chunk === null || chunk.rowCount === 0) ended = true;
+    else waiting.push(chunk);
+  };
+  const ahead = (): void => {
+    if (fetch !== undefined || ended || failure !== undefined || waiting.length >= most()) return;
+    fetch = result
+      .fetchChunk()
+      .then(take, (error: unknown) => (failure = { error }))
+      .then(() => (fetch = undefined));
+  };
   return {
-    promise,
-    settled: promise.then(
-      () => undefined,
-      () => undefined,
-    ),
+    /** The next chunk; null after the last one. @throws what the engine says */
+    async next(): Promise<DuckDBDataChunk | null> {
+      for (;;) {
+        ahead();
+        const before = waiting.length;
+        if (before === 0) await fetch;
+        else if (fetch !== undefined) await setImmediate();
+        if (waiting.length > before && waiting.length < most()) continue;
+        const chunk = waiting.shift();
+        if (chunk !== undefined) return chunk;
+        if (failure !== undefined) throw failure.error;
+        if (ended) return null;
+      }
+    },
+    /** Resolves when no fetch is under way. */
+    async settled(): Promise<void> {
+      await fetch;
+    },
   };
 }
 
