@@ -46,4 +46,15 @@ describe.skipIf(!existsSync(python))('every type that Parquet and Arrow share', 
       }
     }
   }
+
+  test('is not sent with its nanoseconds cut off', async () => {
+    const source = { type: 'parquet', path: join(folder, 'nanoseconds.parquet') } as const;
+    for (const name of ['zoned', 'time', 'list', 'struct']) {
+      await expect(scanner.scan(source, { columns: [name] })).rejects.toThrow(/of nanoseconds, which cannot be sent/);
+    }
+    const rows = await scanner.scan(source, { columns: ['stamp'] });
+    for await (const batch of rows.batches)
+      expect(batch.getChild('stamp')?.data[0]?.values[0]).toBe(981_173_106_789_012_345n);
+    await rows[Symbol.asyncDispose]();
+  });
 });

@@ -76,6 +76,20 @@ def tables():
     return {"types": pa.table(flat | nested | dictionary), "empty": pa.table(flat | nested | dictionary).slice(0, 0)}
 
 
+def nanoseconds():
+    """Of all but the first, the engine would cut the nanoseconds off."""
+    zoned = pa.array([981173106789012345, None], pa.timestamp("ns", "UTC"))
+    return pa.table(
+        {
+            "stamp": pa.array([981173106789012345, None], pa.timestamp("ns")),
+            "zoned": zoned,
+            "time": pa.array([14706000000007, None], pa.time64("ns")),
+            "list": pa.ListArray.from_arrays([0, 1, 2], zoned),
+            "struct": pa.StructArray.from_arrays([zoned], ["at"]),
+        }
+    )
+
+
 def plain(type_):
     """The type without what Parquet and Arrow name differently: a list's item, whether a map's value may be null."""
     if pa.types.is_map(type_):
@@ -100,6 +114,7 @@ def main():
         for name, table in tables().items():
             pa.parquet.write_table(table, f"{folder}/{name}.parquet", row_group_size=2_000)
             pa.feather.write_feather(table, f"{folder}/{name}.arrow", compression="uncompressed", chunksize=2_000)
+        pa.parquet.write_table(nanoseconds(), f"{folder}/nanoseconds.parquet")
         return
     name, path = rest
     wanted = tables()[name]

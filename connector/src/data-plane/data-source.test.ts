@@ -1,9 +1,20 @@
 import { copyFileSync, mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { tableFromArrays, tableToIPC } from 'apache-arrow';
+import {
+  Table,
+  TimeNanosecond,
+  TimestampMicrosecond,
+  TimestampNanosecond,
+  tableFromArrays,
+  tableToIPC,
+  Vector,
+  makeData,
+} from 'apache-arrow';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { FORMATS, chooseEncoding, chooseFormat } from './formats.ts';
 import { codeOf, openScans } from './scan-fixture.ts';
+
+type Properties = Parameters<typeof makeData>[0];
 
 let scans: Awaited<ReturnType<typeof openScans>>;
 beforeAll(async () => {
@@ -50,6 +61,41 @@ describe('files', () => {
     copyFileSync(await scans.parquet('SELECT 1 AS a'), join(folder, '1.parquet'));
     copyFileSync(await scans.parquet("SELECT 'secret' AS b"), join(folder, '2.parquet'));
     await expect(scans.bytesOf({ type: 'parquet', path: folder })).rejects.toThrow();
+  });
+
+  test('with nanoseconds that the engine would cut off deny those columns, and no others', async () => {
+    const fields = {
+      wall: new TimestampNanosecond(),
+      zoned: new TimestampNanosecond('Europe/Berlin'),
+      day: new TimeNanosecond(),
+      zoned_us: new TimestampMicrosecond('UTC'),
+    };
+    const values = [981_173_106_789_012_345n, 981_173_106_789_012_345n, 14_706_000_000_007n, 981_173_106_789_012n];
+    const columns = Object.entries(fields).map(([name, type], i) => [
+      name,
+      new Vector([makeData({ type, length: 1, data: BigInt64Array.of(values[i] as bigint) } as Properties)]),
+    ]);
+    const path = join(scans.folder, 'nanoseconds.arrow');
+    writeFileSync(path, tableToIPC(new Table(Object.fromEntries(columns) as Record<string, Vector>), 'file'));
+    const source = { type: 'arrow', path } as const;
+    const carried = (await scans.open(source)).columns.map(({ name, carried: sent }) => [name, sent]);
+    expect(carried).toEqual([
+      ['wall', true],
+      ['zoned', false],
+      ['day', false],
+      ['zoned_us', true],
+    ]);
+    for (const name of ['zoned', 'day']) {
+      await expect(scans.bytesOf(source, { columns: [name] })).rejects.toThrow(/of nanoseconds, which cannot be sent/);
+    }
+    const sent = await scans.tableOf(source, { columns: ['wall', 'zoned_us'] });
+    expect(sent.getChild('wall')?.data[0]?.values[0]).toBe(values[0]);
+    expect(sent.getChild('zoned_us')?.data[0]?.values[0]).toBe(values[3]);
+    const masks = { zoned: { method: 'truncate', unit: 'hour' } } as const;
+    const cut = await scans.tableOf(source, { columns: ['zoned'], masks });
+    expect(cut.getChild('zoned')?.data[0]?.values[0]).toBe(981_172_800_000_000n);
+    const aggregate = { groupBy: [], measures: [{ function: 'max', column: 'zoned' }] } as const;
+    expect(await codeOf(scans.bytesOf(source, { asked: { aggregate } }))).toBe('not-permitted');
   });
 
   test('of CSV and Arrow carry their types', async () => {

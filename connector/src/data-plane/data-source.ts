@@ -1,9 +1,8 @@
 import type { DuckDBInstance } from '@duckdb/node-api';
 import type { Asset } from '../management/model.ts';
 import { arrowToParquet, versionOf, type CopyStore } from './arrow-import.ts';
-import { carriedType } from './carried-type.ts';
 import type { SourceColumn } from './dialect.ts';
-import { duckdbDialect, type EngineColumn, type Relation } from './duckdb-dialect.ts';
+import { duckdbDialect, sentType, type EngineColumn, type Relation } from './duckdb-dialect.ts';
 import { fileRelation, relationColumns, type FileReading } from './file-relation.ts';
 import type { MaskingKey } from './masking-key.ts';
 import { measureRelation, type Measured } from './measure.ts';
@@ -48,7 +47,7 @@ export async function openFiles(
     connection.closeSync();
   }
   return {
-    columns: columns.map((column) => ({ ...column, carried: carriedType(column.type, column.hint) !== undefined })),
+    columns: columns.map((column) => ({ ...column, carried: sentType(column) !== undefined })),
     scan: (plan, key, options) => engineRows(engine, planned(relation, columns, plan, key), options),
     measure: (signal) => measureRelation(engine, relation, columns, signal),
     ...(parquet !== undefined && files.length === 1 && reading.partitioned !== true && { file: parquet }),

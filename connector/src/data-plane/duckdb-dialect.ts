@@ -31,6 +31,13 @@ export interface EngineColumn extends SourceColumn {
   readonly type: DuckDBType;
   /** The Arrow type that the writer of the file had. */
   readonly hint?: DataType;
+  /** The engine reads its times in microseconds, the file has nanoseconds: as they are, they cannot be sent. */
+  readonly cut?: boolean;
+}
+
+/** How a column's values leave as they are; undefined where they cannot. */
+export function sentType({ type, hint, cut = false }: EngineColumn): CarriedType | undefined {
+  return cut ? undefined : carriedType(type, hint);
 }
 
 /** A relation of DuckDB: a table function with its parameters, the first of the query. */
@@ -75,7 +82,7 @@ export function duckdbDialect(relation: Relation): {
     from: relation.sql,
     never: 'false',
     asItIs(column) {
-      const type = carriedType(column.type, column.hint);
+      const type = sentType(column);
       if (type === undefined) return undefined;
       return type.cast ? cast(reference(column), type) : { sql: reference(column), type };
     },
@@ -133,7 +140,7 @@ export function duckdbDialect(relation: Relation): {
       if (column === undefined) return measure === 'count' ? { sql: 'count(*)', type: BIGINT } : undefined;
       const { typeId } = column.type;
       const value = reference(column);
-      const type = carriedType(column.type, column.hint);
+      const type = sentType(column);
       if (measure === 'count') return { sql: `count(${value})`, type: BIGINT };
       const number = INTEGERS.has(typeId) || FRACTIONS.has(typeId);
       if (measure === 'min' || measure === 'max') {

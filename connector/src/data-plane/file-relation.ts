@@ -60,9 +60,11 @@ export async function relationColumns(
   const types = parameters.map(({ type }) => type);
   const result = await connection.run(`SELECT * FROM ${sql} LIMIT 0`, values, types);
   const hints = parquet === undefined ? new Map<string, DataType>() : await arrowTypes(connection, parquet);
+  const cut = parquet === undefined ? new Set<string>() : await cutColumns(connection, parquet);
   return result.columnNames().map((name, i) => {
     const type = result.columnType(i);
     const hint = hints.get(name);
+    if (cut.has(name)) return { name, type, shownType: `${String(type)} of nanoseconds`, cut: true };
     return { name, type, shownType: String(type), ...(hint && { hint }) };
   });
 }
@@ -82,4 +84,33 @@ async function arrowTypes(connection: DuckDBConnection, file: string): Promise<M
     // Metadata of another version: the file's own types are enough.
     return new Map();
   }
+}
+
+/**
+ * Columns of which the engine would cut the nanoseconds off, without a word: times of day, and moments with a zone
+ * (logical types TIME and TIMESTAMP of unit NANOS). What is in a list or struct counts for the whole column.
+ */
+async function cutColumns(connection: DuckDBConnection, file: string): Promise<Set<string>> {
+  const found = await connection.runAndReadAll('SELECT name, num_children, logical_type FROM parquet_schema($1)', [
+    exactly(file),
+  ]);
+  const rows = found.getRows().map(([name, children, type]) => ({
+    name: String(name),
+    children: Number(children ?? 0),
+    cut: /^Time(?:Type|stampType\(isAdjustedToUTC=1).*NANOS=Nano/.test(String(type)),
+  }));
+  const columns = new Set<string>();
+  // The schema is a tree, its nodes in depth-first order, the root first.
+  let at = 1;
+  const subtree = (): boolean => {
+    const node = rows[at++];
+    let cut = node?.cut ?? false;
+    for (let child = 0; child < (node?.children ?? 0); child++) cut = subtree() || cut;
+    return cut;
+  };
+  while (at < rows.length) {
+    const { name } = rows[at] as { name: string };
+    if (subtree()) columns.add(name);
+  }
+  return columns;
 }
