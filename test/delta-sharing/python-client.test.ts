@@ -43,7 +43,7 @@ describe.skipIf(!existsSync(python))('the delta-sharing client for Python, unmod
          CASE WHEN i % 2 = 0 THEN NULL ELSE i / 2 END AS load, i % 3 = 0 AS late
        FROM range(120) t(i)`,
     );
-  }, 30_000);
+  }, 120_000);
   afterAll(() => space[Symbol.asyncDispose]());
 
   const shared = async (...more: object[]): Promise<{ agreementId: string; id: string; profile: string }> => {
@@ -71,7 +71,7 @@ describe.skipIf(!existsSync(python))('the delta-sharing client for Python, unmod
     const { agreementId, profile } = await shared(columns);
     expect(await read(profile, 'tables')).toEqual([['bdl_example', 'default', `flights_${data}`]]);
     expect(await uses(agreementId)).toBe(0);
-  }, 30_000);
+  }, 120_000);
 
   test('loads the granted rows and columns into pandas, masked, with their types, for one use', async () => {
     const { agreementId, profile } = await shared(columns);
@@ -102,13 +102,13 @@ describe.skipIf(!existsSync(python))('the delta-sharing client for Python, unmod
     );
     expect(JSON.stringify(rows)).not.toMatch(/tail-|secret-/);
     expect(await uses(agreementId)).toBe(1);
-  }, 30_000);
+  }, 120_000);
 
   test('loads no more rows than it asks for', async () => {
     const { profile } = await shared(columns);
     expect((await read<Frame>(profile, 'rows', '3')).rows).toHaveLength(3);
     expect((await read<Frame>(profile, 'rows', '0')).rows).toHaveLength(0);
-  }, 30_000);
+  }, 120_000);
 
   test('tells its user in words that the budget is used up, and that the profile is revoked', async () => {
     const { id, profile } = await shared(columns, constraint('count', 'lteq', '1'));
@@ -120,5 +120,5 @@ describe.skipIf(!existsSync(python))('the delta-sharing client for Python, unmod
     expect(message).toContain('The provider refuses:');
     await consumer.operator.revokeShareProfile(id);
     expect(await read<[string, string]>(profile, 'error')).toEqual(['HTTPError', expect.stringContaining('revoked')]);
-  }, 30_000);
+  }, 120_000);
 });

@@ -48,7 +48,7 @@ beforeAll(async () => {
   config = join(space.folder, 'pvd', 'connector.json');
   const files = { tlsKey: 'tls.key', tlsCertificate: 'tls.crt', trustAnchors: 'ca.crt' };
   await writeFile(config, JSON.stringify({ management: { port: Number(port), tokenFile: 'token' }, identity: files }));
-}, 30_000);
+}, 120_000);
 afterAll(() => space[Symbol.asyncDispose]());
 
 /** Runs a program. @returns what it printed, or the error that it ended with */
@@ -81,18 +81,18 @@ for (const [language, program, script] of readers) {
       expect(out).toMatch(/tail.*[0-9a-f]{24}/);
       expect(out).not.toMatch(/delay|tail-/);
       expect((await readFile(script, 'utf8')).split('\n').length - 1).toBeLessThan(60);
-    }, 30_000);
+    }, 120_000);
 
     test('fails where the provider cuts the stream', async () => {
       const out = await run(program, script, config, cutId);
       expect(out).toMatch(/^1: /);
       expect(out).not.toContain('rows');
-    }, 30_000);
+    }, 120_000);
 
     test('ends with the reason of a refusal', async () => {
       const out = await run(program, script, config, agreementId, 'https://w3id.org/dpv#Marketing');
       expect(out).toMatch(/^1: [^]*Refused: .*purpose/i);
-    }, 30_000);
+    }, 120_000);
   });
 }
 
@@ -106,5 +106,5 @@ describe.skipIf(!existsSync(python))('the example of Delta Sharing', () => {
     expect(out).toContain('flights.share#bdl_example.default.flights');
     expect(out).toMatch(/[0-9a-f]{24}/);
     expect(out).toContain('10 rows');
-  }, 30_000);
+  }, 120_000);
 });
