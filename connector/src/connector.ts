@@ -11,6 +11,7 @@ import { createDeltaSharing, DELTA_SHARING_PATH } from './delta-sharing/index.ts
 import { onDemand } from './data-plane/on-demand.ts';
 import { createDutyKeeping } from './duties/keeping.ts';
 import { createStoredData } from './duties/stored-data.ts';
+import { createPartnerHeads } from './ledger/partner-heads.ts';
 import { createInbox } from './data-plane/push/inbox.ts';
 import { createEvents } from './events.ts';
 import {
@@ -130,9 +131,10 @@ export async function startConnector(config: ConnectorConfig, options: Connector
       allowUnsigned,
     }),
   );
+  const partnerHeads = createPartnerHeads({ database, agreements, identity });
   const { maxBytes } = config.transfer.inbox;
   const inboxFolder = { dataDir: config.dataDir, maxBytes };
-  const receiving = createInbox({ transfers: transferStore, publicUrl, ...inboxFolder, logger });
+  const receiving = createInbox({ transfers: transferStore, partnerHeads, publicUrl, ...inboxFolder, logger });
   const transfers = started.use(
     createTransfers({ ...shared, database, store: transferStore, inboxOf: receiving.endpointOf }),
   );
@@ -173,7 +175,7 @@ export async function startConnector(config: ConnectorConfig, options: Connector
       async () => {
         const { createDataPlane } = await import('./data-plane/index.ts');
         const { assets } = publications;
-        const stores = { usageControl, agreements, assets, pins, transfers: transferStore };
+        const stores = { usageControl, agreements, assets, pins, heads, transfers: transferStore };
         const allowedNetworks = push.allowAddresses;
         const { giveUpAfterSeconds } = delivery;
         const settings = { publicUrl, tokenLifetimeSeconds, dataDir, allowedNetworks, giveUpAfterSeconds };
@@ -236,6 +238,7 @@ export async function startConnector(config: ConnectorConfig, options: Connector
     inbox: receiving,
     usageControl,
     heads,
+    partnerHeads,
     ledgerReader: createLedgerReader(database),
     dutyKeeping,
     tokens,

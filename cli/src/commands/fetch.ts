@@ -2,6 +2,10 @@ import { FoedusError } from '@foedus/connector/errors';
 import { createPeerClient, loadIdentity, type PeerClient } from '@foedus/connector/identity';
 import {
   authorizationHeaders,
+  HEAD_HEADER,
+  readHeadHeader,
+  signedHeadSchema,
+  writeHeadHeader,
   type DataAddress,
   type OperatorClient,
   type Transfer,
@@ -31,9 +35,11 @@ export async function fetchRows(agreementId: string, options: FetchRows): Promis
     const started = performance.now();
     const response = await open(peer, operator, url, transfer);
     if (!response.ok || !response.body) throw await refusal(response);
+    await keepHead(operator, agreementId, response.headers.get(HEAD_HEADER));
     const received = await receiveArrow(response.body, options.output, (rows, size) =>
       progress(`${rows.toLocaleString('en')} rows, ${bytes(size)}`),
     );
+    await keepNewestHead(peer, operator, transfer);
     endProgress();
     const seconds = (performance.now() - started) / 1000;
     printTable(received.columns, received.firstRows, 'There are no rows.');
@@ -46,14 +52,43 @@ export async function fetchRows(agreementId: string, options: FetchRows): Promis
   }
 }
 
+/** Keeps what the provider's ledger says: with it this side notices when the ledger is set back. */
+async function keepHead(operator: OperatorClient, agreementId: string, header: string | null): Promise<void> {
+  if (header !== null) await operator.keepPartnerHead(agreementId, readHeadHeader(header));
+}
+
+/** The head that has all that was drawn for the rows; of other connectors there is none. */
+async function keepNewestHead(peer: PeerClient, operator: OperatorClient, transfer: Transfer): Promise<void> {
+  const { agreementId, counterPartyId, dataAddress } = transfer;
+  try {
+    const url = `${dataAddress!.endpoint}/head`;
+    const [authorization = ''] = authorizationHeaders(dataAddress!);
+    const response = await peer.fetch(url, { expect: counterPartyId, headers: { authorization } });
+    if (response.ok) await operator.keepPartnerHead(agreementId, signedHeadSchema.parse(await response.json()));
+    else await response.body?.cancel();
+  } catch {
+    // The rows are here: an older head is kept.
+  }
+}
+
+async function heldHead(operator: OperatorClient, agreementId: string): Promise<Record<string, string>> {
+  try {
+    return { [HEAD_HEADER]: writeHeadHeader(await operator.partnerHead(agreementId)) };
+  } catch (error) {
+    if (error instanceof FoedusError && error.code === 'not-found') return {};
+    throw error;
+  }
+}
+
 /** Asks for the rows; a token that the provider refuses is renewed once. */
 async function open(peer: PeerClient, operator: OperatorClient, url: URL, transfer: Transfer): Promise<Response> {
-  const { id, counterPartyId } = transfer;
+  const { id, counterPartyId, agreementId } = transfer;
+  const held = await heldHead(operator, agreementId);
   const dataAddress: Pick<DataAddress, 'properties'> = transfer.dataAddress ?? { properties: {} };
-  const response = await ask(peer, url, counterPartyId, dataAddress);
+  const response = await ask(peer, url, counterPartyId, dataAddress, held);
   if (response.status !== 401 || dataAddress.properties['refreshToken'] === undefined) return response;
   await response.body?.cancel();
-  return await ask(peer, url, counterPartyId, await operator.dataAddress(id, { renew: true }));
+  return await ask(peer, url, counterPartyId, await operator.dataAddress(id, { renew: true }), held);
 }
 
 /** Some data planes want the token of their address with `Bearer`, some without: the other one is tried after a 401. */
@@ -62,13 +97,14 @@ async function ask(
   url: URL,
   counterPartyId: string,
   address: Pick<DataAddress, 'properties'>,
+  more: Record<string, string>,
 ): Promise<Response> {
   const [first = '', ...others] = authorizationHeaders(address);
-  let response = await peer.fetch(url, { expect: counterPartyId, headers: { authorization: first } });
+  let response = await peer.fetch(url, { expect: counterPartyId, headers: { ...more, authorization: first } });
   for (const authorization of others) {
     if (response.status !== 401) break;
     await response.body?.cancel();
-    response = await peer.fetch(url, { expect: counterPartyId, headers: { authorization } });
+    response = await peer.fetch(url, { expect: counterPartyId, headers: { ...more, authorization } });
   }
   return response;
 }

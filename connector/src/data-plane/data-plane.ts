@@ -1,6 +1,7 @@
 import type { Hono } from 'hono';
 import type { Logger } from 'pino';
 import type { Identity } from '../identity/index.ts';
+import type { LedgerHeads } from '../ledger/heads.ts';
 import type { AgreementReader, UsageControl } from '../ledger/usage-control.ts';
 import type { Database } from '../store/database.ts';
 import type { DataFlow } from '../transfer/data-flow.ts';
@@ -22,6 +23,7 @@ export interface DataPlaneOptions {
   readonly usageControl: UsageControl;
   readonly agreements: AgreementReader;
   readonly assets: AssetReader;
+  readonly heads: Pick<LedgerHeads, 'signed' | 'present'>;
   readonly pins: Pick<SchemaPins, 'applied'>;
   readonly transfers: TransferReader;
   /** Root of the node's mTLS port as others reach it. */

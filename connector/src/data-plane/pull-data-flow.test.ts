@@ -15,6 +15,8 @@ import {
   type Identity,
   type PeerClient,
 } from '../identity/index.ts';
+import { readHeadHeader, writeHeadHeader } from '../ledger/head-header.ts';
+import { createLedgerHeads } from '../ledger/heads.ts';
 import { createUsageControl, type UsageControl } from '../ledger/index.ts';
 import type { Asset, DataAddress, SignedAgreement, Transfer } from '../management/model.ts';
 import { openDatabase, type Database } from '../store/database.ts';
@@ -161,6 +163,7 @@ beforeEach(async () => {
     publicUrl: 'https://bdl.example:7101',
     tokenLifetimeSeconds: 3600,
     ...NO_PUSH,
+    heads: headsOf(),
     database,
   });
   server = await servePeers({ identity: identities.get(BDL)!, host: '127.0.0.1', port: 0, app: plane.routes });
@@ -174,6 +177,15 @@ afterEach(async () => {
   await server[Symbol.asyncDispose]();
   database.close();
 });
+
+const headsOf = () =>
+  createLedgerHeads({
+    database,
+    agreements: { get: () => agreement },
+    identity: identities.get(BDL)!,
+    clock: () => now,
+    logger: pino({ level: 'silent' }),
+  });
 
 interface Ask {
   who?: string;
@@ -246,6 +258,38 @@ describe('a pull transfer', () => {
     address = (await plane.flows[0]!.start(transfer))!;
     expect(await refusal({})).toEqual([403, 'not-permitted', expect.stringContaining('2027')]);
     expect(usageControl.account(AGREEMENT).entries).toEqual([]);
+  });
+
+  test('brings the head of the ledger with the data, and releases nothing that is older than what its caller holds', async () => {
+    // Certificates are of today.
+    now = new Date();
+    const counted = { action: 'use', constraint: [constraint('count', 'lteq', '9')] };
+    agreement = { ...agreement, agreement: { ...agreement.agreement, permission: [counted] } };
+    address = (await plane.flows[0]!.start(transfer))!;
+    const response = await ask();
+    const first = response.headers.get('foedus-ledger-head')!;
+    await response.arrayBuffer();
+    expect(readHeadHeader(first).head).toMatchObject({ agreementId: AGREEMENT, spent: { uses: 1, rows: 365 } });
+    const withHead = async (head: string): Promise<Response> =>
+      await clientOf(PVD).fetch(`${server.url}${new URL(address.endpoint!).pathname}?${RESEARCHING}`, {
+        headers: { authorization: address.properties['authorization']!, 'foedus-ledger-head': head },
+      });
+    expect((await withHead(first)).status).toBe(200);
+    const { head } = readHeadHeader(first);
+    // What this node has signed, of a ledger that it has lost since.
+    const lost = { ...head, sequence: head.sequence + 100, hash: 'f'.repeat(64) };
+    const signature = await identities.get(BDL)!.sign(lost);
+    const forged = await identities.get(PVD)!.sign(lost);
+    expect((await withHead(writeHeadHeader({ head: lost, signature: forged }))).status).toBe(400);
+    expect((await withHead('x')).status).toBe(400);
+    const spent = usageControl.account(AGREEMENT).spent.uses;
+    const refused = await withHead(writeHeadHeader({ head: lost, signature }));
+    expect([refused.status, await refused.json()]).toEqual([
+      409,
+      { code: 'conflict', message: expect.stringContaining('older') },
+    ]);
+    expect((await refusal({})).slice(0, 2)).toEqual([409, 'conflict']);
+    expect(usageControl.account(AGREEMENT).spent.uses).toBe(spent);
   });
 
   test('refuses the fourth use of three', async () => {
@@ -429,6 +473,7 @@ describe('a pull transfer', () => {
         publicUrl: 'https://bdl.example:7101',
         tokenLifetimeSeconds: 3600,
         ...NO_PUSH,
+        heads: headsOf(),
         database,
         dataDir,
         clock: () => now,

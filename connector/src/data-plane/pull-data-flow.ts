@@ -5,6 +5,8 @@ import { Hono, type Context } from 'hono';
 import type { Logger } from 'pino';
 import { FoedusError, problemOf } from '../errors.ts';
 import { callerOf } from '../identity/index.ts';
+import { HEAD_HEADER, readHeadHeader, writeHeadHeader } from '../ledger/head-header.ts';
+import type { LedgerHeads } from '../ledger/heads.ts';
 import type { AgreementReader, GrantedUse, UsageControl } from '../ledger/usage-control.ts';
 import type { SignedAgreement, Transfer } from '../management/model.ts';
 import { HTTP_ENDPOINT } from '../protocol/data-address.ts';
@@ -35,6 +37,8 @@ export interface PullDataFlowOptions {
   readonly usageControl: UsageControl;
   readonly agreements: AgreementReader;
   readonly data: GrantedData;
+  /** A consumer that holds a head of the ledger presents it; every answer brings the newest. */
+  readonly heads: Pick<LedgerHeads, 'signed' | 'present'>;
   readonly transfers: TransferReader;
   /** Root of the node's mTLS port as others reach it; the routes are mounted at it. */
   readonly publicUrl: string;
@@ -63,7 +67,7 @@ interface Asked extends Wanted {
  * it charged; only then does a row leave. Disposing it ends all streams.
  */
 export function createPullDataFlow(options: PullDataFlowOptions): PullDataFlow {
-  const { identity, usageControl, agreements, data, transfers, dataDir, clock, logger } = options;
+  const { identity, usageControl, agreements, data, heads, transfers, dataDir, clock, logger } = options;
   const endpoint = new URL('data', withSlash(options.publicUrl)).href;
   const tokens = createTransferTokens({
     secret: loadOrCreateSecret(join(dataDir, 'data-plane', 'token.secret')),
@@ -117,6 +121,12 @@ export function createPullDataFlow(options: PullDataFlowOptions): PullDataFlow {
       generation: generationOf(transfer),
     });
   const addressOf = (transferId: string): string => `${endpoint}/${encodeURIComponent(transferId)}`;
+
+  /** A ledger that was set back behind what the caller holds releases nothing. */
+  const presented = async (c: Context, agreementId: string): Promise<void> => {
+    const header = c.req.header(HEAD_HEADER);
+    if (header !== undefined) await heads.present(agreementId, readHeadHeader(header));
+  };
 
   const register = (transferId: string): { controller: AbortController; unregister: () => void } => {
     const controller = new AbortController();
@@ -193,6 +203,7 @@ export function createPullDataFlow(options: PullDataFlowOptions): PullDataFlow {
     const format = chooseFormat(c.req.header('accept'));
     const encoding = chooseEncoding(c.req.header('accept-encoding'), format);
     const wanted = { query, format, encoding, range: c.req.header('range'), ifRange: c.req.header('if-range') };
+    await presented(c, agreement.id);
     const { controller, unregister } = register(transfer.id);
     try {
       const agreementId = agreement.id;
@@ -212,7 +223,12 @@ export function createPullDataFlow(options: PullDataFlowOptions): PullDataFlow {
         unregister();
         scans.delete(ended);
       });
-      const all = { ...headers, 'cache-control': 'no-store', 'foedus-decision': use.decision.policyDigest };
+      const all = {
+        ...headers,
+        'cache-control': 'no-store',
+        'foedus-decision': use.decision.policyDigest,
+        [HEAD_HEADER]: writeHeadHeader(await heads.signed(agreementId)),
+      };
       if (body === null) return c.body(null, status, all);
       logger.info(
         { transfer: transfer.id, agreement: agreement.id, entry: use.entry.id, caller: transfer.counterPartyId },
@@ -227,6 +243,13 @@ export function createPullDataFlow(options: PullDataFlowOptions): PullDataFlow {
       unregister();
       throw error;
     }
+  });
+
+  // After an answer has come: with everything that was drawn for it.
+  routes.get('/data/:transferId/head', async (c) => {
+    const { agreement } = await admitToData(c);
+    c.header('cache-control', 'no-store');
+    return c.json(await heads.signed(agreement.id));
   });
 
   // What would leave, before anything is asked for: decided, but not charged.

@@ -1,24 +1,55 @@
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import { z } from 'zod';
 import { reconciledSchema } from '../management/model.ts';
+import { FoedusError } from '../errors.ts';
 import { json, operation, type Operation } from '../management/operation.ts';
 import type { JsonLimits } from '../protocol/json-body.ts';
 import { signedHeadSchema } from './head.ts';
 import { chainReportSchema, presentedHeadSchema, reconciliationSchema, type ChainReportView } from './head-schemas.ts';
 import type { LedgerHeads } from './heads.ts';
+import type { PartnerHeads } from './partner-heads.ts';
 import type { LedgerReader } from './ledger-reader.ts';
 
 const bodyLimits: JsonLimits = { maxBytes: 256 * 1024, maxDepth: 32 };
 
 export interface HeadParts {
   readonly heads: LedgerHeads;
+  readonly partnerHeads: PartnerHeads;
   readonly ledgerReader: LedgerReader;
 }
 
 /** The operator's API of the ledger's chains: heads that are given away and come back, and the walk over all of it. */
-export function headOperations({ heads, ledgerReader }: HeadParts): Operation[] {
+export function headOperations({ heads, partnerHeads, ledgerReader }: HeadParts): Operation[] {
   const shared = { tag: 'Ledger' } as const;
   return [
+    operation({
+      ...shared,
+      scope: 'read',
+      method: 'get',
+      path: '/usage/partner-heads/:agreementId',
+      id: 'getPartnerHead',
+      summary: "The newest head of the provider's ledger that this node holds, as the consumer",
+      answer: json(signedHeadSchema, 'The head: send it along with the next request for data.'),
+      errors: ['not-found'],
+      handle: ({ params: { agreementId } }) => {
+        const kept = partnerHeads.get(agreementId);
+        if (kept !== undefined) return kept;
+        throw new FoedusError('not-found', `No head of the ledger of the agreement ${agreementId} has come yet.`);
+      },
+    }),
+    operation({
+      ...shared,
+      scope: 'operate',
+      method: 'put',
+      path: '/usage/partner-heads/:agreementId',
+      id: 'keepPartnerHead',
+      summary: "Keeps a head of the provider's ledger that came with data",
+      body: presentedHeadSchema,
+      bodyLimits,
+      answer: json(signedHeadSchema, 'The newest one that is kept.'),
+      errors: ['not-found', 'bad-signature', 'conflict'],
+      handle: ({ params, body }) => partnerHeads.keep(params.agreementId, body.head),
+    }),
     operation({
       ...shared,
       scope: 'any',

@@ -15,6 +15,7 @@ import { createLedgerHeads } from './heads.ts';
 import { issueIdentity } from '../../../test/src/identity.ts';
 import { createLedgerReader } from './ledger-reader.ts';
 import { usageOperations } from './routes.ts';
+import { createPartnerHeads } from './partner-heads.ts';
 import { createUsageControl } from './usage-control.ts';
 import { verifyHead } from './verify-head.ts';
 
@@ -62,7 +63,11 @@ const routes = () => {
       ...usageOperations(createUsageControl(shared), heads, (_agreementId, decision) =>
         decisionView(decision, agreement, new Set()),
       ),
-      ...headOperations({ heads, ledgerReader: createLedgerReader(shared.database) }),
+      ...headOperations({
+        heads,
+        partnerHeads: createPartnerHeads({ ...shared, identity }),
+        ledgerReader: createLedgerReader(shared.database),
+      }),
     ],
     { access: { admit: () => 'administer' }, logger: shared.logger },
   );

@@ -18,6 +18,7 @@ import {
   type UsageControl,
 } from '../ledger/index.ts';
 import type { Negotiations } from '../negotiation/negotiations.ts';
+import type { PartnerHeads } from '../ledger/partner-heads.ts';
 import type { Inbox } from '../data-plane/push/inbox.ts';
 import type { Changes } from '../protocol/changes.ts';
 import type { Exchange } from '../protocol/exchange.ts';
@@ -53,6 +54,7 @@ export interface OperatorApiParts {
   readonly inbox: Pick<Inbox, 'received'>;
   readonly usageControl: UsageControl;
   readonly heads: LedgerHeads;
+  readonly partnerHeads: PartnerHeads;
   readonly ledgerReader: LedgerReader;
   readonly dutyKeeping: DutyKeeping;
   readonly tokens: TokenStore;

@@ -206,6 +206,10 @@ export function createOperatorClient({ url, token, fetch: exchange = fetch }: Op
       call('GET', `/transfers/${id(transferId)}/data-address${queryString({ renew })}`, model.dataAddressSchema),
     /** What has been pushed to this node for a transfer. @throws FoedusError `not-found` before anything has come */
     received: (transferId: string) => call('GET', `/transfers/${id(transferId)}/received`, model.receivedSchema),
+    /** The newest head of a provider's ledger that this node holds. @throws FoedusError `not-found` */
+    partnerHead: (agreementId: string) => call('GET', `/usage/partner-heads/${id(agreementId)}`, signedHeadSchema),
+    keepPartnerHead: (agreementId: string, head: SignedHead) =>
+      call('PUT', `/usage/partner-heads/${id(agreementId)}`, signedHeadSchema, { head }),
     /** Revokes every token given out for a transfer that this node provides. */
     revokeTransferTokens: (transferId: string) =>
       call('POST', `/transfers/${id(transferId)}/revocation`, model.transferSchema, {}),

@@ -2,6 +2,7 @@ import { once } from 'node:events';
 import { PassThrough } from 'node:stream';
 import { z } from 'zod';
 import { FoedusError } from '../../errors.ts';
+import { HEAD_HEADER, readHeadHeader, writeHeadHeader } from '../../ledger/head-header.ts';
 import { refusedBy, type Answer, type HttpExchange } from './http-exchange.ts';
 import type { HttpTarget } from './push-target.ts';
 import type { Part, Receiver, ReceiverOptions } from './receiver.ts';
@@ -16,7 +17,7 @@ const storedSchema = z.object({ location: z.url() }).or(z.object({ whole: z.lite
  * address names a method, everything goes in one request, from the beginning at each attempt.
  */
 export function createHttpReceiver(target: HttpTarget, exchange: HttpExchange, options: ReceiverOptions): Receiver {
-  const { transferId, mediaType, store, signal } = options;
+  const { transferId, mediaType, store, signal, heads } = options;
   const { url, headers } = target;
   let location: URL | undefined;
   let single: { body: PassThrough; answer: Promise<Answer> } | undefined;
@@ -31,9 +32,10 @@ export function createHttpReceiver(target: HttpTarget, exchange: HttpExchange, o
       if ('location' in stored) location = new URL(stored.location);
       return;
     }
-    const resumable =
-      target.method === undefined && (await call({ method: 'OPTIONS', url })).header('upload-limit') !== undefined;
-    if (!resumable) return store.setReceiver(transferId, { whole: true });
+    const offered = target.method === undefined ? await call({ method: 'OPTIONS', url }) : undefined;
+    if (offered?.header('upload-limit') === undefined) return store.setReceiver(transferId, { whole: true });
+    const held = offered.header(HEAD_HEADER);
+    if (held !== undefined) await heads.present(readHeadHeader(held));
     const answer = await call({
       method: 'POST',
       url,
@@ -90,6 +92,7 @@ export function createHttpReceiver(target: HttpTarget, exchange: HttpExchange, o
           'content-length': String(part.bytes.length),
           'upload-offset': String(part.offset),
           'upload-complete': part.last ? '?1' : '?0',
+          [HEAD_HEADER]: writeHeadHeader(await heads.signed()),
         },
         body: part.bytes,
       });

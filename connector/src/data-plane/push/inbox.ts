@@ -6,6 +6,8 @@ import { Hono, type Context } from 'hono';
 import type { Logger } from 'pino';
 import { FoedusError, problemOf } from '../../errors.ts';
 import { callerOf } from '../../identity/index.ts';
+import { HEAD_HEADER, readHeadHeader, writeHeadHeader } from '../../ledger/head-header.ts';
+import type { PartnerHeads } from '../../ledger/partner-heads.ts';
 import type { Received, Transfer } from '../../management/model.ts';
 
 const INBOX = '/data/inbox';
@@ -37,12 +39,13 @@ export interface Inbox {
  */
 export function createInbox(options: {
   transfers: { get(id: string): Transfer | undefined };
+  partnerHeads: Pick<PartnerHeads, 'get' | 'keep'>;
   publicUrl: string;
   dataDir: string;
   maxBytes: number;
   logger: Logger;
 }): Inbox {
-  const { transfers, publicUrl, dataDir, maxBytes, logger } = options;
+  const { transfers, partnerHeads, publicUrl, dataDir, maxBytes, logger } = options;
   const writing = new Set<string>();
   const folderOf = (id: string): string =>
     join(dataDir, 'inbox', createHash('sha256').update(id).digest('hex').slice(0, 32));
@@ -74,7 +77,11 @@ export function createInbox(options: {
   };
   const admitToWrite = (c: Context): Transfer => {
     const transfer = admit(c);
-    if (transfer.state === 'STARTED') return transfer;
+    if (transfer.state === 'STARTED') {
+      const header = c.req.header(HEAD_HEADER);
+      if (header !== undefined) partnerHeads.keep(transfer.agreementId, readHeadHeader(header));
+      return transfer;
+    }
     if (transfer.state === 'REQUESTED' || transfer.state === 'SUSPENDED') {
       throw new FoedusError('unavailable', `The transfer is ${transfer.state} here. Try again once it is STARTED.`);
     }
@@ -139,7 +146,9 @@ export function createInbox(options: {
     return c.json({ code: body.code, message: body.message }, status);
   });
   routes.options(`${INBOX}/:transferId`, (c) => {
-    admit(c);
+    const held = partnerHeads.get(admit(c).agreementId);
+    // The provider's ledger may have been set back behind what this node holds.
+    if (held !== undefined) c.header(HEAD_HEADER, writeHeadHeader(held));
     c.header('upload-limit', `max-size=${maxBytes}`);
     c.header('allow', 'OPTIONS, POST, PUT, HEAD, PATCH, DELETE');
     return c.body(null, 204);

@@ -1,6 +1,8 @@
 import type { Logger } from 'pino';
 import { FoedusError } from '../../errors.ts';
 import type { Identity } from '../../identity/index.ts';
+import type { SignedHead } from '../../ledger/head.ts';
+import type { LedgerHeads } from '../../ledger/heads.ts';
 import type { AgreementReader, UsageControl } from '../../ledger/usage-control.ts';
 import type { SignedAgreement, Transfer } from '../../management/model.ts';
 import { pause, pauseBefore } from '../../protocol/back-off.ts';
@@ -34,6 +36,7 @@ export interface PushDataFlowOptions {
   readonly agreements: AgreementReader;
   readonly transfers: TransferReader;
   readonly data: GrantedData;
+  readonly heads: Pick<LedgerHeads, 'signed' | 'present'>;
   readonly database: Database;
   readonly outbound: Outbound;
   readonly control: PushControl;
@@ -85,7 +88,12 @@ export function createPushDataFlow(options: PushDataFlowOptions): PushDataFlow {
 
   const receiverOf = async (transfer: Transfer, target: PushTarget, signal: AbortSignal): Promise<Receiver> => {
     const { identity } = options;
-    const common = { transferId: transfer.id, mediaType: target.format.mediaType, store, signal };
+    const { agreementId } = transfer;
+    const heads = {
+      signed: () => options.heads.signed(agreementId),
+      present: (head: SignedHead) => options.heads.present(agreementId, head),
+    };
+    const common = { transferId: transfer.id, mediaType: target.format.mediaType, store, signal, heads };
     if (target.to.kind === 's3') {
       const { createS3Receiver } = await import('./s3-receiver.ts');
       return await createS3Receiver(target.to, { ...common, identity, outbound });

@@ -109,6 +109,8 @@ describe('a push to the inbox of the consumer’s connector', () => {
     const { id } = await push();
     expect(await ended(id)).toEqual({ state: 'COMPLETED', reason: '' });
     await expectWhole(id, before);
+    const { head } = await consumer.operator.partnerHead(agreementId);
+    expect(head).toMatchObject({ agreementId, spent: await account() });
   });
 
   it('brings what is asked for of it', async () => {

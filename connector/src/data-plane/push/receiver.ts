@@ -1,3 +1,4 @@
+import type { SignedHead } from '../../ledger/head.ts';
 import type { PushStore } from './push-store.ts';
 
 /** A part of what is pushed, charged and ready to be sent. */
@@ -34,4 +35,9 @@ export interface ReceiverOptions {
   readonly mediaType: string;
   readonly store: PushStore;
   readonly signal: AbortSignal;
+  /** Of the ledger: its head goes with every part; one that the receiver holds must be part of it. */
+  readonly heads: {
+    signed(): Promise<SignedHead>;
+    present(head: SignedHead): Promise<unknown>;
+  };
 }

@@ -9,6 +9,7 @@ import { duties } from './0007-duties.ts';
 import { shares } from './0008-shares.ts';
 import { profiles } from './0009-profiles.ts';
 import { push } from './0010-push.ts';
+import { partnerHeads } from './0011-partner-heads.ts';
 
 /** The connector's schema, step by step. */
 export const migrations: readonly Migration[] = [
@@ -22,4 +23,5 @@ export const migrations: readonly Migration[] = [
   shares,
   profiles,
   push,
+  partnerHeads,
 ];
