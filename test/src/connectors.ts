@@ -2,12 +2,17 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { createAuthority, issueParticipant } from '@foedus/certs';
-import { connectorConfigSchema, startConnector, type ConnectorOptions, type RunningConnector } from '@foedus/connector';
+import {
+  connectorConfigSchema,
+  startConnector,
+  type ConnectorConfig,
+  type ConnectorOptions,
+  type RunningConnector,
+} from '@foedus/connector';
 import { readToken } from '@foedus/connector/config';
 import { createPeerClient, loadIdentity, type Identity, type PeerClient } from '@foedus/connector/identity';
 import { createOperatorClient, type OperatorClient } from '@foedus/connector/operator-client';
 import { pino } from 'pino';
-import type { z } from 'zod';
 
 /** One message between two connectors, as it was sent and answered. */
 export interface Exchange {
@@ -49,7 +54,7 @@ export interface JoinOptions extends Partial<Omit<ConnectorOptions, 'peerClient'
     mostWaiting?: number;
   };
   readonly catalog?: { pageSize: number };
-  readonly duties?: z.input<typeof connectorConfigSchema>['duties'];
+  readonly duties?: Partial<ConnectorConfig['duties']>;
   readonly transfer?: Record<string, unknown>;
   /** @default free ones */
   readonly ports?: { protocol: number; management: number };

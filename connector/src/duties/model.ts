@@ -13,7 +13,7 @@ export const dutyStates = ['pending', 'due', 'done', 'overdue'] as const;
 export type DutyStanding = (typeof dutyStates)[number];
 
 /** What whoever has fulfilled a duty signs: a detached JWS covers exactly these members. */
-export const receiptSchema = z.strictObject({
+const receiptSchema = z.strictObject({
   '@type': z.literal('https://w3id.org/foedus/ns#DutyReceipt'),
   id: iri,
   agreementId: iri,
@@ -23,7 +23,6 @@ export const receiptSchema = z.strictObject({
   at: timestamp.describe('When it was done, by the clock of whoever did it.'),
   evidence: digest,
 });
-export type Receipt = z.infer<typeof receiptSchema>;
 
 export const signedReceiptSchema = z
   .strictObject({
