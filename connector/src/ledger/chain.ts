@@ -32,7 +32,6 @@ const elementSchema = z.strictObject({
   at: z.string(),
 });
 export type Element = z.infer<typeof elementSchema>;
-export type ElementKind = Element['kind'];
 
 /** An element as it is stored. */
 export interface StoredElement {

@@ -38,8 +38,6 @@ export type UnchainedRow = Pick<EntryRow, 'sequence' | 'id' | 'key' | 'policy_di
   Record<'rows' | 'bytes', number>;
 
 /** Entries, charges and totals in the tables of migrations 2, 5 and 6. Callers bring their own transaction. */
-export type EntryRows = ReturnType<typeof createEntryRows>;
-
 export function createEntryRows({ sql }: Database) {
   const byKey = sql.prepare('SELECT * FROM ledger_entry WHERE agreement_id = ? AND key = ?');
   const byId = sql.prepare('SELECT * FROM ledger_entry WHERE id = ?');
