@@ -66,6 +66,7 @@ export function operatorRoutes(options: OperatorRoutesOptions): Hono {
     return c.json(viewOf(session.id), 201);
   });
   api.get('/sessions/:id', (c) => c.json(viewOf(id(c))));
+  api.get('/sessions/:id/promise', async (c) => c.json(await sessions.promise(id(c))));
   api.post('/sessions/:id/start', async (c) => {
     await readBody(c, nothingSchema);
     sessions.start(id(c));

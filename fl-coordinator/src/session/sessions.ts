@@ -3,6 +3,7 @@ import { FoedusError } from '@foedus/connector/errors';
 import type { OperatorClient, SignedAgreement } from '@foedus/connector/operator-client';
 import {
   type SessionPlan,
+  type SessionPromise,
   documentHash,
   initialParameters,
   parameterCount,
@@ -16,6 +17,7 @@ import type { ModelRegistry } from '../store/model-registry.ts';
 import type { ParticipantRecord, SessionRecord } from '../store/records.ts';
 import type { SessionStore } from '../store/session-store.ts';
 import { minimumCohortOf } from './minimum-cohort.ts';
+import { type Invited, promiseOf, requirePromise } from './planned-promise.ts';
 import type { Rounds } from './rounds.ts';
 import { checkSecureRounds } from './secure-rounds.ts';
 import { canTransition, transition } from './session-machine.ts';
@@ -28,8 +30,10 @@ export const sessionRequestSchema = z.strictObject({
     .array(z.strictObject({ participantId: z.string().min(1).max(2048), agreementId: z.string().min(1).max(2048) }))
     .min(1)
     .max(10_000),
+  /** Plan it although some partner's budget or rounds will not last: it ends when they do. */
+  endsEarly: z.boolean().default(false),
 });
-export type SessionRequest = z.infer<typeof sessionRequestSchema>;
+export type SessionRequest = z.input<typeof sessionRequestSchema>;
 
 type InvitedParticipant = Pick<ParticipantRecord, 'participantId' | 'agreementId' | 'agreementHash' | 'minimumCohort'>;
 
@@ -77,7 +81,7 @@ export function createSessions(options: SessionsOptions) {
   const checkParticipants = async (
     plan: SessionPlan,
     participants: SessionRequest['participants'],
-  ): Promise<InvitedParticipant[]> => {
+  ): Promise<(InvitedParticipant & Invited)[]> => {
     const ids = new Set(participants.map(({ participantId }) => participantId));
     const agreements = new Set(participants.map(({ agreementId }) => agreementId));
     if (ids.size < participants.length || agreements.size < participants.length) {
@@ -89,7 +93,7 @@ export function createSessions(options: SessionsOptions) {
         `The plan's minimum cohort of ${plan.minimumCohort} can never be reached by ${participants.length} participants.`,
       );
     }
-    const invited: InvitedParticipant[] = [];
+    const invited: (InvitedParticipant & Invited)[] = [];
     for (const { participantId, agreementId } of participants) {
       const agreement: SignedAgreement = await connector.agreement(agreementId);
       if (agreement.role !== 'consumer' || agreement.counterPartyId !== participantId) {
@@ -100,7 +104,7 @@ export function createSessions(options: SessionsOptions) {
       }
       const agreementHash = documentHash(agreement.agreement);
       const minimumCohort = minimumCohortOf(agreement.agreement);
-      invited.push({ participantId, agreementId, agreementHash, minimumCohort });
+      invited.push({ participantId, agreementId, agreementHash, minimumCohort, agreement: agreement.agreement });
     }
     checkSecureRounds(plan, invited);
     return invited;
@@ -139,11 +143,15 @@ export function createSessions(options: SessionsOptions) {
         createdAt: at,
         updatedAt: at,
       };
+      requirePromise(promiseOf(session, invited, store), request.endsEarly ?? false);
       store.transaction(() => {
         store.insert(
           session,
-          invited.map((participant) => ({
-            ...participant,
+          invited.map(({ participantId, agreementId, agreementHash, minimumCohort }) => ({
+            participantId,
+            agreementId,
+            agreementHash,
+            minimumCohort,
             transferId: null,
             transferOpen: false,
             status: 'invited',
@@ -157,6 +165,17 @@ export function createSessions(options: SessionsOptions) {
       });
       onChange(session.id);
       return session;
+    },
+    /** What a session promises, with what its partners have paid for in other sessions until now. */
+    async promise(id: string): Promise<SessionPromise> {
+      const session = known(id);
+      const invited = await Promise.all(
+        store.participants(id).map(async ({ participantId, agreementId }) => {
+          const { agreement } = await connector.agreement(agreementId);
+          return { participantId, agreementId, agreement };
+        }),
+      );
+      return promiseOf(session, invited, store);
     },
     start(id: string): void {
       const session = known(id);

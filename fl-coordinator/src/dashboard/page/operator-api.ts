@@ -1,4 +1,5 @@
 /** The coordinator's operator API as this page uses it, with the login cookie. */
+import type { SessionPromise } from '@foedus/fl-core';
 import type { SessionView } from '../../session/view.ts';
 
 /** The API said no; `message` is in words for the operator. */
@@ -41,6 +42,12 @@ export async function login(token: string): Promise<void> {
 /** All sessions. @throws RequestError with status 401 without a valid cookie. */
 export async function listSessions(): Promise<readonly SessionView[]> {
   return (await request('/api/sessions', {})).json() as Promise<readonly SessionView[]>;
+}
+
+/** What the session promises: ε of each partner by round, and reasons why it could not be kept. @throws RequestError */
+export async function sessionPromise(sessionId: string): Promise<SessionPromise> {
+  const path = `/api/sessions/${encodeURIComponent(sessionId)}/promise`;
+  return (await request(path, {})).json() as Promise<SessionPromise>;
 }
 
 export type Action =

@@ -9,6 +9,7 @@ import { createMessagesPanel } from './messages-panel.ts';
 import { createAucPanel, createLogLossPanel } from './metric-panels.ts';
 import { createParticipantsPanel } from './participants-panel.ts';
 import { createPrivacyPanel } from './privacy-panel.ts';
+import { createPromisePanel } from './promise-panel.ts';
 import { stateBadge } from './state-badge.ts';
 import { progressSentence, situation } from './words.ts';
 
@@ -47,6 +48,7 @@ export function createSessionPage(onView: (view: SessionView) => void): Part<Ses
     createLogLossPanel(),
     createParticipantsPanel(),
     createPrivacyPanel(),
+    createPromisePanel(),
     createDurationsPanel(),
     createMessagesPanel(),
     createContractPanel(),

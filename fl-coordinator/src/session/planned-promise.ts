@@ -1,0 +1,76 @@
+/** What a planned session promises under its partners' agreements, and whether it may be planned at all. */
+import { FoedusError } from '@foedus/connector/errors';
+import { checkPromise, type Contract, type Reason, type SessionPromise, subsampledGaussian } from '@foedus/fl-core';
+import type { SessionRecord } from '../store/records.ts';
+import type { SessionStore } from '../store/session-store.ts';
+import { contractLimitsOf } from './contract-limits.ts';
+
+/** A partner with the agreement that both sides signed. */
+export interface Invited {
+  readonly participantId: string;
+  readonly agreementId: string;
+  /** The ODRL agreement. */
+  readonly agreement: unknown;
+}
+
+/** @param initialHash SHA-256 of the initial parameters, hex */
+export function promiseOf(
+  session: Pick<SessionRecord, 'id' | 'plan' | 'initialHash'>,
+  invited: readonly Invited[],
+  store: Pick<SessionStore, 'sessions' | 'participants' | 'contributions'>,
+): SessionPromise {
+  const earlier = historyOf(session.id, store);
+  const contracts = invited.map(({ participantId, agreementId, agreement }): Contract => ({
+    participantId,
+    limits: contractLimitsOf(agreement),
+    history: earlier(participantId, agreementId),
+  }));
+  return checkPromise(session.plan, contracts, { modelHash: session.initialHash });
+}
+
+/** What other sessions held under an agreement: the rounds whose updates came, so at least what was charged for. */
+function historyOf(sessionId: string, store: Pick<SessionStore, 'sessions' | 'participants' | 'contributions'>) {
+  const held = new Map<string, { rounds: number; events: ReturnType<typeof subsampledGaussian>[] }>();
+  for (const { id, plan } of store.sessions()) {
+    if (id === sessionId) continue;
+    const received = Map.groupBy(
+      store.contributions(id).filter(({ status }) => status === 'received'),
+      ({ participantId }) => participantId,
+    );
+    for (const { participantId, agreementId } of store.participants(id)) {
+      const rounds = received.get(participantId)?.length ?? 0;
+      if (rounds === 0) continue;
+      const key = JSON.stringify([participantId, agreementId]);
+      const { local, privacy } = plan;
+      const before = held.get(key) ?? { rounds: 0, events: [] };
+      const { samplingRate } = local;
+      const events =
+        privacy === null ? [] : [subsampledGaussian({ ...privacy, samplingRate, steps: local.steps * rounds })];
+      held.set(key, { rounds: before.rounds + rounds, events: [...before.events, ...events] });
+    }
+  }
+  return (participantId: string, agreementId: string): NonNullable<Contract['history']> =>
+    held.get(JSON.stringify([participantId, agreementId])) ?? { rounds: 0, events: [] };
+}
+
+/** A session can begin with these, and ends when they come true. */
+const LATER: ReadonlySet<Reason['code']> = new Set(['budget-exceeded', 'too-many-rounds']);
+const MOST_SHOWN = 10;
+
+/**
+ * @param endsEarly whether a session may be planned that some partner's budget or rounds will not last for
+ * @throws FoedusError `conflict` with every reason, and what to change
+ */
+export function requirePromise(promise: SessionPromise, endsEarly: boolean): void {
+  const counts = ({ code }: Reason): boolean => !(endsEarly && LATER.has(code));
+  const words = [
+    ...promise.reasons.filter(counts).map((reason) => reason.words),
+    ...promise.partners.flatMap(({ participantId, reasons }) =>
+      reasons.filter(counts).map((reason) => `${participantId}: ${reason.words}`),
+    ),
+  ];
+  if (words.length === 0) return;
+  const shown = words.slice(0, MOST_SHOWN).join(' ');
+  const more = words.length > MOST_SHOWN ? ` And ${words.length - MOST_SHOWN} more reasons.` : '';
+  throw new FoedusError('conflict', `The session cannot be held as planned. ${shown}${more}`);
+}

@@ -1,0 +1,62 @@
+/** What a session can promise, at a coordinator's operator API with agreements that were really negotiated. */
+import type { SessionPromise } from '@foedus/fl-core';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { createFederation, type Federation, type Partner, plan, type RunningCoordinator } from './federation.ts';
+
+describe('a session that is planned', { timeout: 60_000 }, () => {
+  let federation: Federation;
+  let coordinator: RunningCoordinator;
+
+  beforeAll(async () => {
+    federation = await createFederation(['bdl', 'abq', 'sat']);
+    coordinator = await federation.coordinator();
+  });
+  afterAll(async () => {
+    await coordinator?.[Symbol.asyncDispose]();
+    await federation?.[Symbol.asyncDispose]();
+  });
+
+  const request = (partners: readonly Partner[], draft = {}, rest = {}) =>
+    coordinator.call('POST', '/api/sessions', {
+      plan: { ...plan, ...draft },
+      participants: partners.map(({ participantId, agreementId }) => ({ participantId, agreementId })),
+      ...rest,
+    });
+  const promised = async (id: string): Promise<SessionPromise> =>
+    (await (await coordinator.call('GET', `/api/sessions/${id}/promise`)).json()) as SessionPromise;
+
+  test('says what each partner’s rows will have paid after each round', async () => {
+    const { id } = await coordinator.plan({ rounds: 4 }, federation.partners);
+    const promise = await promised(id);
+    expect(promise).toMatchObject({ holds: true, fewest: 3, mayDrop: 0, ring: null });
+    expect(new Set(promise.partners.map(({ participantId }) => participantId))).toEqual(
+      new Set(federation.partners.map(({ participantId }) => participantId)),
+    );
+    for (const { byRound, limit, delta } of promise.partners) {
+      expect([limit, delta]).toEqual([50, 1e-5]);
+      expect(byRound.map(({ round }) => round)).toEqual([0, 1, 2, 3, 4]);
+      expect(byRound[4]!.epsilon).toBeGreaterThan(byRound[1]!.epsilon);
+    }
+  });
+
+  test('is refused when an agreement’s budget or rounds will not last, unless it may end early', async () => {
+    const partners = await federation.agree({ epsilon: 0.5, rounds: 3 });
+    const refused = await request(partners, { rounds: 8 });
+    expect(refused.status).toBe(409);
+    const { code, message } = (await refused.json()) as { code: string; message: string };
+    expect(code).toBe('conflict');
+    expect(message).toMatch(
+      /bdl.* allows 3 rounds.*8 rounds cost ε .* allows 0\.5\. It would be enough for \d+ rounds/,
+    );
+    const early = await request(partners, { rounds: 8 }, { endsEarly: true });
+    expect(early.status).toBe(201);
+    const { id } = (await early.json()) as { id: string };
+    expect((await promised(id)).holds).toBe(false);
+  });
+
+  test('is refused without noise where an agreement sets a budget, also if it may end early', async () => {
+    const refused = await request(federation.partners, { privacy: null }, { endsEarly: true });
+    expect(refused.status).toBe(409);
+    expect(((await refused.json()) as { message: string }).message).toContain('trains without noise');
+  });
+});
