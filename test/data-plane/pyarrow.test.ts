@@ -3,7 +3,7 @@ import { existsSync, mkdtempSync, rmSync } from 'node:fs';
 import { writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { createScanner, FORMATS, type Scanner } from '@foedus/connector/data-plane';
+import { ARROW_ZSTD, createScanner, FORMATS, type Scanner } from '@foedus/connector/data-plane';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 
 const root = join(import.meta.dirname, '..', '..');
@@ -33,10 +33,11 @@ describe.skipIf(!existsSync(python))('every type that Parquet and Arrow share', 
     for (const type of ['parquet', 'arrow'] as const) {
       for (const [format, extension] of [
         ['application/vnd.apache.arrow.stream', 'arrows'],
+        [ARROW_ZSTD.mediaType, 'zstd.arrows'],
         ['application/vnd.apache.parquet', 'parquet'],
       ] as const) {
         test(`survives the way from ${type} to ${extension}, ${name === 'empty' ? 'also without rows' : 'with NULLs'}`, async () => {
-          const encode = FORMATS.find(({ mediaType }) => mediaType === format)?.encode;
+          const encode = [...FORMATS, ARROW_ZSTD].find(({ mediaType }) => mediaType === format)?.encode;
           const rows = await scanner.scan({ type, path: join(folder, `${name}.${type}`) });
           const path = join(folder, `out-${name}-${type}.${extension}`);
           await writeFile(path, encode!(rows.schema, rows.batches));

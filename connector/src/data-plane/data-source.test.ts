@@ -168,12 +168,17 @@ describe('formats', () => {
     expect(chosen('text/csv')).toBe('text/csv');
     expect(chosen('text/csv;q=0.5, application/x-ndjson')).toBe('application/x-ndjson');
     expect(chosen(`${arrow};q=0, */*`)).toBe('application/vnd.apache.parquet');
+    expect(chosen(`${arrow};codecs=zstd`)).toBe(`${arrow};codecs=zstd`);
+    expect(chosen(`text/csv;q=0.5, ${arrow}; codecs="lz4, ZSTD"`)).toBe(`${arrow};codecs=zstd`);
+    expect(chosen(`${arrow};codecs=lz4, */*;codecs=zstd`)).toBe(arrow);
+    expect(chosen(`${arrow};codecs=zstd;q=0.1, text/csv`)).toBe('text/csv');
     expect(() => chosen('image/png')).toThrow(expect.objectContaining({ code: 'bad-request' }));
     const encoding = (accept: string | undefined, format: string) => chooseEncoding(accept, chooseFormat(format));
     expect(encoding(undefined, 'text/csv')).toBe('identity');
     expect(encoding('gzip, deflate, br', 'text/csv')).toBe('gzip');
     expect(encoding('gzip, deflate, br', arrow)).toBe('identity');
     expect(encoding('zstd', arrow)).toBe('zstd');
+    expect(encoding('zstd', `${arrow};codecs=zstd`)).toBe('identity');
     expect(encoding('gzip;q=0, *;q=0.5', 'text/csv')).toBe('zstd');
   });
 });
