@@ -3,7 +3,7 @@
  * Arrow streams beside the bare scan of the same engine, and a file that is granted whole beside a plain stream of it.
  * Then peak memory of a stream of 1 and of 50 million rows, each in a process of its own.
  *
- *     npm run bench:data-plane [-- --rows 5000000 --runs 5 --memory-rows 1000000,50000000]
+ *     npm run bench:data-plane [-- --rows 5000000 --runs 5 --only Arrow --memory-rows 1000000,50000000]
  */
 import { execFileSync } from 'node:child_process';
 import { createReadStream, mkdtempSync, rmSync, statSync } from 'node:fs';
@@ -17,6 +17,8 @@ const { values: options } = parseArgs({
   options: {
     rows: { type: 'string', default: '5000000' },
     runs: { type: 'string', default: '5' },
+    /** Only work whose name has this in it, beside what it is compared with. */
+    only: { type: 'string', default: '' },
     'memory-rows': { type: 'string', default: '1000000,50000000' },
     /** Internal: streams this file and prints the process's peak memory. */
     measure: { type: 'string' },
@@ -114,6 +116,7 @@ async function compare(path: string, folder: string): Promise<void> {
   const measured = new Map<string, Measured>();
   for (let run = -1; run < runs; run++) {
     for (const [name, measuredWork] of Object.entries(work)) {
+      if (![BARE, PLAIN].includes(name) && !name.includes(options.only)) continue;
       if (/CSV|JSON|^Parquet/.test(name) && run >= 2) continue;
       const cpu = process.cpuUsage();
       const start = performance.now();
