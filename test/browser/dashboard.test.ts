@@ -85,6 +85,19 @@ describe.skipIf(executable === null && process.env['CI'] === undefined)(
       await shown('h1', title).waitFor();
     });
 
+    test('shows what each partner’s rows will have paid, round by round, before anybody trains', async () => {
+      await shown('.promise .legend-value', /ε \d+\.\d\d/).waitFor();
+      await shown('.promise-words li', 'Every update has the same weight').waitFor();
+      await page.getByRole('button', { name: 'Show as table: Planned ε by round' }).click();
+      const rows = page.locator('.promise tbody tr');
+      expect(await rows.count()).toBe(plannedRounds);
+      // The strict partner's budget is what the planned rounds cost, to the cent.
+      const [round, spent, ...limits] = await rows.first().locator('th, td').allTextContents();
+      expect(round).toBe(String(plannedRounds));
+      expect(limits).toContain(spent);
+      await page.getByRole('button', { name: 'Show as chart: Planned ε by round' }).click();
+    });
+
     test('starts the session from the keyboard and shows rounds as they happen', async () => {
       await tabTo('Start');
       expect(await page.evaluate(inPage.focusedOutline)).toBe('solid');

@@ -24,8 +24,12 @@ export const plannedRounds = 6;
 /** The airport whose budget is for the planned rounds and not one more. */
 export const strict = 'abq';
 
-/** The demo's plan, short. */
-export const plan: SessionPlanDraft = { ...planDraft('5e'.repeat(32), true), rounds: plannedRounds };
+/** The demo's plan, short, and without masks: what learns here is the test's own and has no part in them. */
+export const plan: SessionPlanDraft = {
+  ...planDraft('5e'.repeat(32), true),
+  rounds: plannedRounds,
+  secureAggregation: null,
+};
 
 export interface TrainingSpace extends AsyncDisposable {
   readonly operatorUrl: string;
@@ -78,6 +82,11 @@ export async function openTrainingSpace(folder: string): Promise<TrainingSpace> 
   const need = (rounds: number): number => Math.ceil(epsilonAfter(plan, rounds) * 100) / 100;
   const limits = airports.map(({ name }) => [name, need(name === strict ? plannedRounds : plannedRounds * 2)]);
   await publishOffers(space, { epsilonLimits: Object.fromEntries(limits) as Record<string, number> });
+  for (const { name } of airports) {
+    const operator = operatorOf(home(space, name));
+    const { policy } = await operator.policy('train-with-budget');
+    await operator.putPolicy({ id: 'train-with-budget', policy: withoutMasks(policy) });
+  }
 
   const gate = createGate();
   const stopping = new AbortController();
@@ -130,5 +139,17 @@ export async function openTrainingSpace(folder: string): Promise<TrainingSpace> 
       running = await start();
     },
     [Symbol.asyncDispose]: () => all.disposeAsync(),
+  };
+}
+
+/** The demo's offer without its condition that updates are summed under masks. */
+function withoutMasks(policy: Record<string, unknown>): Record<string, unknown> {
+  const permissions = policy['permission'] as { readonly constraint: readonly { readonly leftOperand: string }[] }[];
+  return {
+    ...policy,
+    permission: permissions.map((rule) => ({
+      ...rule,
+      constraint: rule.constraint.filter(({ leftOperand }) => !leftOperand.endsWith('#secureAggregation')),
+    })),
   };
 }

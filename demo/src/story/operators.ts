@@ -64,8 +64,7 @@ export function coordinatorOf(space: Space): CoordinatorClient {
     return null;
   };
   return {
-    createSession: async (plan, participants, { endsEarly = false } = {}) =>
-      view(await call('/api/sessions', { plan, participants, endsEarly })),
+    createSession: async (plan, participants) => view(await call('/api/sessions', { plan, participants })),
     sessions: async () => (await (await call('/api/sessions')).json()) as SessionView[],
     act: async (sessionId, action) => view(await call(`/api/sessions/${sessionId}/${action}`, {})),
     askForRounds: async (sessionId, additional) =>
