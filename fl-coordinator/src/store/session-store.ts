@@ -1,6 +1,6 @@
 /** Sessions, participants, rounds and contributions in SQLite. Every function is synchronous: join them in a transaction. */
 import type { Database } from '@foedus/connector/store';
-import type { SQLInputValue } from 'node:sqlite';
+import type { SQLInputValue, StatementSync } from 'node:sqlite';
 import type { ContributionRecord, EndingTransfer, ParticipantRecord, RoundRecord, SessionRecord } from './records.ts';
 
 type Row = Record<string, SQLInputValue>;
@@ -94,6 +94,18 @@ export function createSessionStore(db: Database, now: () => Date) {
   };
   const values = (columns: Readonly<Record<string, string>>, record: object): SQLInputValue[] =>
     Object.keys(columns).map((key) => encoded(key, record[key as keyof typeof record]));
+  /** By their text: as many as there are sets of columns that change together. */
+  const updates = new Map<string, StatementSync>();
+  /** Plans never change, and a session is read at every call of every client. */
+  const plans = new Map<string, SessionRecord['plan']>();
+  const toSession = (row: Row): SessionRecord => {
+    const id = row['id'] as string;
+    const plan = plans.get(id);
+    const record = toRecord<SessionRecord>(sessionColumns, plan === undefined ? row : { ...row, plan: null });
+    if (plan !== undefined) return { ...record, plan };
+    plans.set(id, record.plan);
+    return record;
+  };
   /** Column names come from the tables above, never from outside. */
   const update = (
     table: string,
@@ -105,9 +117,10 @@ export function createSessionStore(db: Database, now: () => Date) {
     const entries = Object.entries(changes).filter(([, value]) => value !== undefined);
     if (entries.length === 0) return;
     const set = entries.map(([key]) => `${columns[key]} = ?`).join(', ');
-    sql
-      .prepare(`UPDATE ${table} SET ${set} WHERE ${where}`)
-      .run(...entries.map(([key, value]) => encoded(key, value)), ...keys);
+    const text = `UPDATE ${table} SET ${set} WHERE ${where}`;
+    let statement = updates.get(text);
+    if (statement === undefined) updates.set(text, (statement = sql.prepare(text)));
+    statement.run(...entries.map(([key, value]) => encoded(key, value)), ...keys);
   };
 
   const insertSession = insertInto('sessions', sessionColumns);
@@ -153,11 +166,11 @@ export function createSessionStore(db: Database, now: () => Date) {
     },
     session(id: string): SessionRecord | undefined {
       const row = selectSession.get(id);
-      return row === undefined ? undefined : toRecord(sessionColumns, row);
+      return row === undefined ? undefined : toSession(row);
     },
     /** Newest first. */
     sessions(): SessionRecord[] {
-      return selectSessions.all().map((row) => toRecord(sessionColumns, row));
+      return selectSessions.all().map((row) => toSession(row));
     },
     updateSession(id: string, changes: Changes<Omit<SessionRecord, 'id' | 'updatedAt'>>): void {
       update('sessions', sessionColumns, 'id = ?', [id], { ...changes, updatedAt: now().toISOString() });

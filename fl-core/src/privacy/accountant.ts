@@ -168,8 +168,25 @@ export function stepsWithin(
 /** RDP adds up. Events with the same setting are counted together, so a long history costs no more than a short one. */
 function composed(events: readonly PrivacyEvent[], orders: readonly number[]): number[] {
   commonModel(events);
-  const settings = mergeSteps(events);
-  return orders.map((order) => settings.reduce((sum, event) => sum + event.steps * rdpOfEvent(event, order), 0));
+  const settings = mergeSteps(events).map(({ steps, ...setting }) => ({ steps, curve: curveOf(setting, orders) }));
+  return orders.map((_, i) => settings.reduce((sum, { steps, curve }) => sum + steps * curve[i]!, 0));
+}
+
+/** Curves at the default orders of the settings that were asked for: a ledger asks for the same at every round. */
+const curves = new Map<string, readonly number[]>();
+const MOST_CURVES = 64;
+
+function curveOf(setting: object, orders: readonly number[]): readonly number[] {
+  const event = { ...setting, steps: 1 } as PrivacyEvent;
+  const compute = (): readonly number[] => orders.map((order) => rdpOfEvent(event, order));
+  if (orders !== DEFAULT_ORDERS) return compute();
+  const key = JSON.stringify(setting);
+  const known = curves.get(key);
+  if (known !== undefined) return known;
+  const curve = compute();
+  if (curves.size === MOST_CURVES) curves.delete(curves.keys().next().value!);
+  curves.set(key, curve);
+  return curve;
 }
 
 /** The same events with those of one setting in one, without those of no steps. */
