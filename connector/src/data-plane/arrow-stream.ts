@@ -3,6 +3,9 @@ import * as arrow from 'apache-arrow';
 
 export const ARROW_STREAM = 'application/vnd.apache.arrow.stream';
 
+/** In place of a length: the buffer is as it was, since compressing did not make it smaller. */
+const NOT_COMPRESSED = -1n;
+
 /** hono and Node move bodies fastest in pieces of this size; the default of 64 KiB halves the rate. */
 const PIECE_BYTES = 256 * 1024;
 
@@ -29,7 +32,7 @@ export async function* arrowPieces(
       written.push(bytes);
     }
   })();
-  const writer = new arrow.RecordBatchStreamWriter({ autoDestroy: false, compressionType: compression });
+  const writer = new StreamWriter({ autoDestroy: false, compressionType: compression });
   writer.reset(sink, schema);
   const pieces = createPieces();
   for await (const batch of source) {
@@ -64,4 +67,18 @@ export function createPieces() {
       filled = 0;
     },
   };
+}
+
+class StreamWriter extends arrow.RecordBatchStreamWriter {
+  /** A compressed buffer begins with the length of what it decompresses to. Arrow's writer puts its own there. */
+  protected override _compressBodyBuffers(buffers: ArrayBufferView[]) {
+    const compressed = super._compressBodyBuffers(buffers);
+    for (const [i, { byteLength }] of buffers.entries()) {
+      const prefix = compressed.buffers[i * 2] as Uint8Array;
+      if (prefix.byteLength === 0) continue;
+      const view = new DataView(prefix.buffer, prefix.byteOffset);
+      if (view.getBigInt64(0, true) !== NOT_COMPRESSED) view.setBigInt64(0, BigInt(byteLength), true);
+    }
+    return compressed;
+  }
 }
