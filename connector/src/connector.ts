@@ -198,6 +198,7 @@ export async function startConnector(config: ConnectorConfig, options: Connector
       transfers,
       transferStore,
       renewal,
+      partnerHeads,
       client,
       dataDir: config.dataDir,
       settings: config.deltaSharing,

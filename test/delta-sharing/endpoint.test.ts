@@ -150,6 +150,16 @@ describe('the Delta Sharing endpoint', () => {
     expect(await uses()).toBe(2);
   });
 
+  test('keeps the head of the provider’s ledger, and shows it with the next read', async () => {
+    const { query, agreementId } = await shared();
+    await query();
+    const first = (await consumer.operator.partnerHead(agreementId)).head;
+    await query();
+    const second = (await consumer.operator.partnerHead(agreementId)).head;
+    expect(second.sequence).toBeGreaterThan(first.sequence);
+    expect([first.spent.uses, second.spent.uses]).toEqual([1, 2]);
+  });
+
   test('says in words that a budget is used up, and that a purpose is not agreed', async () => {
     const { query, ask, address, agreementId } = await shared(constraint('count', 'lteq', '1'));
     expect((await query()).status).toBe(200);

@@ -1,5 +1,5 @@
 import { DuckDBTypeId, type DuckDBInstance } from '@duckdb/node-api';
-import type { DataType } from 'apache-arrow';
+import { DataType } from 'apache-arrow';
 import { carriedType, quotedName } from './carried-type.ts';
 import type { EngineColumn, Relation } from './duckdb-dialect.ts';
 import { FRACTIONS, INTEGERS } from './filter-value.ts';
@@ -116,6 +116,7 @@ function arrowOf({ type, hint }: EngineColumn): string | null {
 
 /** For instance `Timestamp<MICROSECOND, UTC>`. */
 export function arrowName(type: DataType): string {
+  if (DataType.isDecimal(type)) return `Decimal<${type.precision}, ${type.scale}>`;
   // oxlint-disable-next-line typescript/no-base-to-string -- every type has its own, which the base class does not declare
   return String(type);
 }
@@ -125,7 +126,8 @@ function measuresOf(column: EngineColumn): string[] {
   const kind = kindOf(column);
   const ordered = kind === 'number' || kind === 'time';
   const shown = (measure: string): string => (ordered ? `${measure}(${name})::VARCHAR` : 'NULL');
-  const distinct = kind === 'other' ? 'NULL' : `approx_count_distinct(${name})`;
+  const countable = kind !== 'other' || column.type.typeId === DuckDBTypeId.BOOLEAN;
+  const distinct = !countable ? 'NULL' : `approx_count_distinct(${name})`;
   return [`count(${name})`, distinct, shown('min'), shown('max')];
 }
 

@@ -5,6 +5,7 @@ import { join } from 'node:path';
 import { Client } from 'pg';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import type { Asset } from '../management/model.ts';
+import { openTable } from './postgresql-source.ts';
 import { codeOf, openScans } from './scan-fixture.ts';
 import type { Mask } from './scan-plan.ts';
 
@@ -70,6 +71,20 @@ describe.skipIf(programs === undefined)('a PostgreSQL table', () => {
       rmSync(folder, { recursive: true, force: true });
       scans.close();
     }
+  });
+
+  test('is measured for its operator', async () => {
+    const opened = await openTable(source as Extract<Asset['source'], { type: 'postgresql' }>);
+    const { rows, sample, columns } = await opened.measure(new AbortController().signal);
+    expect([rows, sample]).toEqual([20_001, { rows: 20_001, method: 'all' }]);
+    const found = new Map(columns.map((column) => [column.name, column]));
+    expect(found.get('id')).toMatchObject({ type: 'bigint', arrow: 'Int64', nulls: 0, distinct: 20_001, max: '20000' });
+    expect(found.get('origin')).toMatchObject({ kind: 'text', nulls: 6_667, distinct: 2 });
+    expect(found.get('origin')).not.toHaveProperty('min');
+    expect(found.get('price')).toMatchObject({ arrow: 'Decimal<9, 2>', min: '0.00', max: '199.99' });
+    expect(found.get('day')).toMatchObject({ kind: 'time', min: '2001-01-01' });
+    expect(found.get('tags')).toMatchObject({ kind: 'other', arrow: null, distinct: null, values: [] });
+    expect(found.get('o\'wner"')?.values).toContain('did:web:p1');
   });
 
   test('carries its types, values and NULLs', async () => {

@@ -1,5 +1,9 @@
+import type { Logger } from 'pino';
 import type { PeerClient } from '../identity/index.ts';
 import { FoedusError, STATUS_BY_CODE } from '../errors.ts';
+import { HEAD_HEADER, readHeadHeader, writeHeadHeader } from '../ledger/head-header.ts';
+import { signedHeadSchema } from '../ledger/head.ts';
+import type { PartnerHeads } from '../ledger/partner-heads.ts';
 import type { Transfer } from '../management/model.ts';
 import type { Changes } from '../protocol/changes.ts';
 import { authorizationHeaders } from '../protocol/data-address.ts';
@@ -33,6 +37,8 @@ export interface ContractReader {
   /** What a read would give, as an Arrow IPC stream without rows. Nothing is charged. */
   schema(agreementId: string, read: Read, signal: AbortSignal): Promise<Uint8Array>;
   rows(agreementId: string, read: Read, signal: AbortSignal): Promise<ContractRows>;
+  /** Keeps the newest head of the provider's ledger, which has all that was drawn for the rows. Does not fail. */
+  keepNewestHead(transferId: string, signal: AbortSignal): Promise<void>;
   /** @throws FoedusError `not-permitted` where what came under a transfer is not to be read any more */
   checkOpen(transferId: string): void;
 }
@@ -45,8 +51,11 @@ export interface ContractReaderOptions {
   };
   readonly transferStore: { get(id: string): Transfer | undefined };
   readonly renewal: TokenRenewal;
+  /** The newest head of each provider's ledger: shown with every read, and kept from every answer. */
+  readonly partnerHeads: Pick<PartnerHeads, 'get' | 'keep'>;
   readonly changes: Changes;
   readonly client: Pick<PeerClient, 'fetch'>;
+  readonly logger: Logger;
 }
 
 /** A request to the endpoint of a transfer. */
@@ -66,7 +75,7 @@ const LARGEST_SCHEMA = 8 << 20;
 const LARGEST_PROBLEM = 64 << 10;
 
 export function createContractReader(options: ContractReaderOptions): ContractReader {
-  const { database, transfers, transferStore, renewal, changes, client } = options;
+  const { database, transfers, transferStore, renewal, partnerHeads, changes, client, logger } = options;
   const remember = database.sql.prepare(
     `INSERT INTO share_transfer (agreement_id, transfer_id) VALUES (?, ?)
      ON CONFLICT (agreement_id) DO UPDATE SET transfer_id = excluded.transfer_id`,
@@ -121,7 +130,9 @@ export function createContractReader(options: ContractReaderOptions): ContractRe
     const url = new URL(`${dataAddress.endpoint}${path}`);
     if (read.purpose !== undefined) url.searchParams.set('purpose', read.purpose);
     if (read.limit !== undefined) url.searchParams.set('limit', String(read.limit));
-    const headers = { accept, 'accept-encoding': 'identity' };
+    const held = partnerHeads.get(transfer.agreementId);
+    const shown = held && { [HEAD_HEADER]: writeHeadHeader(held) };
+    const headers = { accept, 'accept-encoding': 'identity', ...shown };
     for (const authorization of authorizationHeaders(dataAddress)) {
       const response = await client.fetch(url, {
         expect: counterPartyId,
@@ -129,10 +140,21 @@ export function createContractReader(options: ContractReaderOptions): ContractRe
         timeoutMs: ANSWER_MS,
         signal: read.signal,
       });
+      keepHead(transfer.agreementId, response);
       if (response.status !== 401) return response;
       await response.body?.cancel();
     }
     return undefined;
+  };
+  const keepHead = (agreementId: string, { headers }: Response): void => {
+    const head = headers.get(HEAD_HEADER);
+    if (head === null) return;
+    try {
+      partnerHeads.keep(agreementId, readHeadHeader(head));
+    } catch (error) {
+      // Rows that have been charged are worth more than the evidence of it.
+      logger.warn({ err: error, agreement: agreementId }, "the head of a provider's ledger is not right");
+    }
   };
   const ask = async (agreementId: string, question: Question) => {
     let transfer = await open(agreementId);
@@ -164,6 +186,20 @@ export function createContractReader(options: ContractReaderOptions): ContractRe
       if (response.headers.get('content-type')?.startsWith(PARQUET)) return { transferId, body };
       await body.cancel();
       throw new FoedusError('unavailable', 'The provider does not send Parquet. Use foedus fetch for its own format.');
+    },
+    keepNewestHead: async (transferId, signal) => {
+      const transfer = transferStore.get(transferId);
+      if (transfer?.state !== 'STARTED') return;
+      try {
+        const response = await attempt(transfer, { path: '/head', accept: 'application/json', signal }, false);
+        if (response === undefined || response.body === null) return;
+        const text = Buffer.from(await whole(response.body, LARGEST_PROBLEM)).toString('utf8');
+        if (!response.ok) return;
+        partnerHeads.keep(transfer.agreementId, signedHeadSchema.parse(JSON.parse(text)));
+      } catch (error) {
+        // The rows are here: an older head is kept.
+        logger.debug({ err: error, transfer: transferId }, 'the newest head of a ledger did not come');
+      }
     },
     checkOpen: (transferId) => void checked(transferStore.get(transferId)),
   };

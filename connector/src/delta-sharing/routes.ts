@@ -166,6 +166,7 @@ export function deltaSharingRoutes(options: DeltaSharingOptions): Hono {
       const { agreementId } = asked;
       const { body, transferId } = await reader.rows(agreementId, { purpose: profile.purpose, limit }, signal);
       const { id, size } = await spool.keep(body);
+      await reader.keepNewestHead(transferId, signal);
       const grant = { fileId: id, profileId: profile.id, agreementId, transferId };
       const { token, expiresAt } = await fileTokens.issue(grant);
       logger.info({ profile: profile.id, agreement: agreementId, transfer: transferId, size }, 'a table was queried');
