@@ -1,5 +1,5 @@
 /** What a privacy budget buys: the noise for every length of training, and the ε of every round of the one chosen. */
-import { calibrate, type PrivacyEvent, spentEpsilon, subsampledGaussian } from '@foedus/fl-core';
+import { calibrate, epsilonByRound, type PrivacyEvent, spentEpsilon, subsampledGaussian } from '@foedus/fl-core';
 
 export interface PlanQuestion {
   readonly epsilon: number;
@@ -83,10 +83,10 @@ export function tradeOffOf(question: PlanQuestion): TradeOff {
       choose(question.batch, count),
     ),
     byBatch: batches.map((batch) => choose(batch, rounds)),
-    spent: [...new Set([1, ...spread(1, rounds), rounds])].map((round) => ({
-      round,
-      epsilon: spentEpsilon([eventOf(choice.noiseMultiplier, question.batch, round)], delta, 'rdp'),
-    })),
+    // What a coordinator states, and checks agreements by, when such a session is planned.
+    spent: epsilonByRound(eventOf(choice.noiseMultiplier, question.batch, 1), rounds, delta).byRound.filter(
+      ({ round }) => round > 0,
+    ),
     isShortened: rounds < question.rounds,
   };
 }

@@ -277,9 +277,32 @@ function eventOf(
 /** Rounds whose ε is stated: each of a short session, some of a long one. */
 const MOST_POINTS = 60;
 
-interface Spending {
-  readonly byRound: PartnerPromise['byRound'];
+/** What a mechanism costs over a session. */
+export interface EpsilonByRound {
+  /** ε of everything released after each of some rounds, ascending; the first is 0, the last all of them. */
+  readonly byRound: readonly { readonly round: number; readonly epsilon: number }[];
+  /** The most that one round adds. */
   readonly largestRound: number;
+}
+
+/**
+ * @param event what one round releases
+ * @param history what was released before: ε counts it too
+ */
+export function epsilonByRound(
+  event: PrivacyEvent,
+  rounds: number,
+  delta: number,
+  history: readonly PrivacyEvent[] = [],
+): EpsilonByRound {
+  const spent = epsilonAfter(history, event, delta);
+  const byRound = pointsOf(rounds).map((round) => ({ round, epsilon: spent(round) }));
+  // ε is the least of lines in the number of rounds, cut off at 0: the step from 0 is its largest, later ones shrink.
+  const first = spent(0) > 0 ? 1 : firstWith(rounds, (round) => spent(round) > 0);
+  return { byRound, largestRound: first === null ? 0 : spent(first) - spent(first - 1) };
+}
+
+interface Spending extends EpsilonByRound {
   /** What would fit into a budget instead, in words. */
   readonly instead: (epsilon: number) => string;
 }
@@ -294,15 +317,9 @@ function spendingBy(plan: PromisedPlan, event: PrivacyEvent | null) {
     const key = JSON.stringify([history, delta]);
     const before = known.get(key);
     if (before !== undefined) return before;
-    const spent = epsilonAfter(history, event, delta);
-    const start = spent(0);
-    const byRound = pointsOf(plan.rounds).map((round) => ({ round, epsilon: spent(round) }));
-    // ε is the least of lines in the number of rounds, cut off at 0: the step from 0 is its largest, later ones shrink.
-    const first = start > 0 ? 1 : firstWith(plan.rounds, (round) => spent(round) > 0);
     const words = new Map<number, string>();
     const spending: Spending = {
-      byRound,
-      largestRound: first === null ? 0 : spent(first) - spent(first - 1),
+      ...epsilonByRound(event, plan.rounds, delta, history),
       instead(epsilon) {
         const sentence = words.get(epsilon) ?? insteadOf(plan.rounds, event, history, { epsilon, delta });
         words.set(epsilon, sentence);
