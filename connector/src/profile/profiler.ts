@@ -1,3 +1,4 @@
+import { setTimeout as pause } from 'node:timers/promises';
 import type { Logger } from 'pino';
 import { FOEDUS } from '@foedus/usage-policies';
 import type { Measured } from '../data-plane/measure.ts';
@@ -43,6 +44,8 @@ export const profileTopic = (assetId: string): string => `profile:${assetId}`;
 
 /** What is published is often followed by more: the engine is loaded when that is over. */
 const PAUSE_MS = 2_000;
+/** How long a stop waits for a look that is under way. */
+const STOP_MS = 2_000;
 
 export function createProfiler(options: ProfilerOptions): Profiler {
   const { database, assets, pins, changes, dataDir, clock, logger } = options;
@@ -115,7 +118,7 @@ export function createProfiler(options: ProfilerOptions): Profiler {
       .catch((error: unknown) => logger.error({ err: error }, 'profiling data sets failed'))
       .finally(() => {
         working = undefined;
-        if (waiting.get() !== undefined) schedule();
+        if (!stopping.signal.aborted && waiting.get() !== undefined) schedule();
       });
   };
   const schedule = (): void => {
@@ -158,7 +161,8 @@ export function createProfiler(options: ProfilerOptions): Profiler {
     async [Symbol.asyncDispose]() {
       stopping.abort();
       clearTimeout(timer);
-      await working;
+      // A copy from far away cannot be broken off: its end finds nothing to do any more.
+      await Promise.race([working, pause(STOP_MS, undefined, { ref: false })]);
     },
   };
 }
