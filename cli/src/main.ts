@@ -1,4 +1,7 @@
-import { Command, InvalidArgumentError, Option } from 'commander';
+import { Command, Option } from 'commander';
+import { addConsumer, addTransfers } from './consumer-commands.ts';
+import { collect, days, ownConfig } from './options.ts';
+import { addShares } from './share-commands.ts';
 import { describeError } from './terminal.ts';
 
 /**
@@ -16,20 +19,6 @@ export async function main(args: readonly string[]): Promise<void> {
   }
 }
 
-const ownConfig = () =>
-  new Option('-c, --config <file>', "your connector's configuration").env('FOEDUS_CONFIG').default('connector.json');
-const collect = (value: string, previous: string[] = []): string[] => [...previous, value];
-const list = (value: string): string[] =>
-  value
-    .split(',')
-    .map((item) => item.trim())
-    .filter((item) => item !== '');
-const days = (value: string): number => {
-  const number = Number(value);
-  if (!(number > 0)) throw new InvalidArgumentError('It is a number of days.');
-  return number;
-};
-
 function createProgram(): Command {
   const program = new Command('foedus')
     .description('A data-space connector and federated-learning node under one contract')
@@ -40,6 +29,7 @@ function createProgram(): Command {
   addProvider(program);
   addPolicies(program);
   addConsumer(program);
+  addTransfers(program);
   addShares(program);
   addRecords(program);
   addPrivacy(program);
@@ -269,78 +259,6 @@ function addPolicies(program: Command): void {
     });
 }
 
-function addConsumer(program: Command): void {
-  program
-    .command('catalog')
-    .description("what another participant's connector offers to you")
-    .argument('<address>', 'for instance https://connector.bdl.example:7101')
-    .option('--json', 'the catalog as it came')
-    .addOption(ownConfig())
-    .action(async (address: string, options: { config: string; json?: true }) => {
-      const { showCatalog } = await import('./commands/catalog.ts');
-      await showCatalog(address, options);
-    });
-  program
-    .command('negotiate')
-    .description('make a contract for a data set, signed by both sides')
-    .argument('<address>')
-    .argument('<dataset>', "the data set's id in the catalog")
-    .option('--offer <id>', 'which offer, when there are several')
-    .addOption(ownConfig())
-    .action(async (address: string, dataset: string, options: { config: string; offer?: string }) => {
-      const { negotiate } = await import('./commands/negotiate.ts');
-      await negotiate(address, dataset, options);
-    });
-  program
-    .command('fetch')
-    .description('read rows under an agreement, as an Arrow stream')
-    .argument('<agreement>', 'its id')
-    .option('--columns <names>', 'only these columns, with commas between', list)
-    .option('--purpose <iri>', 'what the rows are for')
-    .option('-o, --output <file>', 'where the rows go (default: rows.arrow)', 'rows.arrow')
-    .addOption(ownConfig())
-    .action(async (agreement: string, options: import('./commands/fetch.ts').FetchRows) => {
-      const { fetchRows } = await import('./commands/fetch.ts');
-      await fetchRows(agreement, options);
-    });
-}
-
-function addShares(program: Command): void {
-  const share = program
-    .command('share')
-    .description('data sets of your agreements for Delta Sharing clients: pandas, Spark');
-  share
-    .command('profile')
-    .description('make a profile file, with which clients read under agreements')
-    .argument('<agreements...>', 'their ids')
-    .option('-o, --out <file>', 'where it goes', 'profile.share')
-    .option('--purpose <iri>', 'what the rows are for')
-    .option('--name <name>', 'who or what it is for')
-    .option('--days <days>', 'how long it is good', days, 90)
-    .addOption(ownConfig())
-    .action(async (agreements: string[], options: import('./commands/share.ts').MakeProfile) => {
-      const { makeProfile } = await import('./commands/share.ts');
-      await makeProfile(agreements, options);
-    });
-  share
-    .command('list')
-    .description('profiles, and whether they are still good')
-    .addOption(ownConfig())
-    .action(async (options: { config: string }) => {
-      const { listProfiles } = await import('./commands/share.ts');
-      await listProfiles(options);
-    });
-  share
-    .command('revoke')
-    .description('close a profile at once')
-    .argument('<id>')
-    .addOption(ownConfig())
-    .action(async (id: string, options: { config: string }) => {
-      const { revokeProfile } = await import('./commands/share.ts');
-      await revokeProfile(id, options);
-    });
-}
-
 function addPrivacy(program: Command): void {
   program
     .command('privacy')
@@ -410,14 +328,6 @@ function addRecords(program: Command): void {
     .action(async (agreementId: string, options: { config: string; reason: string; atLeast?: string[] }) => {
       const { reconcileLedger } = await import('./commands/ledger.ts');
       await reconcileLedger(agreementId, options);
-    });
-  program
-    .command('transfers')
-    .description("your connector's transfers")
-    .addOption(ownConfig())
-    .action(async (options: { config: string }) => {
-      const { listTransfers } = await import('./commands/transfers.ts');
-      await listTransfers(options);
     });
 }
 

@@ -89,6 +89,7 @@ async function connector(member: string, protocol: number, management: number): 
     identity,
     protocol: { port: protocol, publicUrl: `https://localhost:${protocol}` },
     management: { port: management, tokenFile: 'management.token' },
+    transfer: { push: { allowAddresses: ['127.0.0.0/8', '::1/128'] } },
   };
   await writeFile(join(folder, 'connector.json'), JSON.stringify(config));
   expect(await done(member, 'config', 'check', 'connector.json')).toContain('a right configuration of a connector');
@@ -286,6 +287,20 @@ describe('an operator', () => {
     }
   });
 
+  it('has data pushed to the own connector', async () => {
+    const add = 'asset add flights.parquet --id pushed --format HttpData-PUSH'.split(' ');
+    await done('bdl', ...add);
+    await writeFile(join(root, 'bdl', 'free.json'), JSON.stringify({ permission: [{ action: 'use' }] }));
+    await done('bdl', 'offer', 'add', '--asset', 'pushed', '--policy', 'free.json', '--id', 'pushed');
+    const negotiated = await done('pvd', 'negotiate', address, 'pushed', '--offer', 'pushed:pushed');
+    const agreement = /urn:uuid:[0-9a-f-]{36}/.exec(negotiated)![0];
+    const out = await done('pvd', 'receive', agreement, '--type', 'text/csv', '--columns', 'flight');
+    const path = /received as (.+) \(text\/csv\)/.exec(out)![1]!;
+    expect((await readFile(path, 'utf8')).split('\r\n')).toHaveLength(10_002);
+    const other = await foedus('pvd', 'fetch', agreement);
+    expect(other).toMatchObject({ code: 1, err: expect.stringContaining('HttpData-PUSH') });
+  });
+
   it('sees what has to be done, does it, and reports it to the other side', async () => {
     const until = { leftOperand: 'dateTime', operator: 'lteq', rightOperand: '2090-01-01T00:00:00Z' };
     const policy = {
@@ -296,6 +311,9 @@ describe('an operator', () => {
     await done('bdl', 'offer', 'add', '--asset', 'flights', '--policy', 'borrowed.json', '--id', 'borrowed');
     const negotiated = await done('pvd', 'negotiate', address, 'flights', '--offer', 'borrowed:flights');
     const agreement = /urn:uuid:[0-9a-f-]{36}/.exec(negotiated)![0];
+    const piped = await done('pvd', 'fetch', agreement, '-o', '-');
+    // An Arrow stream from its beginning to the marker of its end, and nothing else. The bytes stand here in decimal.
+    expect(/^255,255,255,255,.*255,255,255,255,0,0,0,0$/.test(piped)).toBe(true);
     const fetched = await done('pvd', 'fetch', agreement, '-o', 'borrowed.arrow');
     expect(fetched).toContain('It has to be deleted until 2090-01-01');
     const listed = await done('pvd', 'duties', 'list', '--agreement', agreement, '--ours');

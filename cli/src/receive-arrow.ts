@@ -1,4 +1,5 @@
 import { DataType, RecordBatchReader, type RecordBatch } from 'apache-arrow';
+import { once } from 'node:events';
 import { open, rename, rm } from 'node:fs/promises';
 import { FoedusError } from '@foedus/connector/errors';
 
@@ -12,10 +13,17 @@ export interface Received {
 
 const SHOWN = 8;
 
+/** Continuation marker and length zero: the end of an Arrow IPC stream. Without it, it was cut. */
+const END_OF_STREAM = Buffer.from([0xff, 0xff, 0xff, 0xff, 0, 0, 0, 0]);
+
+/** Standard output instead of a file. */
+export const STDOUT = '-';
+
 /**
  * Saves an Arrow IPC stream as it comes and looks at it on the way; memory holds one record batch at a time. The file
  * appears under its name when the stream is whole.
  *
+ * @param file `-`: standard output, as it comes
  * @param onProgress rows and bytes so far
  * @throws FoedusError `unavailable` when the stream breaks off, `bad-request` when it is no Arrow stream
  */
@@ -25,14 +33,16 @@ export async function receiveArrow(
   onProgress: (rows: number, bytes: number) => void,
 ): Promise<Received> {
   const partial = `${file}.part`;
-  const out = await open(partial, 'w');
+  const out = file === STDOUT ? undefined : await open(partial, 'w');
+  let tail = Buffer.alloc(0);
   let bytes = 0;
   let broken: unknown;
   async function* saved(): AsyncGenerator<Uint8Array> {
     try {
       for await (const chunk of body) {
-        await out.write(chunk);
+        await (out?.write(chunk) ?? toStdout(chunk));
         bytes += chunk.length;
+        tail = Buffer.concat([tail, chunk.subarray(-END_OF_STREAM.length)]).subarray(-END_OF_STREAM.length);
         yield chunk;
       }
     } catch (error) {
@@ -51,16 +61,26 @@ export async function receiveArrow(
       rows += batch.numRows;
       onProgress(rows, bytes);
     }
-    await out.close();
-    await rename(partial, file);
+    // The reader takes the end of its input for the end of the stream.
+    if (!tail.equals(END_OF_STREAM)) {
+      broken = new Error('there is no marker of the end');
+      throw broken;
+    }
+    await out?.close();
+    if (out !== undefined) await rename(partial, file);
     return { rows, bytes, columns, firstRows };
   } catch (cause) {
-    await out.close();
-    await rm(partial, { force: true });
+    await out?.close();
+    if (out !== undefined) await rm(partial, { force: true });
     throw broken === undefined
       ? new FoedusError('bad-request', `What came is no Arrow stream: ${(cause as Error).message}`, { cause })
       : new FoedusError('unavailable', 'The stream broke off before its end. Fetch again.', { cause });
   }
+}
+
+/** As fast as whoever reads it. */
+async function toStdout(chunk: Uint8Array): Promise<void> {
+  if (!process.stdout.write(chunk)) await once(process.stdout, 'drain');
 }
 
 function rowText(batch: RecordBatch, row: number): string[] {

@@ -12,7 +12,7 @@ import {
 } from '@foedus/connector/operator-client';
 import { ownConnector } from '../own-connector.ts';
 import { noteForDeletion } from './duties.ts';
-import { receiveArrow } from '../receive-arrow.ts';
+import { receiveArrow, STDOUT } from '../receive-arrow.ts';
 import { bytes, clean, endProgress, print, printTable, progress } from '../terminal.ts';
 
 export interface FetchRows {
@@ -42,6 +42,8 @@ export async function fetchRows(agreementId: string, options: FetchRows): Promis
     await keepNewestHead(peer, operator, transfer);
     endProgress();
     const seconds = (performance.now() - started) / 1000;
+    // Nothing but the rows goes to standard output then.
+    if (options.output === STDOUT) return;
     printTable(received.columns, received.firstRows, 'There are no rows.');
     const count = `${received.rows.toLocaleString('en')} rows, ${bytes(received.bytes)} in ${seconds.toFixed(1)} s`;
     print(`\n${count}, saved as ${options.output} (Arrow IPC stream)`);

@@ -1,5 +1,5 @@
 import { ownConnector } from '../own-connector.ts';
-import { printTable, time } from '../terminal.ts';
+import { print, printTable, time } from '../terminal.ts';
 
 /** Lists the transfers of the own connector. */
 export async function listTransfers({ config }: { config: string }): Promise<void> {
@@ -19,4 +19,25 @@ export async function listTransfers({ config }: { config: string }): Promise<voi
     ]),
     'There are no transfers.',
   );
+}
+
+export interface TransferCommand {
+  readonly config: string;
+  readonly reason?: string;
+}
+
+/** What an operator may do about a transfer. */
+const DEEDS = {
+  suspend: 'suspendTransfer',
+  start: 'startTransfer',
+  terminate: 'terminateTransfer',
+  revoke: 'revokeTransferTokens',
+} as const;
+
+/** Suspends, starts again or terminates a transfer, or revokes the tokens that were given out for it. */
+export async function changeTransfer(deed: keyof typeof DEEDS, id: string, options: TransferCommand): Promise<void> {
+  const { operator } = await ownConnector(options.config);
+  const why = options.reason === undefined ? {} : { reason: options.reason };
+  const { state } = await operator[DEEDS[deed]](id, why);
+  print(deed === 'revoke' ? `Every token given out for ${id} is revoked.` : `${id} is ${state}.`);
 }

@@ -27,7 +27,7 @@ export interface Inbox {
   /** For the mTLS port. */
   readonly routes: Hono;
   /** Where the data of a transfer are to be pushed to. */
-  endpointOf(transferId: string): string;
+  readonly endpointOf: (transferId: string) => string;
   received(transferId: string): Received | undefined;
 }
 
