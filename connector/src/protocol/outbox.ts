@@ -39,6 +39,8 @@ export interface Outbox {
   removeSoon(entry: OutboxEntry, also?: () => void): void;
   /** Waits until what was to be written soon is. */
   settled(): Promise<void>;
+  /** Waits until the oldest message of a process has gone, at most `ms` milliseconds. */
+  gone(processId: string, ms: number): Promise<void>;
   /** Drops whatever a process still wanted to say. */
   clear(processId: string): void;
   /** Ids of all processes with messages, the longest waiting first. */
@@ -66,6 +68,11 @@ export function createOutbox(
   const heads = new Map<string, number>();
   /** The last message of a process that has arrived but is still on the disk. */
   const arrived = new Map<string, number>();
+  /** Who waits for the oldest message of a process to go. */
+  const watchers = new Map<string, Set<() => void>>();
+  const tellGone = (processId: string): void => {
+    for (const tell of watchers.get(processId) ?? []) tell();
+  };
   return {
     add: (transaction, { processId, kind, name, initial, message }) => {
       const trace: Record<string, string> = {};
@@ -108,6 +115,7 @@ export function createOutbox(
     removeSoon: ({ processId, sequence }, also) => {
       arrived.set(processId, sequence);
       heads.delete(processId);
+      tellGone(processId);
       group.soon((transaction) => {
         remove.run(sequence);
         also?.();
@@ -115,9 +123,21 @@ export function createOutbox(
       });
     },
     settled: () => group.run(() => undefined),
+    gone: async (processId, ms) => {
+      const waiting = watchers.get(processId) ?? new Set();
+      watchers.set(processId, waiting);
+      const { promise, resolve } = Promise.withResolvers<void>();
+      const timer = setTimeout(resolve, ms);
+      waiting.add(resolve);
+      await promise;
+      clearTimeout(timer);
+      waiting.delete(resolve);
+      if (waiting.size === 0) watchers.delete(processId);
+    },
     clear: (processId) => {
       heads.delete(processId);
       clear.run(processId);
+      tellGone(processId);
     },
     waiting: () => (waiting.all() as { process_id: string }[]).map((row) => row.process_id),
   };

@@ -17,10 +17,13 @@ export interface Incoming {
 
 type Answer = Record<string, unknown>;
 
+/** How long a message waits at most, in milliseconds, for one of ours that it has crossed and that goes first. */
+const PATIENCE = 2_000;
+
 interface Mailboxes {
   readonly group: GroupCommit;
   readonly inbox: Inbox;
-  readonly outbox: Pick<Outbox, 'nextName' | 'clear'>;
+  readonly outbox: Pick<Outbox, 'nextName' | 'clear' | 'gone'>;
 }
 
 /**
@@ -29,8 +32,8 @@ interface Mailboxes {
  *
  * Where both sides have said something at the same time, each for itself legally, the message that ends the process
  * goes before one that does not, and else the provider's before the consumer's. Who yields forgets what it wanted to
- * say; until then the other is told to come again. So both end up in the same state, unless both have ended the
- * process: a final state is never left.
+ * say; whose message goes first lets the other's wait until it has arrived, and if that takes long, come again. So both
+ * end up in the same state, unless both have ended the process: a final state is never left.
  *
  * @param process our record by the id in the path, if there is one
  * @param pids the process ids that the message carries
@@ -51,7 +54,7 @@ export async function receive<P extends Process, State extends string, Name exte
   },
 ): Promise<Answer> {
   const hash = digest(message.body);
-  return await group.run((transaction) => {
+  const attempt = (transaction: Transaction): { answer: Answer } | { waitsFor: string } => {
     const process = message.process();
     if (!process || process.counterPartyId !== message.caller) throw unknownProcess();
     const known = withPeerPid(process, message.pids);
@@ -63,16 +66,22 @@ export async function receive<P extends Process, State extends string, Name exte
     const earlier = inbox.answerTo(process.id, hash);
     // A message with an @id is one message however often it comes. Without one, equal bytes may be a new message (a
     // second suspension); no message is legal directly after itself, so legality tells which.
-    if (earlier && (next === undefined || hasId(message.body))) return earlier;
+    if (earlier && (next === undefined || hasId(message.body))) return { answer: earlier };
     if (next === undefined) throw illegal(message.name, process.state, sender);
     if (crossed !== undefined) {
-      if (!goesFirst(message.machine, { state: crossed, sender }, process.state)) throw ourTurn();
+      if (!goesFirst(message.machine, { state: crossed, sender }, process.state)) return { waitsFor: process.id };
       outbox.clear(process.id);
     }
     const answer = message.acknowledge(message.take(transaction, known, next));
     inbox.put(process.id, hash, answer);
-    return answer;
-  });
+    return { answer };
+  };
+  const first = await group.run(attempt);
+  if ('answer' in first) return first.answer;
+  await outbox.gone(first.waitsFor, PATIENCE);
+  const second = await group.run(attempt);
+  if ('answer' in second) return second.answer;
+  throw ourTurn();
 }
 
 /** Where a message leads that was said before ours was known, if it was legal then. */
