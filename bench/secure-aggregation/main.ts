@@ -35,7 +35,7 @@ const { values } = parseArgs({
     dropped: { type: 'string', default: '0,10,30' },
     degree: { type: 'string', default: '32' },
     /** Members of the coordinator's part and its parameters. */
-    server: { type: 'string', default: '100x100000,1000x100000' },
+    server: { type: 'string', default: '100x100000,100x1000000,1000x100000' },
   },
 });
 const numbers = (text: string): number[] => text.split(',').map(Number);
@@ -104,11 +104,13 @@ async function measureMember(members: number, length: number): Promise<void> {
     const encoded = cpu();
     const { message } = maskInput(shared[0]!, inbox, input);
     const masked = cpu();
-    const width = encoding.bits <= 16 ? 2 : encoding.bits <= 24 ? 3 : 4;
     for (let mask = 0; mask < inbox.shares.length + 1; mask++) {
       const cipher = createCipheriv('aes-128-ctr', randomBytes(16), new Uint8Array(16));
-      const zeros = new Uint8Array(61_440);
-      for (let at = 0; at < length * width; at += zeros.length) cipher.update(zeros);
+      const zeros = new Uint8Array(32_768);
+      for (let at = 0; at < length * 4; at += zeros.length) {
+        // Freed at once, as masks are: otherwise the collector would be measured.
+        cipher.update(zeros).buffer.transfer(0);
+      }
     }
     times.aes.push(cpu() - masked);
     times.mask.push(masked - encoded);
