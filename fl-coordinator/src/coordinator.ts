@@ -22,6 +22,7 @@ import { createSecureRounds } from './session/secure-rounds.ts';
 import { createSessions } from './session/sessions.ts';
 import { createTransfers } from './session/transfers.ts';
 import type { SessionView } from './session/view.ts';
+import { createLedgerHeads } from './store/ledger-heads.ts';
 import { migrations } from './store/migrations.ts';
 import { createModelRegistry } from './store/model-registry.ts';
 import { createSessionStore } from './store/session-store.ts';
@@ -110,6 +111,7 @@ export async function startCoordinator(
     rounds,
     secureRounds,
     transfers,
+    heads: createLedgerHeads(db),
     presence,
     changes,
     events,

@@ -68,7 +68,7 @@ export async function scriptedClient(partner: Partner, sessionId: string): Promi
       }
     },
     update,
-    upload: (round, value) => coordinator.upload(round, update(round, value), never),
+    upload: (round, value) => coordinator.upload(round, update(round, value), null, never),
     [Symbol.asyncDispose]: () => peer[Symbol.asyncDispose](),
   };
 }

@@ -152,7 +152,9 @@ export async function scriptedMember(client: ScriptedClient, scale: number): Pro
     const name = secureSteps[at++]!;
     const message = await next[name]();
     const body = message instanceof Uint8Array ? message : JSON.stringify(message);
-    await client.coordinator.answerStep(round, name, body, never);
+    const { coordinator } = client;
+    if (name === 'input') await coordinator.sendInput(round, body as Uint8Array<ArrayBuffer>, null, never);
+    else await coordinator.answerStep(round, name, body as string, never);
     return { step: name, body };
   };
   return {

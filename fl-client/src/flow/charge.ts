@@ -3,7 +3,13 @@
  * The connector decides; this side only says truthfully what will be released.
  */
 import { FoedusError } from '@foedus/connector/errors';
-import type { Account, LedgerEntry, OperatorClient, UsageRequestBody } from '@foedus/connector/operator-client';
+import type {
+  Account,
+  LedgerEntry,
+  OperatorClient,
+  SignedHead,
+  UsageRequestBody,
+} from '@foedus/connector/operator-client';
 import {
   type PrivacyEvent,
   type SessionPlan,
@@ -52,9 +58,10 @@ export interface Charging {
   /**
    * Reserves and commits the round's charge. Again with the same round: charges nothing.
    *
+   * @returns the ledger's newest head, signed, which goes with what is released
    * @throws FoedusError `not-permitted`, `budget-exhausted` with the connector's reasons, `unavailable`
    */
-  charge(use: RoundUse): Promise<void>;
+  charge(use: RoundUse): Promise<SignedHead>;
   /** @returns the metrics that the charge of this round paid for; none without a charge */
   paidMetrics(use: Pick<RoundUse, 'agreementId' | 'plan' | 'round'>): Promise<readonly MetricName[]>;
 }
@@ -141,7 +148,7 @@ export function createCharging(connector: Pick<OperatorClient, 'account' | 'deci
             `The charge of round ${use.round} was given back and cannot be used again.`,
           );
         }
-        await connector.commit(entry.id);
+        return (await connector.commit(entry.id)).head;
       }),
 
     async paidMetrics(use) {

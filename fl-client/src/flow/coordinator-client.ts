@@ -1,6 +1,7 @@
 /** A typed client of a coordinator's `/fl/v1` for one session: see fl-core/src/session/messages.ts. */
 import { FoedusError } from '@foedus/connector/errors';
 import type { PeerClient } from '@foedus/connector/identity';
+import { HEAD_HEADER, signedHeadSchema, writeHeadHeader, type SignedHead } from '@foedus/connector/operator-client';
 import {
   type ClientPhase,
   type Enrolment,
@@ -25,11 +26,13 @@ const UPLOAD_TIMEOUT_MS = 900_000;
 /** A task of a secure round names the whole cohort. */
 const MAX_JSON_BYTES = 1 << 24;
 
+const enrolledSchema = z.object({ ledgerHead: signedHeadSchema.nullable() });
 const problemSchema = z.object({ code: z.string().max(100), message: z.string() });
 
 export interface CoordinatorClient {
   describe(signal: AbortSignal): Promise<SessionDescription>;
-  enrol(enrolment: Enrolment, signal: AbortSignal): Promise<void>;
+  /** @returns the newest head of this node's ledger that the coordinator holds, unchecked; null: it holds none */
+  enrol(enrolment: Enrolment, signal: AbortSignal): Promise<SignedHead | null>;
   /** @returns null when the task is still number `after` at the end of the long poll */
   nextTask(after: number, signal: AbortSignal): Promise<Task | null>;
   /** @returns the parameters after `round` rounds, float32 [P], complete and of this hash */
@@ -42,14 +45,12 @@ export interface CoordinatorClient {
     },
     signal: AbortSignal,
   ): Promise<Float32Array>;
-  upload(round: number, bytes: Uint8Array<ArrayBuffer>, signal: AbortSignal): Promise<void>;
-  /** Sends what this member has for a step of a secure round: JSON, or bytes as masked-input.ts writes them. */
-  answerStep(
-    round: number,
-    step: SecureStep,
-    body: Uint8Array<ArrayBuffer> | string,
-    signal: AbortSignal,
-  ): Promise<void>;
+  /** @param head of the ledger after the charge; null: none is sent along */
+  upload(round: number, bytes: Uint8Array<ArrayBuffer>, head: SignedHead | null, signal: AbortSignal): Promise<void>;
+  /** Sends what this member has for a step of a secure round, JSON. */
+  answerStep(round: number, step: Exclude<SecureStep, 'input'>, body: string, signal: AbortSignal): Promise<void>;
+  /** Sends the masked input of a secure round, as masked-input.ts writes it. */
+  sendInput(round: number, bytes: Uint8Array<ArrayBuffer>, head: SignedHead | null, signal: AbortSignal): Promise<void>;
   /**
    * @param maxBytes of the answer
    * @returns what came of the step for this member, JSON, unchecked; null when nothing has at the end of the long poll
@@ -79,13 +80,23 @@ export function createCoordinatorClient(options: {
 
   const call = async (
     path: string,
-    init: { method: string; body?: Uint8Array<ArrayBuffer> | string; type?: string; timeoutMs?: number },
+    init: {
+      readonly method: string;
+      readonly body?: Uint8Array<ArrayBuffer> | string;
+      readonly type?: string;
+      readonly head?: SignedHead | null;
+      readonly timeoutMs?: number;
+    },
     signal: AbortSignal,
   ): Promise<Response> => {
-    const { method, body, type, timeoutMs = 30_000 } = init;
+    const { method, body, type, head = null, timeoutMs = 30_000 } = init;
+    const headers = {
+      'content-type': type ?? 'application/json',
+      ...(head === null ? {} : { [HEAD_HEADER]: writeHeadHeader(head) }),
+    };
     const response = await peers.fetch(root + path, {
       method,
-      ...(body === undefined ? {} : { body, headers: { 'content-type': type ?? 'application/json' } }),
+      ...(body === undefined ? {} : { body, headers }),
       expect: coordinator,
       timeoutMs,
       signal,
@@ -100,7 +111,10 @@ export function createCoordinatorClient(options: {
 
   return {
     describe: async (signal) => await read(await call('', { method: 'GET' }, signal), sessionDescriptionSchema),
-    enrol: (enrolment, signal) => post('/enrolment', enrolment, signal),
+    async enrol(enrolment, signal) {
+      const response = await call('/enrolment', { method: 'POST', body: JSON.stringify(enrolment) }, signal);
+      return (await read(response, enrolledSchema)).ledgerHead;
+    },
     async nextTask(after, signal) {
       const path = `/task?after=${after}&wait=${WAIT_SECONDS}`;
       const response = await call(path, { method: 'GET', timeoutMs: LONG_POLL_TIMEOUT_MS }, signal);
@@ -115,15 +129,18 @@ export function createCoordinatorClient(options: {
       });
       return parameters;
     },
-    async upload(round, bytes, signal) {
-      const init = { method: 'PUT', body: bytes, type: UPDATE_MEDIA_TYPE, timeoutMs: UPLOAD_TIMEOUT_MS };
+    async upload(round, bytes, head, signal) {
+      const init = { method: 'PUT', body: bytes, type: UPDATE_MEDIA_TYPE, head, timeoutMs: UPLOAD_TIMEOUT_MS };
       const response = await call(`/rounds/${round}/update`, init, signal);
       await response.body?.cancel();
     },
     async answerStep(round, step, body, signal) {
-      const type = typeof body === 'string' ? 'application/json' : MASKED_INPUT_MEDIA_TYPE;
-      const init = { method: 'PUT', body, type, timeoutMs: UPLOAD_TIMEOUT_MS };
-      const response = await call(`/rounds/${round}/secure/${step}`, init, signal);
+      const response = await call(`/rounds/${round}/secure/${step}`, { method: 'PUT', body }, signal);
+      await response.body?.cancel();
+    },
+    async sendInput(round, bytes, head, signal) {
+      const init = { method: 'PUT', body: bytes, type: MASKED_INPUT_MEDIA_TYPE, head, timeoutMs: UPLOAD_TIMEOUT_MS };
+      const response = await call(`/rounds/${round}/secure/input`, init, signal);
       await response.body?.cancel();
     },
     async stepOutcome(round, step, maxBytes, signal) {

@@ -4,7 +4,7 @@
  */
 import { FoedusError } from '@foedus/connector/errors';
 import type { Identity, PeerClient } from '@foedus/connector/identity';
-import type { OperatorClient, Transfer } from '@foedus/connector/operator-client';
+import type { OperatorClient, SignedHead, Transfer } from '@foedus/connector/operator-client';
 import {
   type EnrolmentClaims,
   type SessionDescription,
@@ -130,7 +130,8 @@ async function takePart(
   const backOff = createBackOff();
   while (!signal.aborted) {
     try {
-      await coordinator.enrol(await enrolment(options, description), signal);
+      const held = await coordinator.enrol(await enrolment(options, description), signal);
+      await present(connector, transfer.agreementId, held, logger);
       logger.info('Enrolled');
       let after = 0;
       for (;;) {
@@ -142,12 +143,43 @@ async function takePart(
       }
     } catch (error) {
       if (signal.aborted) break;
+      if (error instanceof LedgerTooOld) {
+        desk.clear(error);
+        await desk.cleared();
+        await trainer.dispose();
+        throw new FoedusError('ledger-too-old', error.message, { cause: error });
+      }
       logger.warn({ err: error }, `${error instanceof Error ? error.message : 'A call failed.'} Trying again.`);
       await backOff.wait(signal).catch(() => undefined);
     }
   }
   await desk.cleared();
   await trainer.dispose();
+}
+
+/** The coordinator holds a newer head of this node's ledger than the ledger has: it was put back from a backup. */
+class LedgerTooOld extends Error {}
+
+/**
+ * Shows the own connector the head that the coordinator holds, before anything is trained. What is no head of this
+ * ledger proves nothing, and a coordinator that says so stops nobody.
+ *
+ * @throws LedgerTooOld with the connector's words
+ */
+async function present(
+  connector: OperatorClient,
+  agreementId: string,
+  head: SignedHead | null,
+  logger: Logger,
+): Promise<void> {
+  if (head === null) return;
+  try {
+    await connector.presentHead(agreementId, head);
+  } catch (error) {
+    if (!(error instanceof FoedusError) || error.code === 'unavailable') throw error;
+    if (error.code === 'conflict') throw new LedgerTooOld(error.message);
+    logger.warn({ err: error }, "The coordinator holds something that is no head of this node's ledger");
+  }
 }
 
 const turns = new Map<string, Promise<void>>();
@@ -244,7 +276,7 @@ function createDesk(
   disposeTrainer: () => Promise<void>,
   logger: Logger,
   ended: AbortSignal,
-): { put(task: Task): void; cleared(): Promise<void> } {
+): { put(task: Task): void; clear(why: Error): void; cleared(): Promise<void> } {
   let current: { readonly name: string; readonly controller: AbortController; isDone: boolean } | null = null;
   let tail: Promise<void> = Promise.resolve();
 
@@ -279,6 +311,7 @@ function createDesk(
         }
       })();
     },
+    clear: (why) => current?.controller.abort(why),
     cleared: () => tail,
   };
 }

@@ -1,5 +1,6 @@
 /** What plain and secure rounds have in common: calls that are repeated, and the ways in which a round can end. */
 import { FoedusError } from '@foedus/connector/errors';
+import type { SignedHead } from '@foedus/connector/operator-client';
 import type { ClientPhase } from '@foedus/fl-core';
 import type { Logger } from 'pino';
 import type { Charging, Quote, RoundUse } from './charge.ts';
@@ -44,8 +45,8 @@ export interface RoundCalls {
   readonly tell: (round: number, phase: ClientPhase['phase'], signal: AbortSignal) => void;
   /** The quote of a round that is permitted and not released yet. @throws Refused with the node's own words */
   quote(use: RoundUse, signal: AbortSignal): Promise<Quote>;
-  /** @throws Refused with the node's own words */
-  charge(use: RoundUse, signal: AbortSignal): Promise<void>;
+  /** @returns the head of the ledger to send along. @throws Refused with the node's own words */
+  charge(use: RoundUse, signal: AbortSignal): Promise<SignedHead>;
 }
 
 export function createRoundCalls(options: {
@@ -58,7 +59,7 @@ export function createRoundCalls(options: {
 
   const charge: RoundCalls['charge'] = async (use, signal) => {
     try {
-      await own(() => charging.charge(use), signal);
+      return await own(() => charging.charge(use), signal);
     } catch (error) {
       if (signal.aborted || !(error instanceof FoedusError)) throw error;
       throw new Refused(error.code, error.message);

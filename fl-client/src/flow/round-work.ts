@@ -141,10 +141,10 @@ export function createRoundWork(options: RoundWorkOptions): RoundWork {
     stored ??= await makeUpdate(task, use, signal);
     signal.throwIfAborted();
     tell(round, 'charging', ended);
-    await calls.charge(use, ended);
+    const head = await calls.charge(use, ended);
     tell(round, 'uploading', ended);
     const bytes = await stored.read();
-    await ask(() => coordinator.upload(round, bytes, ended), ended);
+    await ask(() => coordinator.upload(round, bytes, head, ended), ended);
     // Kept until the round is over: a coordinator that was killed asks for the same bytes again.
     logger.info({ round, bytes: bytes.length }, `Round ${round}: update sent`);
   };

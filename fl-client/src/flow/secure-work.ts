@@ -5,6 +5,7 @@
  */
 import { FoedusError } from '@foedus/connector/errors';
 import type { Identity } from '@foedus/connector/identity';
+import type { SignedHead } from '@foedus/connector/operator-client';
 import {
   type MemberEdges,
   type MemberPolicy,
@@ -82,12 +83,10 @@ export function createSecureWork(options: SecureWorkOptions): SecureWork {
   /** The one set of terms that this process has taken part in, of the newest round. */
   let begun: { readonly round: number; readonly hash: string } | null = null;
 
-  const answer = (round: number, step: SecureStep, body: Uint8Array<ArrayBuffer> | object, signal: AbortSignal) =>
-    calls.ask(
-      () => coordinator.answerStep(round, step, body instanceof Uint8Array ? body : JSON.stringify(body), signal),
-      signal,
-      isFatal,
-    );
+  const answer = (round: number, step: Exclude<SecureStep, 'input'>, message: object, signal: AbortSignal) =>
+    calls.ask(() => coordinator.answerStep(round, step, JSON.stringify(message), signal), signal, isFatal);
+  const release = (round: number, input: Uint8Array<ArrayBuffer>, head: SignedHead, signal: AbortSignal) =>
+    calls.ask(() => coordinator.sendInput(round, input, head, signal), signal, isFatal);
 
   const outcome = async ({ terms }: SecureTask, step: SecureStep, signal: AbortSignal): Promise<object> => {
     const maxBytes = MESSAGE_BYTES + BYTES_A_MEMBER * terms.cohort.length;
@@ -145,8 +144,8 @@ export function createSecureWork(options: SecureWorkOptions): SecureWork {
       await calls.ask(() => coordinator.answerStep(round, 'unmasking', text, ended), ended, isFatal);
       return true;
     }
-    await calls.charge(use, ended);
-    await answer(round, 'input', await input!.read(), ended);
+    const head = await calls.charge(use, ended);
+    await release(round, await input!.read(), head, ended);
     logger.info({ round }, `Round ${round}: masked input sent again; its secrets are lost`);
     const reason = 'This node was started again: its secrets of the round are lost.';
     await calls.ask(() => coordinator.refuse(round, { code: 'secrets-lost', reason }, ended), ended, isFatal);
@@ -187,9 +186,9 @@ export function createSecureWork(options: SecureWorkOptions): SecureWork {
     await masked.write(round, hash, bytes);
     signal.throwIfAborted();
     calls.tell(round, 'charging', ended);
-    await calls.charge(use, ended);
+    const head = await calls.charge(use, ended);
     calls.tell(round, 'uploading', ended);
-    await answer(round, 'input', bytes, ended);
+    await release(round, bytes, head, ended);
     logger.info({ round, bytes: bytes.length }, `Round ${round}: masked input sent`);
     await unmaskSum(secure, secrets, ended);
   };

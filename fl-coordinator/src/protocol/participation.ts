@@ -4,6 +4,7 @@
  */
 import { FoedusError } from '@foedus/connector/errors';
 import type { Identity } from '@foedus/connector/identity';
+import { verifyHead, type SignedHead } from '@foedus/connector/operator-client';
 import {
   type ClientPhase,
   type Enrolment,
@@ -27,6 +28,7 @@ import type { SecureRounds } from '../session/secure-rounds.ts';
 import { restingStates } from '../session/session-machine.ts';
 import { taskOf } from '../session/task.ts';
 import type { Transfers } from '../session/transfers.ts';
+import type { LedgerHeads } from '../store/ledger-heads.ts';
 import type { ModelRegistry } from '../store/model-registry.ts';
 import type { ParticipantRecord, SessionRecord } from '../store/records.ts';
 import type { SessionStore } from '../store/session-store.ts';
@@ -41,6 +43,7 @@ export interface ParticipationOptions {
   readonly rounds: Rounds;
   readonly secureRounds: Pick<SecureRounds, 'of'>;
   readonly transfers: Pick<Transfers, 'check'>;
+  readonly heads: LedgerHeads;
   readonly presence: Presence;
   readonly changes: ChangeFeed;
   readonly events: CoordinatorEvents;
@@ -65,7 +68,7 @@ export interface StepAnswer {
 export type Participation = ReturnType<typeof createParticipation>;
 
 export function createParticipation(options: ParticipationOptions) {
-  const { store, models, identity, rounds, secureRounds, transfers, presence, changes, events, now } = options;
+  const { store, models, identity, rounds, secureRounds, transfers, heads, presence, changes, events, now } = options;
   /** The encoded model that is being downloaded by everybody, by session. */
   const encoded = new Map<string, { readonly round: number; readonly bytes: Uint8Array<ArrayBuffer> }>();
 
@@ -151,8 +154,11 @@ export function createParticipation(options: ParticipationOptions) {
       return { plan, planHash, modelHash: initialHash, agreementId: participant.agreementId };
     },
 
-    /** @throws FoedusError `not-permitted`, `bad-signature`, `conflict` (transfer not started), `unavailable` */
-    async enrol(sessionId: string, caller: string, { claims, jws }: Enrolment): Promise<void> {
+    /**
+     * @returns the newest head of the participant's ledger that was sent here, for it to hold against its ledger
+     * @throws FoedusError `not-permitted`, `bad-signature`, `conflict` (transfer not started), `unavailable`
+     */
+    async enrol(sessionId: string, caller: string, { claims, jws }: Enrolment): Promise<SignedHead | null> {
       const { session, participant } = member(sessionId, caller);
       const expected: Partial<EnrolmentClaims> = {
         sessionId: session.id,
@@ -172,9 +178,10 @@ export function createParticipation(options: ParticipationOptions) {
         throw new FoedusError('not-permitted', 'The enrolment was issued at another time. Set both clocks right.');
       }
       await identity.verify(jws, claims, caller);
-      if (isResting(session)) return;
+      const head = heads.newest(participant.agreementId);
+      if (isResting(session)) return head;
       await transfers.check(participant, claims);
-      if (isResting(member(sessionId, caller).session)) return;
+      if (isResting(member(sessionId, caller).session)) return head;
       store.transaction(() => {
         store.updateParticipant(sessionId, caller, {
           status: 'enrolled',
@@ -186,6 +193,19 @@ export function createParticipation(options: ParticipationOptions) {
       });
       events.participantChanged(sessionId, caller, 'enrolled', null);
       rounds.settle(sessionId);
+      return head;
+    },
+
+    /**
+     * Keeps the head of the participant's ledger that comes with a release, if it is newer than the one held.
+     *
+     * @throws FoedusError `bad-request`, `bad-signature` for what is no head of the agreement's ledger
+     */
+    keepHead(sessionId: string, caller: string, head: SignedHead | null): void {
+      if (head === null) return;
+      const { agreementId } = member(sessionId, caller).participant;
+      verifyHead(head, { agreementId, signer: caller, trust: identity.trust });
+      heads.keep(caller, head);
     },
 
     /** @returns the task, or null when it is still number `after` after `waitMs` */

@@ -18,7 +18,7 @@ import type { Presence } from '../session/presence.ts';
 import type { Rounds } from '../session/rounds.ts';
 import { chunksOf, discard } from './body.ts';
 import type { Participation } from './participation.ts';
-import { type UploadTurn, secureRoutes } from './secure-routes.ts';
+import { type UploadTurn, headOf, secureRoutes } from './secure-routes.ts';
 import type { Staging } from './staging.ts';
 
 /** The longest that a long poll is held open, in seconds. */
@@ -75,8 +75,8 @@ export function roundRoutes(options: RoundRoutesOptions): Hono {
   app.get('/sessions/:id', (c) => c.json(participation.describe(sessionId(c), callerOf(c))));
 
   app.post('/sessions/:id/enrolment', async (c) => {
-    await participation.enrol(sessionId(c), callerOf(c), await readBody(c, enrolmentSchema));
-    return c.body(null, 204);
+    const ledgerHead = await participation.enrol(sessionId(c), callerOf(c), await readBody(c, enrolmentSchema));
+    return c.json({ ledgerHead });
   });
 
   app.get('/sessions/:id/task', async (c) => {
@@ -99,6 +99,7 @@ export function roundRoutes(options: RoundRoutesOptions): Hono {
     if (Number(c.req.header('content-length') ?? 0) > maxBytes) {
       throw new FoedusError('too-large', `An update of this session has at most ${maxBytes} bytes.`);
     }
+    const head = headOf(c);
     using turn = takeOver(c);
     const { signal } = turn;
     const { body } = c.req.raw;
@@ -119,7 +120,8 @@ export function roundRoutes(options: RoundRoutesOptions): Hono {
           buffer.set(chunk, offset);
           offset += chunk.length;
         }
-        // Nothing is awaited from here on: the round cannot close in between.
+        // Nothing is awaited after this: the round cannot close in between.
+        participation.keepHead(id, caller, head);
         if (participation.admitUpdate(id, caller, round) === 'received') return;
         const bytes = Number(c.req.header('content-length') ?? 0) || session.parameters * 4;
         rounds.receive(id, round, caller, { header, values: buffer, bytes });

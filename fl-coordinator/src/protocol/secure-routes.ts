@@ -1,6 +1,7 @@
 /** The steps of a round under secure aggregation, below `/fl/v1`: see fl-core/src/session/messages.ts. */
 import { FoedusError } from '@foedus/connector/errors';
 import { callerOf } from '@foedus/connector/identity';
+import { HEAD_HEADER, readHeadHeader, type SignedHead } from '@foedus/connector/operator-client';
 import {
   MAX_UPDATE_HEADER_BYTES,
   type SecureStep,
@@ -70,6 +71,7 @@ export function secureRoutes(options: SecureRoutesOptions): Hono {
     const [id, caller, number] = [sessionId(c), callerOf(c), roundOf(c)];
     const { session } = participation.member(id, caller);
     const { bytes } = participation.admitMasked(id, caller, number);
+    participation.keepHead(id, caller, headOf(c));
     await staging.use(session.parameters, signal, async (buffer) => {
       // It may have waited for long.
       const { termsHash } = participation.admitMasked(id, caller, number);
@@ -116,6 +118,12 @@ export function secureRoutes(options: SecureRoutesOptions): Hono {
     }
   });
   return app;
+}
+
+/** @returns the head of the sender's ledger; null where none came. @throws FoedusError `bad-request` */
+export function headOf(c: Context): SignedHead | null {
+  const text = c.req.header(HEAD_HEADER);
+  return text === undefined ? null : readHeadHeader(text);
 }
 
 async function textOf(c: Context, most: number, idleMs: number, signal: AbortSignal): Promise<string> {

@@ -98,4 +98,17 @@ export const migrations: readonly Migration[] = [
       ALTER TABLE participants ADD COLUMN minimum_cohort INTEGER;
     `,
   },
+  {
+    version: 3,
+    name: "heads of partners' ledgers",
+    sql: `
+      -- The newest head that came with a release under an agreement, signed by its partner, JSON.
+      CREATE TABLE ledger_heads (
+        agreement_id TEXT PRIMARY KEY,
+        participant_id TEXT NOT NULL,
+        sequence INTEGER NOT NULL,
+        head TEXT NOT NULL
+      ) STRICT, WITHOUT ROWID;
+    `,
+  },
 ];

@@ -3,7 +3,7 @@
  * Clients only ever call out. The peer certificate names the participant; no message carries a claim about it that counts.
  *
  *   GET  /sessions/:id                            → SessionDescription
- *   POST /sessions/:id/enrolment                  Enrolment → 204
+ *   POST /sessions/:id/enrolment                  Enrolment → { ledgerHead }: the newest head of the caller's ledger held here
  *   GET  /sessions/:id/task?after=SEQ&wait=S      → Task, or 204 when nothing is new after the wait
  *   GET  /sessions/:id/models/:round              → parameters after `round` rounds (0: initial), update codec
  *   PUT  /sessions/:id/rounds/:round/update       update codec → 204; again with the same bytes → 204
@@ -13,6 +13,8 @@
  *   POST /sessions/:id/rounds/:round/evaluation   Evaluation → 204
  *   POST /sessions/:id/phase                      ClientPhase → 204: for whoever watches, nothing depends on it
  *   POST /sessions/:id/departure                  Refusal → 204: the contract ended or is suspended
+ *
+ * An update and a masked input carry the sender's newest signed ledger head in the header `foedus-ledger-head`.
  *
  * Under secure aggregation a round has no `update`; its steps and what is PUT and got for each are (messages of
  * ../secure-aggregation/messages.ts):
