@@ -15,10 +15,11 @@ import {
   type Rule,
 } from './model.ts';
 import type { Lookup, Test } from './operands/operand.ts';
+import { noMetricsNamed } from './operands/training.ts';
 import type { DutyMode, PolicyOptions, References } from './options.ts';
 import { ANY_ACTION } from './parse-rule.ts';
 import { createScope, createLookup, type Scope } from './scope.ts';
-import { displayTerm, nounOf } from './terms.ts';
+import { displayTerm, nounOf, TRAIN } from './terms.ts';
 import { createVocabulary, type Vocabulary } from './vocabulary.ts';
 import { listed, shown } from './wording.ts';
 
@@ -252,6 +253,8 @@ function compileRule(rule: Rule, setting: Setting): CompiledRule {
   const remedies = duties(rule.remedies);
   const words = [...parts.constraints.words, ...parts.actionRefinements.words];
   const scope = createScope(rule, parts, assignee, target, vocabulary.actions);
+  const lacksMetrics =
+    rule.kind === 'permission' && scope.covers(TRAIN) && !reads.some(({ namesMetrics }) => namesMetrics);
   return {
     kind: rule.kind,
     id: rule.id,
@@ -259,7 +262,7 @@ function compileRule(rule: Rule, setting: Setting): CompiledRule {
     assignee,
     scope,
     problems: [...problems],
-    tests: parts.constraints.tests,
+    tests: [...parts.constraints.tests, ...(lacksMetrics ? [noMetricsNamed] : [])],
     words,
     sentence: sentenceOf(rule, words),
     grant,

@@ -179,7 +179,9 @@ function chargesOf(rule: CompiledRule, request: UsageRequest): Charge[] {
     ];
   }
   return [
-    { meter: 'rounds', amount: 1, limit: rule.limits.rounds },
+    ...(request.training?.evaluation === true
+      ? []
+      : [{ meter: 'rounds', amount: 1, limit: rule.limits.rounds } as const]),
     { meter: 'epsilon', amount: request.training?.privacyLoss?.epsilon ?? 0, limit: rule.limits.epsilon },
   ];
 }

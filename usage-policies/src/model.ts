@@ -230,6 +230,8 @@ export interface UsageRequest {
     readonly modelHash?: string;
     /** Whether updates are summed under masks, so that nobody sees a single one. Absent: not said. */
     readonly secureAggregation?: boolean;
+    /** What leaves are `metrics` of a model on own held-out rows, and no update: it loses ε and is no round. */
+    readonly evaluation?: boolean;
   };
 }
 

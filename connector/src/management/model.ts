@@ -341,6 +341,10 @@ export const usageRequestSchema = z
           .boolean()
           .exactOptional()
           .describe('Whether updates are summed under masks: then `cohort` is the fewest that the sum can be over.'),
+        evaluation: z
+          .boolean()
+          .exactOptional()
+          .describe('What leaves are the `metrics` of a model, and no update: it loses ε and is no round.'),
       })
       .optional(),
   })

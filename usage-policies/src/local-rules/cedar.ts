@@ -14,7 +14,8 @@ function schemaFor(actions: readonly string[]): string {
   entity DataSet;
   type Spent = { uses: Long, rounds: Long, epsilon: decimal, rows?: Long, bytes?: Long };
   type Training = {
-    round: Long, planHash: String, cohort: Long, metrics: Set<String>, epsilon?: decimal, delta?: String
+    round: Long, planHash: String, cohort: Long, metrics: Set<String>, epsilon?: decimal, delta?: String,
+    evaluation?: Bool
   };
   action ${actions.map((action) => JSON.stringify(action)).join(', ')} appliesTo {
     principal: [Participant], resource: [DataSet],
@@ -139,12 +140,14 @@ function trainingOf({
   cohort,
   metrics,
   privacyLoss,
+  evaluation,
 }: NonNullable<PermittedUse['request']['training']>) {
   return {
     round,
     planHash,
     cohort,
     metrics: [...metrics],
+    ...(evaluation !== undefined && { evaluation }),
     ...(privacyLoss !== null && { epsilon: decimal(privacyLoss.epsilon), delta: String(privacyLoss.delta) }),
   };
 }

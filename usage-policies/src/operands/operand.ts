@@ -81,6 +81,8 @@ export interface ReadConstraint {
     readonly bytes?: number;
     readonly budget?: { readonly epsilon: number; readonly delta: number };
   };
+  /** It says which metrics may be released. */
+  readonly namesMetrics?: true;
   /** Once it fails it fails for ever, since time goes one way: what a duty is due by. */
   readonly expires?: true;
   /** A moment that a delay after this constraint is counted from (`andSequence`). */

@@ -8,7 +8,7 @@ import { privacyBudget } from './training.ts';
 
 const forTraining = { actions: [TRAIN], rules: ['permission'], wholeRule: true } as const;
 
-/** Privacy loss (ε, δ) of each single round, whatever is left of the budget in all. */
+/** Privacy loss (ε, δ) of each single release: of a round, or of an evaluation; whatever is left of the budget in all. */
 export const roundPrivacyBudget: Operand = {
   ...forTraining,
   operators: ['lteq'],

@@ -182,3 +182,38 @@ test.each([
 ])('%s with the operator %s permits nothing', (name, operator, value) => {
   expect(decideByOne(TRAIN, [ours(name, operator, value)], trainRequest()).permit).toBe(false);
 });
+
+describe('an evaluation', () => {
+  const loss = { epsilon: 0.02, delta: 1e-5 };
+  const evaluation = (metrics: string[], changes: object = {}) =>
+    trainRequest({ evaluation: true, cohort: 1, metrics, privacyLoss: loss, ...changes });
+  const named = ours('metrics', 'isPartOf', ['auc', 'logLoss']);
+
+  test('is charged its ε and no round, also when all rounds are spent and the cohort is asked for', () => {
+    const rules = [budget, ours('rounds', 'lteq', '2'), ours('minimumCohort', 'gteq', '3'), named];
+    const decision = decideByOne(TRAIN, rules, evaluation(['auc', 'logLoss']), spentSoFar({ rounds: 2 }));
+    expect(decision.permit).toBe(true);
+    expect(decision.charges).toEqual([{ meter: 'epsilon', amount: 0.02, limit: 4 }]);
+  });
+
+  test('that does not fit into the budget is refused as exhausted, in words about evaluations', () => {
+    const decision = decideByOne(TRAIN, [budget, named], evaluation(['auc']), spentSoFar({ epsilon: 3.99 }));
+    expect(decision).toMatchObject({ permit: false, exhausted: true });
+    expect(decision.reasons[0]).toMatch(/this evaluation needs 0\.02/);
+  });
+
+  test.each([
+    ['names none', [budget], /names no metrics/],
+    ['names others', [budget, ours('metrics', 'isPartOf', ['auc'])], /logLoss.*may not be released/],
+    ['allows no noiseless one', [budget, named], /without noise/],
+  ])('is refused where the agreement %s', (_, rules, reason) => {
+    const asked = evaluation(['auc', 'logLoss'], /noise/.test(reason.source) ? { privacyLoss: null } : {});
+    const decision = decideByOne(TRAIN, rules, asked);
+    expect(decision.permit).toBe(false);
+    expect(decision.reasons.join(' ')).toMatch(reason);
+  });
+
+  test('is no reason to refuse a round to whoever names no metrics', () => {
+    expect(decideByOne(TRAIN, [budget], trainRequest({ metrics: ['auc'] })).permit).toBe(true);
+  });
+});

@@ -6,7 +6,7 @@ import { fromZod } from '../row-filter.ts';
 import { TRAIN } from '../terms.ts';
 import { itemsOf, onlyItem, readCount, readNumber, readText } from '../values.ts';
 import { listed, shown, shownEpsilon, shownEpsilons } from '../wording.ts';
-import { HOLDS, fails, spent, unknown, type Operand, type Verdict } from './operand.ts';
+import { HOLDS, fails, spent, unknown, type Operand, type Test, type Verdict } from './operand.ts';
 
 /**
  * How far the sum of charged ε may exceed its limit: adding thousands of floating-point numbers errs by less than
@@ -45,17 +45,21 @@ export const privacyBudget: Operand = {
     if (epsilon === 0) throw new Unreadable('ε must be greater than 0', '.epsilon');
     if (delta >= 1) throw new Unreadable('δ must be less than 1', '.delta');
 
-    const test = onTraining(({ privacyLoss }, state) => {
+    const test = onTraining(({ privacyLoss, evaluation }, state) => {
       const budget = `ε ${shownEpsilon(epsilon)} at δ ${delta}`;
       if (privacyLoss === null) {
-        return fails(`The agreement sets a privacy budget of ${budget}, and this round is trained without noise.`);
+        return fails(
+          `The agreement sets a privacy budget of ${budget}, and this ${evaluation === true ? 'evaluation is' : 'round is trained'} without noise.`,
+        );
       }
       if (!(privacyLoss.delta <= delta)) {
         return fails(`The privacy loss is stated at δ ${privacyLoss.delta}, the agreement counts ${budget}.`);
       }
       if (state.spent.epsilon + privacyLoss.epsilon <= epsilon + EPSILON_TOLERANCE) return HOLDS;
       const [charged, needed, limit] = shownEpsilons(state.spent.epsilon, privacyLoss.epsilon, epsilon);
-      return spent(`The privacy budget is spent: ε ${charged} of ${limit} is charged, this round needs ${needed}.`);
+      return spent(
+        `The privacy budget is spent: ε ${charged} of ${limit} is charged, this ${evaluation === true ? 'evaluation' : 'round'} needs ${needed}.`,
+      );
     });
     return {
       value: { epsilon, delta },
@@ -66,14 +70,14 @@ export const privacyBudget: Operand = {
   },
 };
 
-/** Rounds in all, this one included. */
+/** Rounds in all, this one included. An evaluation is none. */
 export const rounds: Operand = {
   ...forTraining,
   operators: ['lteq'],
   read(raw, _operator, dataType) {
     const limit = readCount(onlyItem(raw), dataType);
-    const test = onTraining((_, state) =>
-      state.spent.rounds + 1 <= limit
+    const test = onTraining(({ evaluation = false }, state) =>
+      evaluation || state.spent.rounds + 1 <= limit
         ? HOLDS
         : spent(`The agreed rounds are spent: ${state.spent.rounds} of ${limit} are charged.`),
     );
@@ -81,14 +85,14 @@ export const rounds: Operand = {
   },
 };
 
-/** Participants whose updates are summed before anybody sees a sum. */
+/** Participants whose updates are summed before anybody sees a sum. Metrics are no updates: `metrics` is about them. */
 export const minimumCohort: Operand = {
   ...forTraining,
   operators: ['gteq'],
   read(raw, _operator, dataType) {
     const least = readCount(onlyItem(raw), dataType);
-    const test = onTraining(({ cohort }) =>
-      cohort >= least
+    const test = onTraining(({ cohort, evaluation = false }) =>
+      evaluation || cohort >= least
         ? HOLDS
         : fails(`The round has ${cohort} participants; the agreement asks for at least ${least}.`),
     );
@@ -109,9 +113,13 @@ export const metrics: Operand = {
         ? HOLDS
         : fails(`Metric ${listed(refused)} may not be released: the agreement allows ${listed(granted)}.`);
     });
-    return { value: granted, words: `only metrics ${listed(granted)}`, test };
+    return { value: granted, words: `only metrics ${listed(granted)}`, test, namesMetrics: true };
   },
 };
+
+/** The test of every permission to train that says nothing of metrics: what is not named is not reported. */
+export const noMetricsNamed: Test = ({ training }) =>
+  training?.evaluation === true ? fails('The agreement names no metrics that may be released.') : HOLDS;
 
 /** SHA-256 of the one session plan that is agreed. */
 export const planHash: Operand = {
