@@ -240,6 +240,8 @@ export function createPullDataFlow(options: PullDataFlowOptions): PullDataFlow {
       );
       return c.body(sent, status, all);
     } catch (error) {
+      // Whatever was opened for an answer that does not come is closed.
+      controller.abort(error);
       unregister();
       throw error;
     }
