@@ -8,6 +8,7 @@ export * from './update/codec.ts';
 export * from './update/masked-input.ts';
 export * from './metrics/area-under-roc.ts';
 export * from './metrics/log-loss.ts';
+export * from './metrics/score-histogram.ts';
 export * from './privacy/event.ts';
 export * from './privacy/rdp.ts';
 export * from './privacy/accountant.ts';

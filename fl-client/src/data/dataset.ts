@@ -106,6 +106,11 @@ export function hashedBucket(value: string, buckets: number): number {
   return hash('sha256', value, 'buffer').reduce((remainder, byte) => (remainder * 256 + byte) % buckets, 0);
 }
 
+/** What says which rows are held out. */
+export interface SplitPlan {
+  readonly evaluation: Pick<SessionPlan['evaluation'], 'holdOut' | 'salt'>;
+}
+
 /**
  * Which rows of a file are kept out of training: those where the first four bytes of SHA-256(salt ‖ ':' ‖ row number),
  * as a big-endian fraction of 2³², are below the plan's `holdOut`. Every run of a session holds out the same rows, and
@@ -113,7 +118,7 @@ export function hashedBucket(value: string, buckets: number): number {
  *
  * @returns uint8 [rowNumbers.length]: 1 for a held-out row
  */
-export function splitRows(plan: Pick<SessionPlan, 'evaluation'>, rowNumbers: ArrayLike<number>): Uint8Array {
+export function splitRows(plan: SplitPlan, rowNumbers: ArrayLike<number>): Uint8Array {
   const { holdOut, salt } = plan.evaluation;
   return Uint8Array.from(rowNumbers, (row) => {
     const fraction = hash('sha256', `${salt}:${row}`, 'buffer').readUInt32BE(0) / 0x1_0000_0000;

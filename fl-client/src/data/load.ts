@@ -1,7 +1,6 @@
 import { FoedusError } from '@foedus/connector/errors';
-import type { SessionPlan } from '@foedus/fl-core';
-import { readColumns } from './columns.ts';
-import { concatenate, type Dataset, encodeRows, splitRows } from './dataset.ts';
+import { type DataPlan, readColumns } from './columns.ts';
+import { concatenate, type Dataset, encodeRows, type SplitPlan, splitRows } from './dataset.ts';
 
 /** A participant's rows, and which of them train and which evaluate. The numbers of rows stay local as well. */
 export interface TrainingData {
@@ -19,7 +18,7 @@ export interface TrainingData {
  */
 export async function loadTrainingData(
   parquetPaths: readonly string[],
-  plan: Pick<SessionPlan, 'label' | 'features' | 'evaluation'>,
+  plan: DataPlan & SplitPlan,
 ): Promise<TrainingData> {
   const parts: Dataset[] = [];
   for (const path of parquetPaths) parts.push(encodeRows(plan, await readColumns(path, plan)));

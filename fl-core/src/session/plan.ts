@@ -3,6 +3,7 @@
  * SHA-256 both sides sign. Whoever changes a number has another session.
  */
 import { z } from 'zod';
+import { MOST_BINS } from '../metrics/score-histogram.ts';
 
 const column = z.string().min(1).max(200);
 
@@ -67,6 +68,14 @@ export type SecureAggregationParameters = z.infer<typeof secureAggregationSchema
 
 export const metricNames = ['auc', 'logLoss'] as const;
 
+/** A noised histogram of predicted scores by label: see ../metrics/score-histogram.ts. */
+const evaluationNoiseSchema = z.strictObject({
+  /** Equal bins of the predicted probability, for each label. */
+  bins: z.int().min(2).max(MOST_BINS),
+  /** σ of the discrete Gaussian on every count; one row moves one count by 1. */
+  noiseMultiplier: z.number().min(0.1).max(1e6),
+});
+
 export const sessionPlanSchema = z.strictObject({
   version: z.literal(1),
   sessionId: z.uuid(),
@@ -111,6 +120,13 @@ export const sessionPlanSchema = z.strictObject({
     holdOut: z.number().min(0).max(0.9),
     salt: z.string().min(1),
     metrics: z.array(z.enum(metricNames)),
+    /** After every how many rounds with output the model is evaluated. */
+    every: z.int().min(1).max(100_000).default(1),
+    /**
+     * Each partner sends a histogram of its scores with this noise, and pays for it; metrics follow from the histogram.
+     * With privacy there is no evaluation without it. null: exact metrics, where there is no privacy to keep.
+     */
+    noise: evaluationNoiseSchema.nullable().default(null),
   }),
 });
 export type SessionPlan = z.infer<typeof sessionPlanSchema>;
