@@ -124,15 +124,15 @@ export function createOutbox(
     },
     settled: () => group.run(() => undefined),
     gone: async (processId, ms) => {
-      const waiting = watchers.get(processId) ?? new Set();
-      watchers.set(processId, waiting);
+      const others = watchers.get(processId) ?? new Set();
+      watchers.set(processId, others);
       const { promise, resolve } = Promise.withResolvers<void>();
       const timer = setTimeout(resolve, ms);
-      waiting.add(resolve);
+      others.add(resolve);
       await promise;
       clearTimeout(timer);
-      waiting.delete(resolve);
-      if (waiting.size === 0) watchers.delete(processId);
+      others.delete(resolve);
+      if (others.size === 0) watchers.delete(processId);
     },
     clear: (processId) => {
       heads.delete(processId);
