@@ -11,13 +11,18 @@ export interface RowIndex {
   readonly text: ReadonlySet<string>;
 }
 
-/** Indexes every row of a flights file. Midnight is left out: contracts name days. */
-export async function indexRows(owner: string, parquet: string): Promise<RowIndex> {
+/**
+ * Indexes every row of a flights file. Midnight is left out: contracts name days. So are the first and the last time of
+ * each of `published`: a data set's profile, which its owner publishes, names them.
+ */
+export async function indexRows(owner: string, parquet: string, published: readonly string[]): Promise<RowIndex> {
   const instance = await DuckDBInstance.create(':memory:');
   const connection = await instance.connect();
+  const ends = published.map((_, i) => `SELECT unnest([min(date), max(date)]) FROM read_parquet($${i + 2})`);
   const reader = await connection.runAndReadAll(
-    'SELECT DISTINCT epoch_us(date) AS us FROM read_parquet($1) WHERE hour(date) + minute(date) > 0',
-    [parquet],
+    `SELECT DISTINCT epoch_us(date) AS us FROM read_parquet($1)
+     WHERE hour(date) + minute(date) > 0 AND date NOT IN (${ends.join(' UNION ALL ')})`,
+    [parquet, ...published],
   );
   const binary = new Map<number, Set<number>>();
   const text = new Set<string>();

@@ -69,8 +69,11 @@ export type Participation = ReturnType<typeof createParticipation>;
 
 export function createParticipation(options: ParticipationOptions) {
   const { store, models, identity, rounds, secureRounds, transfers, heads, presence, changes, events, now } = options;
-  /** The encoded model that is being downloaded by everybody, by session. */
+  /** The encoded model that is being downloaded by everybody, by session; nobody needs it once the updates are in. */
   const encoded = new Map<string, { readonly round: number; readonly bytes: Uint8Array<ArrayBuffer> }>();
+  changes.subscribe((sessionId) => {
+    if (encoded.has(sessionId) && store.lastRound(sessionId)?.phase === 'aggregating') encoded.delete(sessionId);
+  });
 
   /** @throws FoedusError `not-found` for strangers, and as long as the session is only planned */
   const member = (sessionId: string, caller: string): Member => {

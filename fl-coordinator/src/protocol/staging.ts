@@ -13,8 +13,8 @@ export interface Staging {
 
 /** @param buffers how many uploads are read at the same time */
 export function createStaging(buffers: number): Staging {
-  // A buffer is made when it is first needed, and again when a session has a larger or smaller model.
-  const free: (Float32Array | null)[] = Array.from({ length: buffers }, () => null);
+  // Places, not buffers: a buffer is made when it is needed, and handed on as long as somebody waits.
+  const free: null[] = Array.from({ length: buffers }, () => null);
   const queue: ((buffer: Float32Array | null) => void)[] = [];
 
   const take = async (signal: AbortSignal): Promise<Float32Array | null> => {
@@ -33,8 +33,10 @@ export function createStaging(buffers: number): Staging {
   };
   const give = (buffer: Float32Array): void => {
     const next = queue.shift();
-    if (next === undefined) free.push(buffer);
-    else next(buffer);
+    if (next !== undefined) return next(buffer);
+    // When nobody waits, its memory is given back at once, and not at the next collection of garbage.
+    (buffer.buffer as ArrayBuffer).transfer(0);
+    free.push(null);
   };
 
   return {

@@ -7,7 +7,7 @@ import type { CoordinatorEvents } from '../events.ts';
 import type { ModelRegistry } from '../store/model-registry.ts';
 import type { ParticipantRecord, RoundRecord, SessionRecord } from '../store/records.ts';
 import { type SessionStore, waitingContribution } from '../store/session-store.ts';
-import { type Aggregate, type RunningSum, createRunningSum } from '../strategy/aggregate.ts';
+import { type Aggregate, type RunningSum, createRunningSum, release } from '../strategy/aggregate.ts';
 import { strategyOf } from '../strategy/strategy.ts';
 import { createAlarms } from './alarms.ts';
 import type { ChangeFeed } from './change-feed.ts';
@@ -245,6 +245,7 @@ export function createRounds(options: RoundsOptions): Rounds {
     // A stop may have come in between.
     if (!session || !model || round?.round !== number || round.phase !== 'aggregating' || of?.round !== number) return;
     const next = strategyOf(session.plan.strategy)(model, of.sum);
+    release(of.sum);
     sums.delete(sessionId);
     unmasked.delete(sessionId);
     secureRounds.forget(sessionId);

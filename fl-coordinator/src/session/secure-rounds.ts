@@ -66,7 +66,9 @@ export function createSecureRounds(options: {
       open.delete(sessionId);
     },
     aggregateOf({ plan }, { task }, { sum, survivors }) {
-      return { sum: decode(sum, secureEncoding(plan, task.terms)), updates: survivors.length };
+      const decoded = decode(sum, secureEncoding(plan, task.terms));
+      (sum.buffer as ArrayBuffer).transfer(0);
+      return { sum: decoded, updates: survivors.length };
     },
     leastOf,
     goesOn(session) {

@@ -12,8 +12,12 @@ export interface ModelEntry {
 }
 
 const blob = (values: Float32Array): Uint8Array => new Uint8Array(values.buffer, values.byteOffset, values.byteLength);
-/** A copy: SQLite's buffers need not be aligned. */
-const floats = (bytes: Uint8Array): Float32Array => new Float32Array(bytes.slice().buffer);
+/** SQLite's buffers need not be aligned: those that are not are copied. */
+const floats = (bytes: Uint8Array): Float32Array => {
+  const { buffer, byteOffset } = byteOffsetFits(bytes) ? bytes : bytes.slice();
+  return new Float32Array(buffer, byteOffset, bytes.byteLength / Float32Array.BYTES_PER_ELEMENT);
+};
+const byteOffsetFits = ({ byteOffset }: Uint8Array): boolean => byteOffset % Float32Array.BYTES_PER_ELEMENT === 0;
 
 /** Blobs are in the byte order of this host; a store does not move between hosts of different byte orders. */
 export function createModelRegistry({ sql }: Database) {

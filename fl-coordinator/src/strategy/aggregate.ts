@@ -37,3 +37,8 @@ export function createRunningSum(parameters: number): RunningSum {
     },
   };
 }
+
+/** Gives the memory of a sum back at once: it is the largest thing that a coordinator holds, and it is not needed again. */
+export function release({ sum }: Aggregate): void {
+  (sum.buffer as ArrayBuffer).transfer(0);
+}

@@ -6,7 +6,6 @@
 import { randomFillSync } from 'node:crypto';
 import { integerL1Sensitivity } from '../privacy/sensitivity.ts';
 import { RoundFailure } from './failure.ts';
-import { centred } from './packing.ts';
 import { rotate, rotateBack, rotatedLength } from './rotation.ts';
 
 /** All that members and coordinator need to agree on to encode and decode. */
@@ -134,9 +133,11 @@ function roundWithin(values: Float64Array, bound: number, fill: (words: Uint32Ar
  * @returns the sum of the clipped updates, float64 [P]: divide by the number of survivors for their mean
  */
 export function decode(sum: Uint32Array, encoding: Encoding): Float64Array {
-  const values = new Float64Array(centred(sum, encoding.bits));
-  const { scale } = encoding;
-  for (let i = 0; i < values.length; i++) values[i] = values[i]! / scale;
+  const { bits, scale } = encoding;
+  const values = new Float64Array(sum.length);
+  // As `centred` does it, without an array in between: this is where the coordinator needs the most memory.
+  const shift = 32 - bits;
+  for (let i = 0; i < values.length; i++) values[i] = ((sum[i]! << shift) >> shift) / scale;
   rotateBack(values, encoding.rotationSeed);
   return values;
 }
