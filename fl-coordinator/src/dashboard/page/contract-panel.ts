@@ -3,6 +3,7 @@ import type { ParticipantView, SessionView } from '../../session/view.ts';
 import { h, list, panel, setAttribute, setText } from './element.ts';
 import type { Part } from './element.ts';
 import {
+  aggregationWords,
   count,
   featureWords,
   localWords,
@@ -75,6 +76,7 @@ function modelEntries(view: SessionView): readonly Entry[] {
     { term: 'From', text: plan.features.map(featureWords).join(', ') },
     { term: 'In each round', text: localWords(plan) },
     { term: 'Protection of rows', text: protectionWords(plan) },
+    { term: 'Secure aggregation', text: aggregationWords(plan) },
     { term: 'Averaging', text: strategyWords(plan) },
     { term: `Newest parameters (SHA-256)`, text: view.modelHash, code: true },
   ];

@@ -3,7 +3,7 @@ import type { ParticipantView, RoundView, SessionView } from '../../session/view
 import { h, list, panel, setAttribute, setText } from './element.ts';
 import type { Part } from './element.ts';
 import { statusBadge } from './state-badge.ts';
-import { bytes, duration, namesOf, phaseWords, plural, roundInProgress, time } from './words.ts';
+import { answeredWords, bytes, duration, namesOf, phaseWords, plural, roundInProgress, time } from './words.ts';
 
 interface Row {
   readonly participant: ParticipantView;
@@ -20,6 +20,8 @@ function doing({ participant, round, ended }: Row): string {
   if (ended || participant.status === 'refused' || participant.status === 'departed') return '';
   const inRound = round === null ? undefined : round.contributions[participant.participantId];
   if (participant.phase !== null && participant.phase !== 'waiting') return phaseWords[participant.phase];
+  const answered = answeredWords(round?.secure?.answered[participant.participantId] ?? null);
+  if (answered !== '') return `${answered}, waiting`;
   if (inRound?.status === 'received' && round?.phase === 'training') return 'update received, waiting';
   return participant.phase === null ? '' : phaseWords[participant.phase];
 }

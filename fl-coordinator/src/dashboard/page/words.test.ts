@@ -1,9 +1,13 @@
 import type { SessionPlan } from '@foedus/fl-core';
 import * as fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
+import type { SessionView } from '../../session/view.ts';
 import { visible } from './element.ts';
 import { addressOf, sessionIn } from './session-list.ts';
 import {
+  aggregationWords,
+  answeredWords,
+  progressSentence,
   bytes,
   duration,
   epsilonLeft,
@@ -123,6 +127,35 @@ describe('a model in words', () => {
   it('calls one without hidden layers what it is', () => {
     const model = { ...plan.model, hidden: [] };
     expect(modelWords({ ...plan, model })).toBe('Logistic regression, 108 inputs → 1 output');
+  });
+});
+
+describe('secure aggregation in words', () => {
+  const planWith = (mode: string | null): SessionPlan =>
+    ({ secureAggregation: mode === null ? null : { mode, clip: 25, bits: 24 } }) as unknown as SessionPlan;
+
+  it('says who sees an update, and against whom it holds', () => {
+    expect(aggregationWords(planWith(null))).toBe('None: the coordinator sees every update');
+    expect(aggregationWords(planWith('active-server'))).toBe(
+      'The coordinator sees sums and no update, even if the coordinator does not keep to the protocol; updates clipped at norm 25, 24 bits a value',
+    );
+    expect(aggregationWords(planWith('honest-server'))).toMatch(/keeps to the protocol/);
+  });
+
+  it('says what a round is at by its step, not by its phase', () => {
+    const view = (secure: unknown): SessionView =>
+      ({
+        state: 'running',
+        roundsTarget: 24,
+        rounds: [{ round: 3, phase: 'training', secure }],
+      }) as unknown as SessionView;
+    expect(progressSentence(view(null))).toBe('Round 3 of 24: partners are training');
+    expect(progressSentence(view({ step: 'keys', answered: {} }))).toBe('Round 3 of 24: partners are exchanging keys');
+    expect([null, 'keys', 'unmasking'].map((step) => answeredWords(step as null))).toEqual([
+      '',
+      'keys sent',
+      'masks taken off',
+    ]);
   });
 });
 

@@ -1,5 +1,5 @@
 /** Numbers, times and states in words. Pure: no document, no clock. */
-import type { Feature, SessionPlan } from '@foedus/fl-core';
+import type { Feature, SecureStep, SessionPlan } from '@foedus/fl-core';
 import type { ParticipantView, RoundView, SessionState, SessionView } from '../../session/view.ts';
 
 export const stateWords: Readonly<Record<SessionState, string>> = {
@@ -135,6 +135,38 @@ export function privacySentence(privacy: NonNullable<ParticipantView['privacy']>
   return `ε ${epsilonSpent(spent)} of ${cents(limit, Math.round)} at δ ${delta(privacy.delta)}, ${left} left`;
 }
 
+/** What a round under secure aggregation is at. */
+const stepWords: Readonly<Record<SecureStep, string>> = {
+  keys: 'partners are exchanging keys',
+  shares: 'partners are sharing their secrets',
+  input: 'partners are training',
+  confirmation: 'partners are confirming who is in the sum',
+  unmasking: 'partners are taking the masks off the sum',
+};
+
+/** What a member has done last in a round under secure aggregation; empty before its keys came. */
+export function answeredWords(answered: SecureStep | null): string {
+  if (answered === null) return '';
+  return {
+    keys: 'keys sent',
+    shares: 'secrets shared',
+    input: 'masked update sent',
+    confirmation: 'survivors confirmed',
+    unmasking: 'masks taken off',
+  }[answered];
+}
+
+/** Who sees a single update. */
+export function aggregationWords({ secureAggregation }: SessionPlan): string {
+  if (secureAggregation === null) return 'None: the coordinator sees every update';
+  const { mode, clip, bits } = secureAggregation;
+  const against =
+    mode === 'active-server'
+      ? 'even if the coordinator does not keep to the protocol'
+      : 'as the coordinator keeps to the protocol';
+  return `The coordinator sees sums and no update, ${against}; updates clipped at norm ${clip}, ${bits} bits a value`;
+}
+
 /** The round that is not over yet, if there is one. */
 export function roundInProgress(view: SessionView): RoundView | null {
   const last = view.rounds.at(-1);
@@ -145,7 +177,8 @@ export function roundInProgress(view: SessionView): RoundView | null {
 export function progressSentence(view: SessionView): string {
   const round = roundInProgress(view);
   if (round !== null && (view.state === 'running' || view.state === 'paused')) {
-    return `Round ${count(round.round)} of ${count(view.roundsTarget)}: ${roundPhaseWords[round.phase]}`;
+    const words = round.secure === null ? roundPhaseWords[round.phase] : stepWords[round.secure.step];
+    return `Round ${count(round.round)} of ${count(view.roundsTarget)}: ${words}`;
   }
   return `${count(view.roundsDone)} of ${plural(view.roundsTarget, 'round')} done`;
 }
