@@ -84,7 +84,8 @@ describe('a client that is killed', () => {
     await using run = await running(federation, partners, starts);
     const id = await startSession(run, { rounds: 2, minimumCohort: 2 }, partners);
     await begun;
-    // Its keys and shares are out, perhaps; its secrets are gone with it.
+    // Its keys and shares are out; its secrets are gone with it.
+    await run.coordinator.until(id, ({ rounds }) => rounds[0]?.secure?.step === 'input');
     await run.clients[3]![Symbol.asyncDispose]();
     run.clients[3] = await federation.client(partners[3]!, all[3]!);
     const done = await run.coordinator.until(id, hasEnded);

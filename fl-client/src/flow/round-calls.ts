@@ -26,6 +26,9 @@ export function ignoreOutOfStep(error: unknown): void {
   if (!(error instanceof OutOfStep)) throw error;
 }
 
+/** How long a phase must last to be told of, in milliseconds. */
+const TELL_AFTER_MS = 50;
+
 const outOfStepCodes: ReadonlySet<string> = new Set(['round-over', 'dropped-out', 'not-enrolled', 'not-found', 'gone']);
 
 /** @returns the code of a FoedusError; null for other errors */
@@ -55,6 +58,7 @@ export function createRoundCalls(options: {
   readonly logger: Logger;
 }): RoundCalls {
   const { coordinator, charging, logger } = options;
+  let telling: NodeJS.Timeout | undefined;
   const own: RoundCalls['own'] = (call, signal) => untilItWorks(call, { signal, logger });
 
   const charge: RoundCalls['charge'] = async (use, signal) => {
@@ -79,7 +83,11 @@ export function createRoundCalls(options: {
       }
     },
     tell(round, phase, signal) {
-      coordinator.phase({ round, phase }, signal).catch(() => undefined);
+      clearTimeout(telling);
+      // A phase that is over in a moment is nothing to watch.
+      telling = setTimeout(() => {
+        coordinator.phase({ round, phase }, signal).catch(() => undefined);
+      }, TELL_AFTER_MS).unref();
     },
     async quote(use, signal) {
       const quote = await own(() => charging.quote(use), signal);

@@ -12,6 +12,7 @@ import { strategyOf } from '../strategy/strategy.ts';
 import { createAlarms } from './alarms.ts';
 import type { ChangeFeed } from './change-feed.ts';
 import { type MetricMeans, bestOf, earlyStopReason } from './early-stop.ts';
+import { isEvaluated } from './evaluation.ts';
 import {
   type Member,
   type RoundEvent,
@@ -41,6 +42,8 @@ export interface RoundsOptions {
 export interface Rounds extends Disposable {
   /** Does what follows from what is stored, arms the timer for the next deadline, tells whoever watches. */
   settle(sessionId: string): void;
+  /** Something has happened that concerns only whoever watches. */
+  tellSoon(sessionId: string): void;
   /** Moves the session by an event and settles it. @throws FoedusError `conflict` when the table does not allow it */
   apply(sessionId: string, event: SessionEvent, reason?: string | null): void;
   /** After a restart: sums are lost, so an unfinished round begins again. */
@@ -169,9 +172,6 @@ export function createRounds(options: RoundsOptions): Rounds {
     });
   };
 
-  const isHere = (sessionId: string) => (participantId: string) =>
-    store.participant(sessionId, participantId)?.status === 'enrolled';
-
   /** @returns whether something changed */
   const advanceSecure = (session: SessionRecord, round: RoundRecord): boolean => {
     if (unmasked.get(session.id)?.round === round.round) return false;
@@ -180,7 +180,7 @@ export function createRounds(options: RoundsOptions): Rounds {
       abandonSecure(session, round, 'its secrets are lost.');
       return true;
     }
-    const progress = secure.advance(isHere(session.id));
+    const progress = secure.advance((id) => store.participant(session.id, id)?.status === 'enrolled');
     if (progress.kind === 'failed') abandonSecure(session, round, progress.reason);
     if (progress.kind === 'step') {
       events.secureStep(session.id, round.round, progress.step);
@@ -256,7 +256,7 @@ export function createRounds(options: RoundsOptions): Rounds {
       store.transaction(() => {
         models.put(sessionId, number, next);
         store.updateSession(sessionId, { roundsDone: session.roundsDone + 1, seq: session.seq + 1 });
-        enterPhase(sessionId, round, session.plan.evaluation.metrics.length > 0 ? 'evaluate' : 'finish');
+        enterPhase(sessionId, round, isEvaluated(session) ? 'evaluate' : 'finish');
         prune(session, number);
       });
     }
@@ -399,6 +399,7 @@ export function createRounds(options: RoundsOptions): Rounds {
 
   return {
     settle,
+    tellSoon: (sessionId) => notices.after(sessionId, TELL_EVERY_MS),
     apply,
     recover(sessionId) {
       const session = store.session(sessionId);
@@ -487,7 +488,6 @@ export function createRounds(options: RoundsOptions): Rounds {
     stepAnswered(sessionId) {
       const session = store.session(sessionId);
       if (session?.state === 'running' && advance(session)) settle(sessionId);
-      // Who answers a step concerns only whoever watches.
       else notices.after(sessionId, TELL_EVERY_MS);
     },
     [Symbol.dispose]() {
