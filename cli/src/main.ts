@@ -19,7 +19,8 @@ export async function main(args: readonly string[]): Promise<void> {
   }
 }
 
-function createProgram(): Command {
+/** @returns the command with everything below it */
+export function createProgram(): Command {
   const program = new Command('foedus')
     .description('A data-space connector and federated-learning node under one contract')
     .option('--verbose', 'show where an error came from')
