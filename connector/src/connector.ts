@@ -41,7 +41,7 @@ import { createSchemaPins } from './profile/schema-pins.ts';
 import { createChanges } from './protocol/changes.ts';
 import { createExchange } from './protocol/exchange.ts';
 import { createProcessStore } from './protocol/process-store.ts';
-import { negotiationMachine, transferMachine } from './protocol/state-machine.ts';
+import { isFinal, negotiationMachine, transferMachine } from './protocol/state-machine.ts';
 import { VERSION_PATH } from './protocol/terms.ts';
 import { discover, versionDocument, WELL_KNOWN } from './protocol/version.ts';
 import { migrations } from './store/migrations/index.ts';
@@ -135,6 +135,13 @@ export async function startConnector(config: ConnectorConfig, options: Connector
   const { maxBytes } = config.transfer.inbox;
   const inboxFolder = { dataDir: config.dataDir, maxBytes };
   const receiving = createInbox({ transfers: transferStore, partnerHeads, publicUrl, ...inboxFolder, logger });
+  await receiving.recover(() => transferStore.inStates(transferMachine.final));
+  events.heed((transaction, event) => {
+    if (event.type !== 'transfer' || !isFinal(transferMachine, event.transfer.state)) return;
+    const { id } = event.transfer;
+    const failed = (error: unknown): void => logger.error({ err: error, transfer: id }, 'a push could not be deleted');
+    transaction.after(() => void receiving.ended(id).catch(failed));
+  });
   const transfers = started.use(
     createTransfers({ ...shared, database, store: transferStore, inboxOf: receiving.endpointOf }),
   );

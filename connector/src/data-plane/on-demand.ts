@@ -45,6 +45,10 @@ export function onDemand(
     stop: (transfer) => {
       if (loaded !== undefined) flowOf(loaded, transfer.format).stop(transfer);
     },
+    // What ended before it is loaded is found when it is.
+    ended: (transfer) => {
+      if (loaded !== undefined) flowOf(loaded, transfer.format).ended?.(transfer);
+    },
   };
   return {
     flows: [flow],

@@ -21,4 +21,6 @@ export interface DataFlow {
   started?(transfer: Transfer): void;
   /** The transfer left STARTED: whatever runs for it stops at once. Must not throw. */
   stop(transfer: Transfer): void;
+  /** Provider side: the transfer is over, and what was kept to go on with it is of no use any more. Must not throw. */
+  ended?(transfer: Transfer): void;
 }

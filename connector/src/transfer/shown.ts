@@ -29,6 +29,13 @@ export function shownTo(scope: Scope | undefined, transfer: Transfer): Transfer 
   return { ...rest, dataAddress: withoutSecrets(dataAddress) };
 }
 
+/** A transfer that has ended, as it is kept: nobody needs the credentials of a push any more. */
+export function withoutCredentials(transfer: Transfer): Transfer {
+  const { dataAddress, format } = transfer;
+  if (dataAddress === undefined || directionOf(format) !== 'push') return transfer;
+  return { ...transfer, dataAddress: withoutSecrets(dataAddress) };
+}
+
 function withoutSecrets({ endpointType, endpoint, properties }: DataAddress): DataAddress {
   return {
     endpointType,
@@ -46,6 +53,7 @@ function withoutSecrets({ endpointType, endpoint, properties }: DataAddress): Da
 function withoutQuery(text: string): string {
   const url = URL.parse(text);
   if (url === null) return HIDDEN;
-  const { origin, pathname, search } = url;
+  const { origin, pathname, search, hash, username, password } = url;
+  if (`${search}${hash}${username}${password}` === '' && origin !== 'null') return text;
   return origin === 'null' ? HIDDEN : `${origin}${pathname}${search === '' ? '' : `?${HIDDEN}`}`;
 }

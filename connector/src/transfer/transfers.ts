@@ -13,6 +13,7 @@ import type { Inbox } from '../protocol/inbox.ts';
 import type { Outbox, ProcessKind } from '../protocol/outbox.ts';
 import type { Process, ProcessStore } from '../protocol/process-store.ts';
 import {
+  isFinal,
   openStates,
   otherRole,
   transferMachine,
@@ -25,6 +26,7 @@ import type { GroupCommit } from '../store/group-commit.ts';
 import type { Transact } from '../store/transact.ts';
 import { revoked, revokedByLeaving } from './access.ts';
 import { createDataFlows, type DataFlows } from './data-flows.ts';
+import { withoutCredentials } from './shown.ts';
 
 export interface TransferOptions {
   readonly database: Database;
@@ -90,12 +92,15 @@ export function createTransfers(options: TransferOptions): Transfers {
     termination: 'TransferTerminationMessage',
     changed: (transaction, moved, before, by) => {
       const left = moved.role === 'provider' && before === 'STARTED' && moved.state !== 'STARTED';
-      const transfer = left ? revokedByLeaving(moved) : moved;
-      if (left) store.save(transfer);
+      const ended = isFinal(transferMachine, moved.state);
+      const kept = left ? revokedByLeaving(moved) : moved;
+      const transfer = ended ? withoutCredentials(kept) : kept;
+      if (transfer !== moved) store.save(transfer);
       events.record(transaction, { type: 'transfer', by, transfer });
       if (transfer.role === 'provider') flows.touch(transaction, transfer.format);
       transaction.after(() => {
         if (left) flows.find(transfer.format)?.stop(transfer);
+        if (ended && transfer.role === 'provider') flows.find(transfer.format)?.ended?.(transfer);
         if (transfer.role === 'provider' && transfer.state === 'STARTED')
           flows.find(transfer.format)?.started?.(transfer);
         changes.notify(transferTopic(transfer.id));

@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto';
-import { existsSync, readFileSync, statSync } from 'node:fs';
+import { existsSync, readdirSync, readFileSync, statSync } from 'node:fs';
 import { mkdir, open, rename, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { Hono, type Context } from 'hono';
@@ -11,6 +11,9 @@ import type { PartnerHeads } from '../../ledger/partner-heads.ts';
 import type { Received, Transfer } from '../../management/model.ts';
 
 const INBOX = '/data/inbox';
+const PARTIAL = 'upload.part';
+/** After so many bytes of a request it is looked at again whether the transfer still takes any. */
+const CHECKED_BYTES = 4 * 1024 * 1024;
 /** The format whose data come here. */
 export const RECEIVED_FORMAT = 'HttpData-PUSH';
 
@@ -29,6 +32,10 @@ export interface Inbox {
   /** Where the data of a transfer are to be pushed to. */
   readonly endpointOf: (transferId: string) => string;
   received(transferId: string): Received | undefined;
+  /** The transfer has ended: what came of a push that is not whole is deleted, for nobody will ever use it. */
+  ended(transferId: string): Promise<void>;
+  /** Deletes what was left behind by transfers that ended just before the program did. Before anything is served. */
+  recover(endedTransfers: () => Iterable<{ readonly id: string }>): Promise<void>;
 }
 
 /**
@@ -49,7 +56,7 @@ export function createInbox(options: {
   const writing = new Set<string>();
   const folderOf = (id: string): string =>
     join(dataDir, 'inbox', createHash('sha256').update(id).digest('hex').slice(0, 32));
-  const partial = (id: string): string => join(folderOf(id), 'upload.part');
+  const partial = (id: string): string => join(folderOf(id), PARTIAL);
   const endpointOf = (id: string): string => `${publicUrl}${INBOX}/${encodeURIComponent(id)}`;
 
   const received: Inbox['received'] = (id) => {
@@ -95,7 +102,15 @@ export function createInbox(options: {
       return await work();
     } finally {
       writing.delete(id);
+      if (isOver(id)) await ended(id);
     }
+  };
+  const isOver = (id: string): boolean => ['COMPLETED', 'TERMINATED'].includes(transfers.get(id)?.state ?? '');
+  const ended: Inbox['ended'] = async (id) => {
+    // Who writes deletes it afterwards.
+    if (writing.has(id) || received(id)?.complete !== false) return;
+    await rm(folderOf(id), { recursive: true, force: true });
+    logger.info({ transfer: id }, 'what came of a push that was not finished is deleted');
   };
   const begin = async (id: string, mediaType: string): Promise<void> => {
     if (EXTENSIONS[mediaType] === undefined) {
@@ -110,8 +125,14 @@ export function createInbox(options: {
     const file = await open(partial(id), 'a');
     try {
       let size = (await file.stat()).size;
+      let unchecked = 0;
       for await (const chunk of body ?? []) {
         size += chunk.length;
+        unchecked += chunk.length;
+        if (unchecked > CHECKED_BYTES) {
+          if (isOver(id)) throw new FoedusError('gone', 'The transfer has ended: nothing more is taken.');
+          unchecked = 0;
+        }
         if (size > maxBytes) {
           throw new FoedusError('too-large', `No more than ${maxBytes} bytes are taken (transfer.inbox.maxBytes).`);
         }
@@ -201,7 +222,15 @@ export function createInbox(options: {
       return c.body(null, 204);
     });
   });
-  return { routes, endpointOf, received };
+  const recover: Inbox['recover'] = async (endedTransfers) => {
+    const inbox = join(dataDir, 'inbox');
+    const folders = existsSync(inbox) ? readdirSync(inbox) : [];
+    const partials = folders.map((name) => join(inbox, name)).filter((folder) => existsSync(join(folder, PARTIAL)));
+    if (partials.length === 0) return;
+    const known = new Set(partials);
+    for (const { id } of endedTransfers()) if (known.has(folderOf(id))) await ended(id);
+  };
+  return { routes, endpointOf, received, ended, recover };
 }
 
 /** `Upload-Complete`, a boolean of structured fields (RFC 9651); undefined where there is none. */

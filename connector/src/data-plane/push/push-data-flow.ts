@@ -223,7 +223,6 @@ export function createPushDataFlow(options: PushDataFlowOptions): PushDataFlow {
   const end = (id: string, work: (id: string) => unknown): void => {
     try {
       work(id);
-      if (transfers.get(id)?.state === 'TERMINATED') refundUnused(id);
     } catch (error) {
       if (!(error instanceof FoedusError) || error.code !== 'illegal-transition') throw error;
     }
@@ -236,6 +235,16 @@ export function createPushDataFlow(options: PushDataFlowOptions): PushDataFlow {
       usageControl.refund(push.entryId);
     } catch (error) {
       logger.error({ err: error, entry: push.entryId }, 'a reservation could not be refunded');
+    }
+  };
+
+  /** The transfer is over: nothing of the push is needed any more but what is in the ledger. */
+  const forget = (id: string): void => {
+    try {
+      refundUnused(id);
+      database.transaction(() => store.forget(id));
+    } catch (error) {
+      logger.error({ err: error, transfer: id }, 'what is known of a push that has ended could not be erased');
     }
   };
 
@@ -258,6 +267,9 @@ export function createPushDataFlow(options: PushDataFlowOptions): PushDataFlow {
     running.set(id, { stop: controller, done: work() });
   };
 
+  // The program may have ended between the end of a transfer and this.
+  for (const id of store.leftBehind()) forget(id);
+
   return {
     flow: {
       formats: PUSH_FORMATS,
@@ -268,6 +280,11 @@ export function createPushDataFlow(options: PushDataFlowOptions): PushDataFlow {
       },
       started: ({ id }) => begin(id),
       stop: ({ id }) => stop(id, 'The transfer was stopped.'),
+      ended: ({ id }) => {
+        const { done } = running.get(id) ?? {};
+        if (done === undefined) forget(id);
+        else void done.then(() => forget(id));
+      },
     },
     async [Symbol.asyncDispose]() {
       for (const id of running.keys()) stop(id, 'The node is going down.');

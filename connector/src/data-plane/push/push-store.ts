@@ -30,6 +30,10 @@ export interface PushStore {
   parts(transferId: string): StoredPart[];
   addPart(transferId: string, number: number, part: Omit<StoredPart, 'tag'>): void;
   setTag(transferId: string, number: number, tag: string): void;
+  /** Forgets a push that is over, with the addresses that its receiver gave it. */
+  forget(transferId: string): void;
+  /** Pushes that are still known although their transfers have ended. */
+  leftBehind(): string[];
 }
 
 interface PushRow {
@@ -53,6 +57,12 @@ export function createPushStore({ sql }: Database): PushStore {
     'INSERT INTO push_part (transfer_id, number, bytes, hash, tag) VALUES (?, ?, ?, ?, NULL)',
   );
   const tag = sql.prepare('UPDATE push_part SET tag = ? WHERE transfer_id = ? AND number = ?');
+  const forgetParts = sql.prepare('DELETE FROM push_part WHERE transfer_id = ?');
+  const forget = sql.prepare('DELETE FROM push WHERE transfer_id = ?');
+  const ended = sql.prepare(
+    `SELECT transfer_id FROM push JOIN transfer ON transfer.id = push.transfer_id
+     WHERE transfer.state IN ('COMPLETED', 'TERMINATED')`,
+  );
   return {
     get(transferId) {
       const row = find.get(transferId) as PushRow | undefined;
@@ -71,5 +81,10 @@ export function createPushStore({ sql }: Database): PushStore {
     parts: (transferId) => parts.all(transferId) as unknown as StoredPart[],
     addPart: (transferId, number, { bytes, hash }) => void insertPart.run(transferId, number, bytes, hash),
     setTag: (transferId, number, value) => void tag.run(value, transferId, number),
+    forget: (transferId) => {
+      forgetParts.run(transferId);
+      forget.run(transferId);
+    },
+    leftBehind: () => (ended.all() as { transfer_id: string }[]).map((row) => row.transfer_id),
   };
 }

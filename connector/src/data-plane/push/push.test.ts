@@ -1,8 +1,11 @@
 import { once } from 'node:events';
-import { readFile } from 'node:fs/promises';
+import { mkdir, readFile, writeFile } from 'node:fs/promises';
 import { createServer, type Server } from 'node:https';
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
+import { existsSync } from 'node:fs';
+import { dirname, join } from 'node:path';
+import { DatabaseSync } from 'node:sqlite';
 import { DuckDBInstance } from '@duckdb/node-api';
 import { FOEDUS } from '@foedus/usage-policies';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
@@ -68,6 +71,10 @@ const push = async (properties: Record<string, string> = CSV, endpoint?: string,
     format: 'HttpData-PUSH',
     dataAddress: { endpointType: HTTP, ...(endpoint !== undefined && { endpoint }), properties },
   });
+const openStore = (name: string) => {
+  const database = new DatabaseSync(join(space.folder, name, 'data', 'connector.sqlite'), { readOnly: true });
+  return Object.assign(database, { [Symbol.dispose]: () => database.close() });
+};
 const account = async (agreement = agreementId) => (await provider.operator.account(agreement)).spent;
 const ended = async (id: string) => {
   const { state, reason = '' } = await consumer.operator.transferUntil(id, ['COMPLETED', 'TERMINATED']);
@@ -173,6 +180,31 @@ describe('a push to the inbox of the consumer’s connector', () => {
   });
 });
 
+describe('what is left of a push that was terminated before it was whole', () => {
+  it('is deleted at the consumer, however its provider leaves it', async () => {
+    const { id } = await push();
+    await consumer.operator.transferUntil(id, ['STARTED']);
+    await underWay(id);
+    const folder = dirname((await consumer.operator.received(id)).path);
+    await consumer.operator.terminateTransfer(id);
+    await expect.poll(() => existsSync(folder), { timeout: 10_000 }).toBe(false);
+  });
+
+  it('is deleted at the next start where the node went down before', async () => {
+    const { id } = await push();
+    await consumer.operator.transferUntil(id, ['STARTED']);
+    await underWay(id);
+    const folder = dirname((await consumer.operator.received(id)).path);
+    await consumer.operator.terminateTransfer(id);
+    await expect.poll(() => existsSync(folder), { timeout: 10_000 }).toBe(false);
+    await mkdir(folder);
+    await writeFile(join(folder, 'upload.part'), 'rows');
+    await writeFile(join(folder, 'type'), 'text/csv');
+    consumer = await consumer.restart();
+    expect(existsSync(folder)).toBe(false);
+  });
+});
+
 describe('a push to any https address', () => {
   let server: Server;
   let address: string;
@@ -230,6 +262,28 @@ describe('a push to any https address', () => {
     const { state, reason } = await ended(id);
     expect([state, reason]).toEqual(['TERMINATED', expect.stringMatching(why)]);
     expect(reason).not.toContain('hush');
+  });
+
+  it.each(['COMPLETED', 'TERMINATED'])('leaves no credential in either store once it is %s', async (state) => {
+    answer = (request, response) => {
+      request.resume();
+      request.on('end', () => response.writeHead(state === 'COMPLETED' ? 200 : 403).end());
+    };
+    const { id } = await push({ ...CSV, method: 'PUT', authKey: 'X-Key', authCode: 'kept quiet' }, address);
+    expect((await ended(id)).state).toBe(state);
+    const left = (name: string) => {
+      using database = openStore(name);
+      const rows = ['transfer', 'outbox', 'push', 'push_part'].flatMap((table) =>
+        database.prepare(`SELECT * FROM ${table}`).all(),
+      );
+      return JSON.stringify(rows);
+    };
+    for (const name of ['provider', 'consumer']) {
+      await expect.poll(() => left(name)).not.toMatch(/kept quiet|signature=hush/);
+    }
+    using store = openStore('provider');
+    expect(store.prepare('SELECT transfer_id FROM push').all()).toEqual([]);
+    expect(store.prepare('SELECT transfer_id FROM push_part').all()).toEqual([]);
   });
 
   it('shows no credential in any view of either side', async () => {
