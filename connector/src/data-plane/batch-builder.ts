@@ -69,7 +69,8 @@ export function createBatchBuilder(columns: readonly { name: string; type: Carri
         } finally {
           reader.release();
         }
-        rows += count;
+        // Asked after the last read: the chunk, and what its vectors point to, lives until here at least.
+        rows += chunk.rowCount;
         lastBytes = gathered() - before;
         releaseChunk(lastBytes);
       },
