@@ -123,3 +123,64 @@ describe('a member that drops out', () => {
     },
   );
 });
+
+describe('a message for a step', () => {
+  test('that is unsigned, replayed, somebody else’s, changed afterwards or no message at all is refused, and the round goes on', async () => {
+    const partners = await federation.agree({});
+    await using run = await running(
+      federation,
+      partners.slice(0, 3),
+      scales.slice(0, 3).map((scale) => trainerOf(scale)),
+    );
+    const id = await startSession(run, { rounds: 2, minimumCohort: 4 }, partners);
+    const client = await enrolled(partners[3]!, id);
+    await using first = await scriptedMember(client, scales[3]);
+    const put = async (round: number, step: string, body: string): Promise<number> => {
+      const address = `${client.root}/rounds/${round}/secure/${step}`;
+      return (await client.peer.fetch(address, { method: 'PUT', body })).status;
+    };
+    const { advertisement, signature } = first.keys;
+    const unsigned = { advertisement, signature: 'e30..AAAA' };
+    const other = { advertisement: { ...advertisement, maskKey: 'ab'.repeat(32) }, signature };
+    const another = { advertisement: { ...advertisement, participant: partners[0]!.participantId }, signature };
+    for (const body of ['', '{', '[]', '{"signature":1}', JSON.stringify(unsigned), JSON.stringify(other)]) {
+      expect(await put(1, 'keys', body), body).toBe(400);
+    }
+    expect(await put(1, 'keys', JSON.stringify(another))).toBe(400);
+    expect(await put(1, 'nothing', '{}')).toBe(400);
+    expect(await put(1, 'keys', 'x'.repeat(200_000))).toBe(413);
+    expect(await put(2, 'keys', JSON.stringify(first.keys))).toBe(409);
+    expect(await put(1, 'unmasking', JSON.stringify({ termsHash: 'ab'.repeat(32), selfMasks: [], maskKeys: [] }))).toBe(
+      400,
+    );
+    await first.upTo('keys');
+    // The same again is what a lost answer looks like.
+    expect(await put(1, 'keys', JSON.stringify(first.keys))).toBe(204);
+    await first.upTo('unmasking');
+    await using second = await scriptedMember(client, scales[3]);
+    // Keys of the round before, word for word.
+    expect(await put(2, 'keys', JSON.stringify(first.keys))).toBe(400);
+    await second.upTo('keys');
+    await second.upTo('unmasking');
+    expect(await run.coordinator.until(id, hasEnded)).toMatchObject({ state: 'completed', roundsDone: 2 });
+  });
+
+  test('with a second, other answer of a member costs that member the round', async () => {
+    const partners = await federation.agree({});
+    await using run = await running(
+      federation,
+      partners.slice(0, 3),
+      scales.slice(0, 3).map((scale) => trainerOf(scale)),
+    );
+    const id = await startSession(run, { rounds: 1, minimumCohort: 2 }, partners);
+    const client = await enrolled(partners[3]!, id);
+    await using member = await scriptedMember(client, scales[3]);
+    await member.upTo('shares');
+    await using again = await scriptedMember(await enrolled(partners[3]!, id), scales[3]);
+    await expect(again.step()).rejects.toMatchObject({ code: 'dropped-out' });
+    // Nobody waits for it any more.
+    const done = await run.coordinator.until(id, hasEnded);
+    expect(done).toMatchObject({ state: 'completed', roundsDone: 1 });
+    await expectMoved(run, done, sum(scales.slice(0, 3)) / 3);
+  });
+});
