@@ -13,6 +13,13 @@ export interface Reply {
   readonly body: Record<string, unknown>;
 }
 
+/** What a scripted peer answers to a message. */
+export interface Answer {
+  readonly status: number;
+  readonly body?: object;
+  readonly headers?: Record<string, string>;
+}
+
 /** A counterparty that says exactly what a test makes it say, over real mutual TLS. */
 export interface ScriptedPeer extends AsyncDisposable {
   readonly identity: Identity;
@@ -47,9 +54,7 @@ export function catalogOf(identity: Identity, offer: Record<string, unknown>): H
  */
 export async function createScriptedPeer(
   identity: Identity,
-  answer: (
-    message: ReceivedMessage,
-  ) => { status: number; body?: object; headers?: Record<string, string> } | undefined = () => undefined,
+  answer: (message: ReceivedMessage) => Answer | undefined | Promise<Answer | undefined> = () => undefined,
   catalog = new Hono(),
 ): Promise<ScriptedPeer> {
   const received: ReceivedMessage[] = [];
@@ -62,7 +67,7 @@ export async function createScriptedPeer(
     const index = waiting.findIndex(({ wanted }) => wanted(incoming));
     if (index >= 0) waiting.splice(index, 1)[0]!.resolve(incoming);
     else untaken.push(incoming);
-    const { status, body = {}, headers = {} } = answer(incoming) ?? { status: 200 };
+    const { status, body = {}, headers = {} } = (await answer(incoming)) ?? { status: 200 };
     return c.body(JSON.stringify(body), status as 200, headers);
   });
   const server = await servePeers({ identity, host: '127.0.0.1', port: 0, app });
