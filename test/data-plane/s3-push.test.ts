@@ -137,7 +137,9 @@ describe.skipIf(!existsSync(server))('a push into a bucket', () => {
     const before = await spent();
     const { id } = await push('cut.csv');
     const { providerPid } = await consumer.operator.transferUntil(id, ['STARTED']);
-    await expect.poll(async () => (await spent()).bytes - before.bytes, { interval: 5 }).toBeGreaterThan(0);
+    await expect
+      .poll(async () => (await spent()).bytes - before.bytes, { interval: 5, timeout: 15_000 })
+      .toBeGreaterThan(0);
     await provider.operator.suspendTransfer(providerPid!);
     await consumer.operator.transferUntil(id, ['SUSPENDED']);
     await expect(client.send(new HeadObjectCommand({ Bucket, Key: 'cut.csv' }))).rejects.toThrow();
@@ -153,7 +155,9 @@ describe.skipIf(!existsSync(server))('a push into a bucket', () => {
     const before = await spent();
     const { id } = await push('ended.csv');
     await consumer.operator.transferUntil(id, ['STARTED']);
-    await expect.poll(async () => (await spent()).bytes - before.bytes, { interval: 5 }).toBeGreaterThan(0);
+    await expect
+      .poll(async () => (await spent()).bytes - before.bytes, { interval: 5, timeout: 15_000 })
+      .toBeGreaterThan(0);
     await consumer.operator.terminateTransfer(id);
     await expect.poll(uploads, { timeout: 10_000 }).toEqual([]);
     await expect(client.send(new HeadObjectCommand({ Bucket, Key: 'ended.csv' }))).rejects.toThrow();

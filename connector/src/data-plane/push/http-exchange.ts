@@ -4,10 +4,9 @@ import { Agent, type Dispatcher } from 'undici';
 import { FoedusError } from '../../errors.ts';
 import { certificateOf, participantOf } from '../../identity/certificate.ts';
 import type { Identity } from '../../identity/index.ts';
+import { LARGEST_ANSWER, LONGEST_ANSWER } from './answer-body.ts';
 import type { Outbound } from './outbound.ts';
 
-/** What of an answer is read: the reason of a refusal. */
-const LARGEST_ANSWER = 64 * 1024;
 const TIMEOUT = 60_000;
 
 export interface Answer {
@@ -90,11 +89,16 @@ export function createHttpExchange(options: {
 async function beginningOf(body: Dispatcher.ResponseData['body']): Promise<string> {
   const chunks: Buffer[] = [];
   let size = 0;
-  for await (const chunk of body) {
-    chunks.push(chunk as Buffer);
-    size += (chunk as Buffer).length;
-    // Leaving the loop ends the body, and the connection with it.
-    if (size >= LARGEST_ANSWER) break;
+  const timer = setTimeout(() => body.destroy(new Error('the answer does not end')), LONGEST_ANSWER);
+  try {
+    for await (const chunk of body) {
+      chunks.push(chunk as Buffer);
+      size += (chunk as Buffer).length;
+      // Leaving the loop ends the body, and the connection with it.
+      if (size >= LARGEST_ANSWER) break;
+    }
+  } finally {
+    clearTimeout(timer);
   }
   return Buffer.concat(chunks).subarray(0, LARGEST_ANSWER).toString('utf8');
 }

@@ -1,9 +1,11 @@
 import { Agent } from 'node:https';
+import { Readable } from 'node:stream';
 import { rootCertificates } from 'node:tls';
 import type { S3Client, S3ServiceException } from '@aws-sdk/client-s3';
 import { z } from 'zod';
 import { FoedusError } from '../../errors.ts';
 import type { Identity } from '../../identity/index.ts';
+import { boundedBody } from './answer-body.ts';
 import type { Outbound } from './outbound.ts';
 import type { S3Target } from './push-target.ts';
 import type { Receiver, ReceiverOptions } from './receiver.ts';
@@ -36,8 +38,25 @@ export async function createS3Receiver(
     requestChecksumCalculation: 'WHEN_REQUIRED',
     responseChecksumValidation: 'WHEN_REQUIRED',
     followRegionRedirects: false,
-    requestHandler: { httpsAgent, requestTimeout: 120_000, connectionTimeout: 10_000 },
+    requestHandler: {
+      httpsAgent,
+      connectionTimeout: 10_000,
+      socketTimeout: 60_000,
+      requestTimeout: 120_000,
+      // Else it only writes a line about it.
+      throwOnRequestTimeout: true,
+    },
   });
+  // The client would keep all that a server says, an error's text included.
+  client.middlewareStack.add(
+    (next) => async (args) => {
+      const result = await next(args);
+      const response = result.response as { body?: unknown };
+      if (response.body instanceof Readable) response.body = boundedBody(response.body);
+      return result;
+    },
+    { step: 'deserialize', priority: 'low', name: 'foedusBoundedAnswers' },
+  );
   const where = `The storage of the bucket ${Bucket}`;
   const during = async <T>(work: Promise<T>): Promise<T> => {
     try {
