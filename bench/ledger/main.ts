@@ -12,13 +12,13 @@ import { createLedgerReader } from '../../connector/src/ledger/ledger-reader.ts'
 import { createUsageControl } from '../../connector/src/ledger/usage-control.ts';
 import { openDatabase } from '../../connector/src/store/database.ts';
 import { migrations } from '../../connector/src/store/migrations/index.ts';
-import { countAtMost, providedAgreement } from '../../test/races/agreements.ts';
+import { agreementOf, countAtMost, may } from '../../test/src/agreements.ts';
 
 const USES = 400;
 const REPEATS = 7;
 const id = 'urn:agreement:1';
 const request = { action: 'use' };
-const agreement = providedAgreement(id, 'did:web:node.example', [countAtMost(1e9)]);
+const agreement = agreementOf([may('use', countAtMost(1e9))], { id });
 
 const median = (values: readonly number[]): number => values.toSorted((a, b) => a - b)[values.length >> 1] ?? NaN;
 

@@ -5,7 +5,8 @@ import { writeFile } from 'node:fs/promises';
 import * as fc from 'fast-check';
 import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest';
 import { createDataSpace, type DataSpace, type Participant } from '../src/connectors.ts';
-import { agree, constraint, writeParquet } from '../src/contract.ts';
+import { constraint } from '../src/agreements.ts';
+import { agree, writeParquet } from '../src/contract.ts';
 
 const RESEARCH = 'https://w3id.org/dpv#ResearchAndDevelopment';
 

@@ -6,7 +6,8 @@ import { promisify } from 'node:util';
 import { FOEDUS } from '@foedus/usage-policies';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { createDataSpace, type DataSpace, type Participant } from '../src/connectors.ts';
-import { agree, constraint, writeParquet } from '../src/contract.ts';
+import { constraint } from '../src/agreements.ts';
+import { agree, writeParquet } from '../src/contract.ts';
 
 const root = join(import.meta.dirname, '..', '..');
 const python = join(root, '.cache', 'delta-sharing', 'bin', 'python');

@@ -5,7 +5,8 @@ import { authorizationHeaders } from '@foedus/connector/operator-client';
 import { FOEDUS, parsePolicy, problemsOf } from '@foedus/usage-policies';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { createDataSpace, type DataSpace, type Participant } from '../src/connectors.ts';
-import { agree, constraint, writeParquet } from '../src/contract.ts';
+import { constraint } from '../src/agreements.ts';
+import { agree, writeParquet } from '../src/contract.ts';
 
 let space: DataSpace;
 let provider: Participant;

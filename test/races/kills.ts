@@ -11,7 +11,7 @@ import { createLedgerReader } from '../../connector/src/ledger/ledger-reader.ts'
 import { createUsageControl } from '../../connector/src/ledger/usage-control.ts';
 import { openDatabase } from '../../connector/src/store/database.ts';
 import { migrations } from '../../connector/src/store/migrations/index.ts';
-import { providedAgreement } from './agreements.ts';
+import { agreementOf } from '../src/agreements.ts';
 
 export interface KillReport {
   readonly kills: number;
@@ -62,7 +62,7 @@ function check(path: string, received: ReadonlyMap<string, number>) {
   const reader = createLedgerReader(database);
   const usage = createUsageControl({
     database,
-    agreements: { get: (id) => providedAgreement(id, 'did:web:node.example', []) },
+    agreements: { get: (id) => agreementOf([{ action: 'use' }], { id, assigner: 'did:web:node.example' }) },
     clock: () => new Date(),
   });
   const faults: string[] = [];

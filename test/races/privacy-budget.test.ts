@@ -2,7 +2,7 @@
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { createOperatorClient, type SignedAgreement } from '@foedus/connector/operator-client';
+import { createOperatorClient } from '@foedus/connector/operator-client';
 import {
   epsilonOf,
   privacyEventSchema,
@@ -23,6 +23,7 @@ import { mount } from '../../connector/src/management/operation.ts';
 import { openDatabase } from '../../connector/src/store/database.ts';
 import { migrations } from '../../connector/src/store/migrations/index.ts';
 import { createCharging } from '../../fl-client/src/flow/charge.ts';
+import { agreementOf, constraint, may } from '../src/agreements.ts';
 import { issueIdentity } from '../src/identity.ts';
 
 const FOEDUS = 'https://w3id.org/foedus/policy#';
@@ -39,28 +40,16 @@ beforeAll(async () => {
 });
 afterAll(() => rmSync(folder, { recursive: true }));
 
-function agreementWith(epsilon: number): SignedAgreement {
-  const constraint = [
-    {
-      leftOperand: `${FOEDUS}privacyBudget`,
-      operator: 'lteq',
-      rightOperand: { epsilon: String(epsilon), delta: String(delta) },
-    },
-  ];
-  const parties = { assigner: 'did:web:bdl.example', assignee: 'did:web:pvd.example', target: 'urn:flights' };
-  return {
-    id,
-    role: 'provider',
-    ...parties,
-    agreement: { '@type': 'Agreement', '@id': id, ...parties, permission: [{ action: `${FOEDUS}train`, constraint }] },
-    signatures: {},
-    finalized: true,
-    negotiationId: 'urn:negotiation:1',
-    counterPartyId: parties.assignee,
-    counterPartyAddress: 'https://pvd.example',
-    createdAt: '2026-01-01T00:00:00Z',
-  };
-}
+const agreementWith = (epsilon: number) =>
+  agreementOf(
+    [
+      may(
+        `${FOEDUS}train`,
+        constraint(`${FOEDUS}privacyBudget`, 'lteq', { epsilon: String(epsilon), delta: String(delta) }),
+      ),
+    ],
+    { id },
+  );
 
 /** A connector's usage API over a file; every call of it opens nothing but that file, as a process of its own does. */
 function connector(path: string, epsilon: number) {

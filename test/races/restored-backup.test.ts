@@ -11,7 +11,7 @@ import { createAgreementStore } from '../../connector/src/agreement/agreement-st
 import { openDatabase } from '../../connector/src/store/database.ts';
 import { migrations } from '../../connector/src/store/migrations/index.ts';
 import { prepareConnector } from '../src/connector-process.ts';
-import { countAtMost, providedAgreement } from './agreements.ts';
+import { agreementOf, countAtMost, may } from '../src/agreements.ts';
 
 const FOEDUS = fileURLToPath(new URL('../../cli/bin/foedus.mjs', import.meta.url));
 const id = 'urn:agreement:1';
@@ -27,7 +27,9 @@ test('a restored backup is found out by the head of a partner, and nothing is re
   const store = join(node.directory, 'data', 'connector.sqlite');
   {
     await using database = openDatabase(store, migrations);
-    createAgreementStore(database).insert(providedAgreement(id, node.participantId, [countAtMost(4)]));
+    createAgreementStore(database).insert(
+      agreementOf([may('use', countAtMost(4))], { id, assigner: node.participantId }),
+    );
   }
   const connect = async () => {
     await node.start();

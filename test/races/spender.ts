@@ -7,12 +7,12 @@ import { writeSync } from 'node:fs';
 import { createUsageControl } from '../../connector/src/ledger/usage-control.ts';
 import { openDatabase } from '../../connector/src/store/database.ts';
 import { migrations } from '../../connector/src/store/migrations/index.ts';
-import { providedAgreement } from './agreements.ts';
+import { agreementOf } from '../src/agreements.ts';
 
 const [path = ''] = process.argv.slice(2);
 const usage = createUsageControl({
   database: openDatabase(path, migrations),
-  agreements: { get: (id) => providedAgreement(id, 'did:web:node.example', []) },
+  agreements: { get: (id) => agreementOf([{ action: 'use' }], { id, assigner: 'did:web:node.example' }) },
   clock: () => new Date(),
 });
 const say = (line: string): number => writeSync(1, `${line}\n`);

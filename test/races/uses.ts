@@ -8,8 +8,8 @@ import { createAgreementStore } from '../../connector/src/agreement/agreement-st
 import { createLedgerReader } from '../../connector/src/ledger/ledger-reader.ts';
 import { openDatabase } from '../../connector/src/store/database.ts';
 import { migrations } from '../../connector/src/store/migrations/index.ts';
+import { agreementOf, countAtMost, may } from '../src/agreements.ts';
 import { prepareConnector } from '../src/connector-process.ts';
-import { countAtMost, providedAgreement } from './agreements.ts';
 
 export interface RaceReport {
   readonly rounds: number;
@@ -47,7 +47,8 @@ export async function raceForUses({
     await using database = open();
     const agreements = createAgreementStore(database);
     database.transaction(() => {
-      for (const id of ids) agreements.insert(providedAgreement(id, 'did:web:node.example', [countAtMost(uses)]));
+      for (const id of ids)
+        agreements.insert(agreementOf([may('use', countAtMost(uses))], { id, assigner: 'did:web:node.example' }));
     });
   }
   const authority = await createAuthority({ directory: join(folder, 'ca'), name: 'Races' });

@@ -11,13 +11,6 @@ export async function writeParquet(path: string, select: string): Promise<void> 
   instance.closeSync();
 }
 
-/** A constraint of a policy. */
-export const constraint = (leftOperand: string, operator: string, rightOperand: unknown) => ({
-  leftOperand,
-  operator,
-  rightOperand,
-});
-
 let contracts = 0;
 
 /**

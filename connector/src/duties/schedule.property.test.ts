@@ -5,6 +5,7 @@ import { describe, expect, it } from 'vitest';
 import type { BusinessEvent } from '../events.ts';
 import type { Identity } from '../identity/index.ts';
 import type { SignedAgreement, Transfer } from '../management/model.ts';
+import { agreementOf } from '../../../test/src/agreements.ts';
 import { createTransact, openDatabase, type Database } from '../store/index.ts';
 import { migrations } from '../store/migrations/index.ts';
 import { createDeliveryStore, type DeliveryStore } from './delivery-store.ts';
@@ -72,27 +73,15 @@ const signing = (participantId: string): Identity =>
 
 const PROVIDER = 'did:web:provider.example';
 const CONSUMER = 'did:web:consumer.example';
-const agreementOf = (role: 'provider' | 'consumer', constraint: object): SignedAgreement => ({
-  id: 'urn:a',
-  role,
-  assigner: PROVIDER,
-  assignee: CONSUMER,
-  target: 'urn:data',
-  agreement: {
-    '@type': 'Agreement',
-    '@id': 'urn:a',
+const agreementWith = (role: 'provider' | 'consumer', constraint: object): SignedAgreement =>
+  agreementOf([{ action: 'use', duty: [{ action: 'delete', constraint: [constraint] }] }], {
+    id: 'urn:a',
+    role,
     assigner: PROVIDER,
     assignee: CONSUMER,
     target: 'urn:data',
-    permission: [{ action: 'use', duty: [{ action: 'delete', constraint: [constraint] }] }],
-  },
-  signatures: {},
-  finalized: true,
-  negotiationId: 'urn:n',
-  counterPartyId: role === 'provider' ? CONSUMER : PROVIDER,
-  counterPartyAddress: 'https://other.example',
-  createdAt: new Date(START).toISOString(),
-});
+    createdAt: new Date(START).toISOString(),
+  });
 
 interface Node {
   duties: Duties;
@@ -105,7 +94,7 @@ interface Node {
 
 function nodeOf(role: 'provider' | 'consumer', constraint: object, clock: () => Date): Node {
   const database: Database = openDatabase(':memory:', migrations);
-  const agreement = agreementOf(role, constraint);
+  const agreement = agreementWith(role, constraint);
   const events: BusinessEvent[] = [];
   const transact = createTransact(database);
   const deliveries = createDeliveryStore(database);

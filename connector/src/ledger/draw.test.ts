@@ -1,42 +1,16 @@
 import { FOEDUS } from '@foedus/usage-policies';
 import { describe, expect, test } from 'vitest';
-import type { SignedAgreement } from '../management/model.ts';
+import { agreementOf, constraint, may } from '../../../test/src/agreements.ts';
 import { openDatabase } from '../store/database.ts';
 import { migrations } from '../store/migrations/index.ts';
 import { createUsageControl } from './usage-control.ts';
 
 const id = 'urn:agreement:1';
-const constraint = (leftOperand: string, operator: string, rightOperand: string) => ({
-  leftOperand,
-  operator,
-  rightOperand,
-});
-const mayUse = (...constraints: object[]) => ({ action: 'use', constraint: constraints });
+const mayUse = (...constraints: object[]) => may('use', ...constraints);
 const atMost = (meter: string, limit: number) => constraint(FOEDUS + meter, 'lteq', String(limit));
 
 function controlOver(...permission: object[]) {
-  const agreement: SignedAgreement = {
-    id,
-    role: 'provider',
-    assigner: 'did:web:bdl.example',
-    assignee: 'did:web:pvd.example',
-    target: 'urn:flights',
-    agreement: {
-      '@type': 'Agreement',
-      '@id': id,
-      assigner: 'did:web:bdl.example',
-      assignee: 'did:web:pvd.example',
-      target: 'urn:flights',
-      permission,
-    },
-    signatures: {},
-    finalized: true,
-    negotiationId: 'urn:negotiation:1',
-    counterPartyId: 'did:web:pvd.example',
-    counterPartyAddress: 'https://pvd.example',
-    createdAt: '2026-01-01T00:00:00Z',
-  };
-  const world = { now: new Date('2026-06-01T12:00:00Z'), agreement };
+  const world = { now: new Date('2026-06-01T12:00:00Z'), agreement: agreementOf(permission, { id }) };
   const usage = createUsageControl({
     database: openDatabase(':memory:', migrations),
     agreements: { get: (asked) => (asked === id ? world.agreement : undefined) },

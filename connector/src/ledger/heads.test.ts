@@ -5,7 +5,7 @@ import { FOEDUS } from '@foedus/usage-policies';
 import { pino } from 'pino';
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import type { Identity } from '../identity/index.ts';
-import type { SignedAgreement } from '../management/model.ts';
+import { agreementOf, constraint, countAtMost, may } from '../../../test/src/agreements.ts';
 import { openDatabase, type Database } from '../store/database.ts';
 import { migrations } from '../store/migrations/index.ts';
 import { createLedgerHeads } from './heads.ts';
@@ -15,34 +15,7 @@ import { createUsageControl, type UsageEvent } from './usage-control.ts';
 
 const PROVIDER = 'did:web:bdl.example';
 const id = 'urn:agreement:1';
-const constraint = (leftOperand: string, operator: string, rightOperand: unknown) => ({
-  leftOperand,
-  operator,
-  rightOperand,
-});
-const agreementOf = (agreementId: string): SignedAgreement => ({
-  id: agreementId,
-  role: 'provider',
-  assigner: PROVIDER,
-  assignee: 'did:web:pvd.example',
-  target: 'urn:flights',
-  agreement: {
-    '@type': 'Agreement',
-    '@id': agreementId,
-    assigner: PROVIDER,
-    assignee: 'did:web:pvd.example',
-    target: 'urn:flights',
-    permission: [
-      { action: 'use', constraint: [constraint('count', 'lteq', '10'), constraint(`${FOEDUS}rows`, 'lteq', '100')] },
-    ],
-  },
-  signatures: {},
-  finalized: true,
-  negotiationId: 'urn:negotiation:1',
-  counterPartyId: 'did:web:pvd.example',
-  counterPartyAddress: 'https://pvd.example',
-  createdAt: '2026-01-01T00:00:00Z',
-});
+const permission = [may('use', countAtMost(10), constraint(`${FOEDUS}rows`, 'lteq', '100'))];
 
 let folder: string;
 let identity: Identity;
@@ -67,7 +40,9 @@ function node(database: Database = openDatabase(path, migrations)) {
   const events: UsageEvent[] = [];
   const shared = {
     database,
-    agreements: { get: (wanted: string) => (wanted === 'unknown' ? undefined : agreementOf(wanted)) },
+    agreements: {
+      get: (wanted: string) => (wanted === 'unknown' ? undefined : agreementOf(permission, { id: wanted })),
+    },
     clock: () => new Date((time += 10)),
     events: (event: UsageEvent) => events.push(event),
   };

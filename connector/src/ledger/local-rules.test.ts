@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { LocalDecision } from '@foedus/usage-policies/local-rules';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import type { SignedAgreement } from '../management/model.ts';
+import { agreementOf, countAtMost, may } from '../../../test/src/agreements.ts';
 import { openDatabase } from '../store/database.ts';
 import { migrations } from '../store/migrations/index.ts';
 import { createLedger } from './ledger.ts';
@@ -24,27 +24,7 @@ const cedar = async (text: string) => {
 const opa = { url: 'http://127.0.0.1:1', path: 'foedus/usage', timeoutSeconds: 1 };
 
 const id = 'urn:agreement:1';
-const agreement = {
-  id,
-  role: 'provider',
-  assigner: 'did:web:bdl.example',
-  assignee: 'did:web:pvd.example',
-  target: 'urn:flights',
-  agreement: {
-    '@type': 'Agreement',
-    '@id': id,
-    assigner: 'did:web:bdl.example',
-    assignee: 'did:web:pvd.example',
-    target: 'urn:flights',
-    permission: [{ action: 'use', constraint: [{ leftOperand: 'count', operator: 'lteq', rightOperand: '1' }] }],
-  },
-  signatures: {},
-  finalized: true,
-  negotiationId: 'urn:negotiation:1',
-  counterPartyId: 'did:web:pvd.example',
-  counterPartyAddress: 'https://pvd.example',
-  createdAt: '2026-01-01T00:00:00Z',
-} satisfies SignedAgreement;
+const agreement = agreementOf([may('use', countAtMost(1))], { id });
 
 function control(restrict: Restrict | undefined) {
   const database = openDatabase(':memory:', migrations);

@@ -5,32 +5,12 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { afterEach, beforeEach, expect, test } from 'vitest';
-import type { SignedAgreement } from '../management/model.ts';
+import { agreementOf, countAtMost, may } from '../../../test/src/agreements.ts';
 import { openDatabase } from '../store/database.ts';
 import { migrations } from '../store/migrations/index.ts';
 import { createUsageControl } from './usage-control.ts';
 
-const agreement: SignedAgreement = {
-  id: 'urn:agreement:1',
-  role: 'provider',
-  assigner: 'did:web:bdl.example',
-  assignee: 'did:web:pvd.example',
-  target: 'urn:flights',
-  agreement: {
-    '@type': 'Agreement',
-    '@id': 'urn:agreement:1',
-    assigner: 'did:web:bdl.example',
-    assignee: 'did:web:pvd.example',
-    target: 'urn:flights',
-    permission: [{ action: 'use', constraint: [{ leftOperand: 'count', operator: 'lteq', rightOperand: '4' }] }],
-  },
-  signatures: {},
-  finalized: true,
-  negotiationId: 'urn:negotiation:1',
-  counterPartyId: 'did:web:pvd.example',
-  counterPartyAddress: 'https://pvd.example',
-  createdAt: '2026-01-01T00:00:00Z',
-};
+const agreement = agreementOf([may('use', countAtMost(4))]);
 
 /** The start of a second program over the same file: `usage`, and a line on its standard input to begin. */
 const preamble = (path: string): string => `

@@ -5,7 +5,7 @@ import { pino } from 'pino';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { createOperatorClient } from '../operator-client/client.ts';
 import { serveOperators, type Identity } from '../identity/index.ts';
-import type { SignedAgreement } from '../management/model.ts';
+import { agreementOf, countAtMost, may } from '../../../test/src/agreements.ts';
 import { decisionView } from '../management/decision.ts';
 import { mount } from '../management/operation.ts';
 import { openDatabase } from '../store/database.ts';
@@ -20,27 +20,7 @@ import { createUsageControl } from './usage-control.ts';
 import { verifyHead } from './verify-head.ts';
 
 const id = 'urn:agreement:1';
-const agreement: SignedAgreement = {
-  id,
-  role: 'provider',
-  assigner: 'did:web:bdl.example',
-  assignee: 'did:web:pvd.example',
-  target: 'urn:flights',
-  agreement: {
-    '@type': 'Agreement',
-    '@id': id,
-    assigner: 'did:web:bdl.example',
-    assignee: 'did:web:pvd.example',
-    target: 'urn:flights',
-    permission: [{ action: 'use', constraint: [{ leftOperand: 'count', operator: 'lteq', rightOperand: '1' }] }],
-  },
-  signatures: {},
-  finalized: true,
-  negotiationId: 'urn:negotiation:1',
-  counterPartyId: 'did:web:pvd.example',
-  counterPartyAddress: 'https://pvd.example',
-  createdAt: '2026-01-01T00:00:00Z',
-};
+const agreement = agreementOf([may('use', countAtMost(1))], { id });
 
 let folder: string;
 let identity: Identity;

@@ -5,48 +5,18 @@ import { FOEDUS } from '@foedus/usage-policies';
 import * as fc from 'fast-check';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import type { SignedAgreement } from '../management/model.ts';
+import { agreementOf, constraint, may } from '../../../test/src/agreements.ts';
 import { openDatabase } from '../store/database.ts';
 import { migrations } from '../store/migrations/index.ts';
 import { createUsageControl, type UsageEvent } from './usage-control.ts';
 
 const CONSUMER = 'did:web:pvd.example';
-const PROVIDER = 'did:web:bdl.example';
 const TRAIN = `${FOEDUS}train`;
 
-const constraint = (leftOperand: string, operator: string, rightOperand: unknown) => ({
-  leftOperand,
-  operator,
-  rightOperand,
-});
-const mayUse = (...constraints: object[]) => ({ action: 'use', constraint: constraints });
-const mayTrain = (...constraints: object[]) => ({ action: TRAIN, constraint: constraints });
+const mayUse = (...constraints: object[]) => may('use', ...constraints);
+const mayTrain = (...constraints: object[]) => may(TRAIN, ...constraints);
 const budget = (epsilon: number) =>
   constraint(`${FOEDUS}privacyBudget`, 'lteq', { epsilon: String(epsilon), delta: '0.00001' });
-
-function agreementWith(permission: object[], more: Partial<SignedAgreement> = {}): SignedAgreement {
-  return {
-    id: 'urn:agreement:1',
-    role: 'provider',
-    assigner: PROVIDER,
-    assignee: CONSUMER,
-    target: 'urn:flights',
-    agreement: {
-      '@type': 'Agreement',
-      '@id': 'urn:agreement:1',
-      assigner: PROVIDER,
-      assignee: CONSUMER,
-      target: 'urn:flights',
-      permission,
-    },
-    signatures: {},
-    finalized: true,
-    negotiationId: 'urn:negotiation:1',
-    counterPartyId: CONSUMER,
-    counterPartyAddress: 'https://pvd.example',
-    createdAt: '2026-01-01T00:00:00Z',
-    ...more,
-  };
-}
 
 function controlOver(agreement: SignedAgreement, options: { path?: string; now?: () => Date } = {}) {
   const database = openDatabase(options.path ?? ':memory:', migrations);
@@ -86,7 +56,7 @@ describe('usage control', () => {
   const use = { action: 'use' };
 
   test('counts a reservation as spent until it is refunded', () => {
-    const { usage } = controlOver(agreementWith([mayUse(constraint('count', 'lteq', '1'))]));
+    const { usage } = controlOver(agreementOf([mayUse(constraint('count', 'lteq', '1'))]));
     const { entry } = usage.reserve({ agreementId: id, key: 'a', request: use });
     expect(codeOf(() => usage.reserve({ agreementId: id, key: 'b', request: use }))).toBe('budget-exhausted');
     expect(usage.refund(entry.id).state).toBe('refunded');
@@ -103,7 +73,7 @@ describe('usage control', () => {
     let now = '2026-06-01T00:00:00Z';
     const after = (moment: string) => void (now = moment);
     const permitted = (...constraints: object[]) => {
-      const { usage } = controlOver(agreementWith([mayUse(...constraints)]), { now: () => new Date(now) });
+      const { usage } = controlOver(agreementOf([mayUse(...constraints)]), { now: () => new Date(now) });
       return (key: string) => codeOf(() => usage.reserve({ agreementId: id, key, request: use }));
     };
     const withinMonth = permitted(constraint('elapsedTime', 'lteq', 'P1M'));
@@ -129,7 +99,7 @@ describe('usage control', () => {
 
   test('does not count what was refunded as a use', () => {
     let now = '2026-06-01T00:00:00Z';
-    const { usage } = controlOver(agreementWith([mayUse(constraint('timeInterval', 'eq', 'P1D'))]), {
+    const { usage } = controlOver(agreementOf([mayUse(constraint('timeInterval', 'eq', 'P1D'))]), {
       now: () => new Date(now),
     });
     const { entry } = usage.reserve({ agreementId: id, key: 'a', request: use });
@@ -139,14 +109,14 @@ describe('usage control', () => {
   });
 
   test('takes what it knows for no proof of what it does not: a payment that is not on record forbids still', () => {
-    const agreement = agreementWith([mayUse(constraint('elapsedTime', 'lteq', 'P1M'))]);
+    const agreement = agreementOf([mayUse(constraint('elapsedTime', 'lteq', 'P1M'))]);
     const paid = { action: 'use', constraint: [constraint('payAmount', 'lt', '500')] };
     const { usage } = controlOver({ ...agreement, agreement: { ...agreement.agreement, prohibition: [paid] } });
     expect(codeOf(() => usage.reserve({ agreementId: id, key: 'a', request: use }))).toBe('not-permitted');
   });
 
   test('answers a key seen before with the same reservation and charges nothing again', () => {
-    const { usage, events } = controlOver(agreementWith([mayUse(constraint('count', 'lteq', '5'))]));
+    const { usage, events } = controlOver(agreementOf([mayUse(constraint('count', 'lteq', '5'))]));
     const first = usage.reserve({ agreementId: id, key: 'a', request: use, basis: { why: 'test' } });
     const again = usage.reserve({ agreementId: id, key: 'a', request: { action: 'use', purpose: 'urn:other' } });
     expect(again).toEqual(first);
@@ -158,13 +128,13 @@ describe('usage control', () => {
   });
 
   test('lets the key of a used-up budget through again, because it is charged already', () => {
-    const { usage } = controlOver(agreementWith([mayUse(constraint('count', 'lteq', '1'))]));
+    const { usage } = controlOver(agreementOf([mayUse(constraint('count', 'lteq', '1'))]));
     const first = usage.reserve({ agreementId: id, key: 'a', request: use });
     expect(usage.reserve({ agreementId: id, key: 'a', request: use })).toEqual(first);
   });
 
   test('neither refunds what is committed nor commits what is refunded', () => {
-    const { usage } = controlOver(agreementWith([mayUse()]));
+    const { usage } = controlOver(agreementOf([mayUse()]));
     const kept = usage.reserve({ agreementId: id, key: 'a', request: use }).entry;
     usage.commit(kept.id);
     expect(codeOf(() => usage.refund(kept.id))).toBe('conflict');
@@ -177,7 +147,7 @@ describe('usage control', () => {
   });
 
   test('keeps the accounts of two agreements apart, also for the same key', () => {
-    const first = agreementWith([mayUse(constraint('count', 'lteq', '1'))]);
+    const first = agreementOf([mayUse(constraint('count', 'lteq', '1'))]);
     const second = { ...first, id: 'urn:agreement:2', agreement: { ...first.agreement, '@id': 'urn:agreement:2' } };
     const database = openDatabase(':memory:', migrations);
     const agreements = { get: (wanted: string) => [first, second].find((one) => one.id === wanted) };
@@ -190,7 +160,7 @@ describe('usage control', () => {
 
   test('says every reason of a denial in one message', () => {
     const { usage, events } = controlOver(
-      agreementWith([
+      agreementOf([
         mayUse(
           constraint('purpose', 'eq', 'https://w3id.org/dpv#ResearchAndDevelopment'),
           constraint(`${FOEDUS}columns`, 'isPartOf', ['distance']),
@@ -210,16 +180,16 @@ describe('usage control', () => {
   test('takes time and assignee from the node, not from the request', () => {
     let now = new Date('2026-06-01T00:00:00Z');
     const ends = constraint('dateTime', 'lt', { '@value': '2026-06-02T00:00:00Z', '@type': 'xsd:dateTime' });
-    const { usage } = controlOver(agreementWith([mayUse(ends)]), { now: () => now });
+    const { usage } = controlOver(agreementOf([mayUse(ends)]), { now: () => now });
     expect(usage.decide(id, use).permit).toBe(true);
     now = new Date('2026-06-02T00:00:00Z');
     expect(usage.decide(id, use).permit).toBe(false);
-    const { usage: foreign } = controlOver(agreementWith([mayUse()], { assignee: 'did:web:tul.example' }));
+    const { usage: foreign } = controlOver({ ...agreementOf([mayUse()]), assignee: 'did:web:tul.example' });
     expect(foreign.decide(id, use).permit).toBe(false);
   });
 
   test('decides only agreements that are in force', () => {
-    const open = controlOver(agreementWith([mayUse()], { finalized: false })).usage;
+    const open = controlOver(agreementOf([mayUse()], { finalized: false })).usage;
     expect(codeOf(() => open.reserve({ agreementId: id, key: 'a', request: use }))).toBe('not-permitted');
     expect(codeOf(() => open.decide(id, use))).toBe('not-permitted');
     expect(codeOf(() => open.decide('urn:unknown', use))).toBe('not-found');
@@ -227,7 +197,7 @@ describe('usage control', () => {
   });
 
   test('decides uses of received data at the consumer, on an account of its own', () => {
-    const twice = agreementWith([mayUse(constraint('count', 'lteq', '2'))]);
+    const twice = agreementOf([mayUse(constraint('count', 'lteq', '2'))]);
     const provider = controlOver(twice).usage;
     const consumer = controlOver({ ...twice, role: 'consumer' }).usage;
     provider.reserve({ agreementId: id, key: 'a', request: use });
@@ -237,13 +207,13 @@ describe('usage control', () => {
   });
 
   test('permits nothing under a policy that cannot be read', () => {
-    const agreement = agreementWith([mayUse()]);
+    const agreement = agreementOf([mayUse()]);
     const { usage } = controlOver({ ...agreement, agreement: { ...agreement.agreement, permission: 'all' } });
     expect(codeOf(() => usage.reserve({ agreementId: id, key: 'a', request: use }))).toBe('not-permitted');
   });
 
   test('charges exactly ten tenths to a privacy budget of one', () => {
-    const { usage } = controlOver(agreementWith([mayTrain(budget(1))]));
+    const { usage } = controlOver(agreementOf([mayTrain(budget(1))]));
     for (let round = 1; round <= 10; round++) {
       usage.reserve({ agreementId: id, key: `train/s/${round}`, request: training(0.1, round) });
     }
@@ -256,7 +226,7 @@ describe('usage control', () => {
   });
 
   test('keeps the digest of the policy that allowed a charge with the entry', () => {
-    const { usage, database } = controlOver(agreementWith([mayUse()]));
+    const { usage, database } = controlOver(agreementOf([mayUse()]));
     const { decision } = usage.reserve({ agreementId: id, key: 'a', request: use });
     const rows = database.sql.prepare('SELECT policy_digest FROM ledger_entry').all();
     expect(rows).toEqual([{ policy_digest: decision.policyDigest }]);
@@ -288,7 +258,7 @@ describe('the ledger as a model', () => {
   test('never overspends and never loses a charge, whatever is asked in which order', () => {
     let run = 0;
     const LIMITS = { uses: 4, rounds: 6, epsilon: 1.5 };
-    const agreement = agreementWith([
+    const agreement = agreementOf([
       mayUse(constraint('count', 'lteq', String(LIMITS.uses))),
       mayTrain(constraint(`${FOEDUS}rounds`, 'lteq', String(LIMITS.rounds)), budget(LIMITS.epsilon)),
     ]);

@@ -1,33 +1,15 @@
 import { FOEDUS } from '@foedus/usage-policies';
 import * as fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import type { SignedAgreement } from '../management/model.ts';
+import { agreementOf } from '../../../test/src/agreements.ts';
 import { openDatabase, type Database } from '../store/database.ts';
 import { migrations } from '../store/migrations/index.ts';
 import { createLedgerReader } from './ledger-reader.ts';
 import { createUsageControl } from './usage-control.ts';
 
-const agreementOf = (id: string): SignedAgreement => ({
-  id,
-  role: 'provider',
-  assigner: 'did:web:bdl.example',
-  assignee: 'did:web:pvd.example',
-  target: 'urn:flights',
-  agreement: {
-    '@type': 'Agreement',
-    '@id': id,
-    assigner: 'did:web:bdl.example',
-    assignee: 'did:web:pvd.example',
-    target: 'urn:flights',
-    permission: [{ action: 'use' }, { action: `${FOEDUS}train` }],
-  },
-  signatures: {},
-  finalized: true,
-  negotiationId: 'urn:negotiation:1',
-  counterPartyId: 'did:web:pvd.example',
-  counterPartyAddress: 'https://pvd.example',
-  createdAt: '2026-01-01T00:00:00Z',
-});
+const agreements = {
+  get: (id: string) => agreementOf([{ action: 'use' }, { action: `${FOEDUS}train` }], { id }),
+};
 const training = (epsilon: number, round: number) => ({
   action: `${FOEDUS}train`,
   training: {
@@ -64,7 +46,7 @@ const step: fc.Arbitrary<Step> = fc.oneof(
 /** A ledger of two agreements in which the steps were taken; what is refused is left out. */
 function ledgerAfter(steps: readonly Step[], database: Database = openDatabase(':memory:', migrations)) {
   let time = Date.parse('2026-06-01T00:00:00Z');
-  const usage = createUsageControl({ database, agreements: { get: agreementOf }, clock: () => new Date((time += 7)) });
+  const usage = createUsageControl({ database, agreements, clock: () => new Date((time += 7)) });
   const reader = createLedgerReader(database);
   const entries: string[][] = [[], []];
   const take = (taken: Step, index: number): void => {
