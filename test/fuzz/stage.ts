@@ -68,6 +68,8 @@ export async function createStage({ nodeOptions = [] }: { nodeOptions?: readonly
   writeFileSync(data, '');
   const source = { type: 'parquet' as const, path: data };
   await operator.putAsset({ id: DATASET, title: 'Flights', source, formats: [PULL, PUSH] });
+  // The connector looks at what is published in the background: what comes of it is not a message's doing.
+  await operator.assetProfile(DATASET, { wait: 25 });
   await operator.putPolicy({ id: 'policy', policy: policyTemplate });
   await operator.putContractDefinition({ id: 'contract', assets: [DATASET], policy: 'policy' });
 
