@@ -23,6 +23,7 @@ const update = Float32Array.from({ length: parameters }, (_, i) => 0.01 * Math.s
 const startTrainer: StartTrainer = async () => ({
   trainRound: async () => ({ update: update.slice(), seconds: 0 }),
   evaluate: async () => ({ auc: null, logLoss: null }),
+  histogram: async (_, bins) => ({ negatives: Array<number>(bins).fill(0), positives: Array<number>(bins).fill(0) }),
   [Symbol.asyncDispose]: async () => {},
 });
 

@@ -3,6 +3,7 @@ export * from './session/messages.ts';
 export * from './session/hash.ts';
 export * from './session/secure-round.ts';
 export * from './session/promise.ts';
+export { type EpsilonByRound, epsilonByRound, type PlannedEvaluation } from './session/spending.ts';
 export * from './session/back-off.ts';
 export * from './update/codec.ts';
 export * from './update/masked-input.ts';

@@ -16,6 +16,7 @@ import {
   taskSchema,
   type ClientPhase,
   type EnrolmentClaims,
+  type ScoreHistogram,
   type SessionPlan,
   type Task,
 } from '@foedus/fl-core';
@@ -30,7 +31,7 @@ export interface RoundClientOptions {
   readonly coordinator: string;
   readonly gate: Gate;
   /** What it reports of its held-out rows after a round. */
-  readonly metrics: (round: number) => { readonly auc: number; readonly logLoss: number };
+  readonly metrics: (round: number) => ScoreHistogram;
   readonly signal: AbortSignal;
 }
 
@@ -64,7 +65,7 @@ const phase = (part: Part, round: number, name: ClientPhase['phase']): Promise<R
 
 /** Charges the own connector's ledger. @returns ε spent and allowed after that. @throws FoedusError the node's refusal */
 async function charge({ operator, agreementId, plan, planHash }: Part, { round, cohort }: TrainTask) {
-  const { privacy, local, sessionId, purpose, features, label, evaluation } = plan;
+  const { privacy, local, sessionId, purpose, features, label } = plan;
   if (privacy === null) throw new Error('this client trains under a privacy budget only');
   const epsilon = epsilonAfter(plan, round) - (round === 1 ? 0 : epsilonAfter(plan, round - 1));
   const columns = [...new Set([label.column, ...features.map(({ column }) => column)])];
@@ -76,7 +77,7 @@ async function charge({ operator, agreementId, plan, planHash }: Part, { round, 
       action: 'https://w3id.org/foedus/policy#train',
       purpose,
       columns,
-      training: { sessionId, round, planHash, cohort, privacyLoss, metrics: [...evaluation.metrics] },
+      training: { sessionId, round, planHash, cohort, privacyLoss, metrics: [] },
     },
     basis: {
       mechanism: 'poisson-subsampled-gaussian',
@@ -124,7 +125,7 @@ async function perform(part: Part, task: Task): Promise<void> {
   if (task.kind === 'train') await train(part, task);
   if (task.kind !== 'evaluate') return;
   await phase(part, task.round, 'evaluating');
-  await post(part, `rounds/${task.round}/evaluation`, { metrics: part.metrics(task.round) });
+  await post(part, `rounds/${task.round}/evaluation`, { metrics: {}, histogram: part.metrics(task.round) });
 }
 
 /** Performs tasks until the coordinator says that the session is done. */

@@ -24,10 +24,13 @@ export const plannedRounds = 6;
 /** The airport whose budget is for the planned rounds and not one more. */
 export const strict = 'abq';
 
+const noise = { bins: 4, noiseMultiplier: 20 };
+
 /** The demo's plan, short, and without masks: what learns here is the test's own and has no part in them. */
 export const plan: SessionPlanDraft = {
   ...planDraft('5e'.repeat(32), true),
   rounds: plannedRounds,
+  evaluation: { ...planDraft('5e'.repeat(32), true).evaluation, every: 1, noise },
   secureAggregation: null,
 };
 
@@ -45,10 +48,12 @@ export interface TrainingSpace extends AsyncDisposable {
 const silent = new Writable({ write: (_chunk, _encoding, done) => done() });
 const narrator = createNarrator(silent as unknown as NodeJS.WriteStream);
 
-/** What airport `index` would report: better with the rounds, and not the same for all. */
+/** The histogram that airport `index` would report: better with the rounds, and not the same for all. */
 const metricsOf = (index: number) => (round: number) => {
   const auc = 0.75 - 0.03 * index * ((index + 1) / 2) - 0.2 * Math.exp(-round / 2);
-  return { auc, logLoss: 1.2 - auc };
+  const [more, less] = [Math.round(1e4 * auc), 1e4 - Math.round(1e4 * auc)];
+  // Scores of two bins alone, with as many mistakes on both sides, have just this AUC.
+  return { negatives: [0, more, less, 0], positives: [0, less, more, 0] };
 };
 
 async function writeFlights(path: string): Promise<void> {

@@ -32,7 +32,7 @@ export const plan: SessionPlanDraft = {
   minimumCohort: 3,
   roundTimeoutSeconds: 60,
   earlyStop: null,
-  evaluation: { holdOut: 0.2, salt: 'test', metrics: ['auc', 'logLoss'] },
+  evaluation: { holdOut: 0.2, salt: 'test', metrics: ['auc', 'logLoss'], noise: { bins: 4, noiseMultiplier: 20 } },
 };
 export const parameters = parameterCount({ features: plan.features, model: { ...plan.model } });
 
@@ -63,7 +63,11 @@ export interface RunningCoordinator extends AsyncDisposable {
   call(method: string, path: string, body?: unknown): Promise<Response>;
   /** @throws Error with the problem's code and message */
   session(method: string, path: string, body?: unknown): Promise<SessionView>;
-  plan(draft: Partial<SessionPlanDraft>, partners: readonly Partner[]): Promise<SessionView>;
+  plan(
+    draft: Partial<SessionPlanDraft>,
+    partners: readonly Partner[],
+    options?: { readonly endsEarly?: boolean },
+  ): Promise<SessionView>;
   /** Watches the event stream until the view satisfies `predicate`. */
   until(sessionId: string, predicate: (view: SessionView) => boolean): Promise<SessionView>;
   /** Ends without a word to anybody and starts again on the same folder and ports. */
@@ -182,10 +186,11 @@ async function openCoordinator(
     token,
     call,
     session,
-    plan: (draft, partners) =>
+    plan: (draft, partners, options = {}) =>
       session('POST', '/api/sessions', {
         plan: { ...plan, ...draft },
         participants: partners.map(({ participantId, agreementId }) => ({ participantId, agreementId })),
+        ...options,
       }),
     until: async (sessionId, predicate) => {
       const response = await call('GET', '/api/events');

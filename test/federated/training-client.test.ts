@@ -1,4 +1,5 @@
 import type { StartTrainer } from '@foedus/fl-client';
+import { epsilonOf, histogramEvent, metricsOfHistogram, privacyEventSchema } from '@foedus/fl-core';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import {
   createFederation,
@@ -8,6 +9,7 @@ import {
   type Partner,
   type RunningCoordinator,
 } from './federation.ts';
+import { histogram } from './secure-member.ts';
 
 let federation: Federation;
 beforeAll(async () => {
@@ -22,6 +24,7 @@ function trainers(options: { readonly hold?: (round: number) => Promise<void> | 
   const rounds: number[] = [];
   const aborted: number[] = [];
   let live = 0;
+  let measured = 0;
   const start: StartTrainer = async () => {
     live += 1;
     return {
@@ -35,12 +38,16 @@ function trainers(options: { readonly hold?: (round: number) => Promise<void> | 
         return { update: new Float32Array(parameters).fill(rounds.length / 100), seconds: 0.01 };
       },
       evaluate: async () => ({ auc: 0.75, logLoss: 0.5 }),
+      async histogram() {
+        measured += 1;
+        return histogram;
+      },
       [Symbol.asyncDispose]: async () => {
         live -= 1;
       },
     };
   };
-  return { start, rounds, aborted, live: () => live };
+  return { start, rounds, aborted, live: () => live, measured: () => measured };
 }
 
 interface Run extends AsyncDisposable {
@@ -57,7 +64,10 @@ async function running(partners: readonly Partner[], starts: readonly StartTrain
   return Object.assign(run, { [Symbol.asyncDispose]: () => all.disposeAsync() });
 }
 
-const entriesOf = async ({ operator, agreementId }: Partner) => (await operator.account(agreementId)).entries;
+const entriesOf = async ({ operator, agreementId }: Pick<Partner, 'operator' | 'agreementId'>) =>
+  (await operator.account(agreementId)).entries;
+const roundsOf = async (partner: Pick<Partner, 'operator' | 'agreementId'>) =>
+  (await entriesOf(partner)).filter(({ key }) => key.startsWith('train/'));
 
 describe('a session with real clients', () => {
   test('trains because a transfer was started, charges each round once, and ends with the transfer', async () => {
@@ -71,16 +81,28 @@ describe('a session with real clients', () => {
     await run.coordinator.session('POST', `/api/sessions/${id}/start`, {});
     const done = await run.coordinator.until(id, ({ state }) => state === 'completed');
     expect(done.roundsDone).toBe(3);
-    expect(done.rounds.map(({ mean }) => mean)).toEqual([1, 2, 3].map(() => ({ auc: 0.75, logLoss: 0.5 })));
+    const { auc, logLoss } = metricsOfHistogram(histogram);
+    for (const { mean } of done.rounds) {
+      expect(mean.auc).toBeCloseTo(auc!, 3);
+      expect(mean.logLoss).toBeCloseTo(logLoss!, 3);
+    }
     for (const [i, partner] of partners.entries()) {
       expect(all[i]!.rounds).toEqual([1, 2, 3]);
       const account = await partner.operator.account(partner.agreementId);
       expect(account.entries.map(({ key, state }) => ({ key, state }))).toEqual(
-        [1, 2, 3].map((round) => ({ key: `train/${id}/${round}`, state: 'committed' })),
+        [1, 2, 3].flatMap((round) =>
+          ['train', 'evaluate'].map((what) => ({ key: `${what}/${id}/${round}`, state: 'committed' })),
+        ),
       );
+      // Evaluations are no rounds; their ε is composed with that of the rounds.
       expect(account.spent.rounds).toBe(3);
+      const paid = account.entries.map(({ basis }) => privacyEventSchema.parse(basis));
+      expect(account.spent.epsilon).toBeCloseTo(epsilonOf(paid, 1e-5).epsilon, 9);
+      expect(paid[1]).toEqual(histogramEvent(done.plan.evaluation.noise!));
       const stated = done.participants.find(({ participantId }) => participantId === partner.participantId)!;
-      expect(stated.privacy!.epsilonSpent).toBeCloseTo(account.spent.epsilon, 9);
+      // As of the last update; the evaluation came after it.
+      const beforeIt = account.spent.epsilon - account.entries.at(-1)!.charges[0]!.amount;
+      expect(stated.privacy!.epsilonSpent).toBeCloseTo(beforeIt, 9);
       expect(stated.privacy!.epsilonLimit).toBe(50);
       const transfer = (await partner.operator.transfers()).find(
         ({ dataAddress }) => dataAddress?.properties['sessionId'] === id,
@@ -89,16 +111,27 @@ describe('a session with real clients', () => {
     }
   });
 
-  test('reports only the metrics that its agreement allows', async () => {
-    const partners = await federation.agree({ metrics: ['auc'] });
+  test.each([
+    ['does not allow all that a histogram tells', { metrics: ['auc'] }, /Metric "?logLoss"? may not be released/],
+    ['has no budget left for it', { epsilon: 1.936 }, /budget is spent.*this evaluation needs/],
+  ])('sends no metrics where its agreement %s, says why, and the round goes on', async (_, terms, why) => {
+    const partners = await federation.agree(terms);
+    const all = partners.map(() => trainers());
     await using run = await running(
       partners,
-      partners.map(() => trainers().start),
+      all.map(({ start }) => start),
     );
-    const { id } = await run.coordinator.plan({ rounds: 1 }, partners);
+    const { id } = await run.coordinator.plan({ rounds: 1 }, partners, { endsEarly: true });
     await run.coordinator.session('POST', `/api/sessions/${id}/start`, {});
     const done = await run.coordinator.until(id, ({ state }) => state === 'completed');
-    expect(done.rounds[0]!.mean).toEqual({ auc: 0.75, logLoss: null });
+    expect(done.rounds[0]).toMatchObject({ phase: 'done', mean: { auc: null, logLoss: null } });
+    for (const [i, partner] of partners.entries()) {
+      const { note } = done.participants.find(({ participantId }) => participantId === partner.participantId)!;
+      expect(note).toMatch(why);
+      expect((await entriesOf(partner)).map(({ key }) => key)).toEqual([`train/${id}/1`]);
+      // It is decided before the rows are looked at.
+      expect(all[i]!.measured()).toBe(0);
+    }
   });
 
   test('one more round than the contract allows is refused by the partner’s own node, in its words', async () => {
@@ -124,7 +157,7 @@ describe('a session with real clients', () => {
     // It was refused before a step was trained, and nothing was charged.
     for (const [i, partner] of partners.entries()) {
       expect(all[i]!.rounds).toEqual([1, 2]);
-      expect(await entriesOf(partner)).toHaveLength(2);
+      expect(await roundsOf(partner)).toHaveLength(2);
     }
   });
 });
@@ -152,7 +185,7 @@ describe('after a crash', () => {
     await run.coordinator.until(id, ({ state, roundsDone }) => state === 'completed' && roundsDone === 1);
     for (const [i, partner] of partners.entries()) {
       expect(all[i]!.rounds).toEqual([1]);
-      expect(await entriesOf(partner)).toHaveLength(1);
+      expect(await roundsOf(partner)).toHaveLength(1);
     }
   });
 
@@ -185,7 +218,7 @@ describe('after a crash', () => {
     await using _client = await federation.client(first, second.start);
     await run.coordinator.until(id, ({ state }) => state === 'completed');
     expect(second.rounds).toEqual([]);
-    expect((await again.operator.account(first.agreementId)).entries).toHaveLength(1);
+    expect(await roundsOf({ ...first, operator: again.operator })).toHaveLength(1);
   });
 });
 

@@ -17,7 +17,7 @@ export interface Report {
 
 export function printReport({ training, comparison, memory, trade }: Report, narrator: Narrator): void {
   narrator.chapter('7  What came out');
-  narrator.say('AUC on held-out flights of each airport and of all:');
+  narrator.say('AUC on held-out flights of each airport and of all, exact, since the demo looks into all folders:');
   narrator.table(
     ['model', ...airports.map(({ airport }) => airport), 'all'],
     comparison.rows.map(({ model, aucs, all }) => [model, ...aucs.map(format), format(all)]),

@@ -51,6 +51,9 @@ export async function trainTogether(
     `${plan.rounds} rounds of ${plan.local.steps} steps, noise multiplier ${plan.privacy?.noiseMultiplier}: ε ${planned.toFixed(3)} at δ ${delta} for each airport's flights`,
   );
   narrator.say(
+    'Metrics are releases too: every third round each airport sends counts of its scores with noise, and pays for them',
+  );
+  narrator.say(
     'Under secure aggregation, required by every contract: the coordinator gets the sum of all three updates and never one of them',
   );
   const budgetOf = (name: string): number => {

@@ -1,4 +1,4 @@
-import { epsilonOf, type SessionPlanDraft } from '@foedus/fl-core';
+import { epsilonOf, histogramEvent, type SessionPlanDraft, subsampledGaussian } from '@foedus/fl-core';
 import type { SessionView } from '@foedus/fl-coordinator';
 import type { Narrator } from '../narrator.ts';
 import { short } from './negotiate.ts';
@@ -6,23 +6,15 @@ import type { CoordinatorClient } from './operators.ts';
 
 export const hasEnded = ({ state }: SessionView): boolean => ['completed', 'stopped', 'failed'].includes(state);
 
-/** ε after `rounds` rounds of a plan; Infinity without noise. */
+/** ε after `rounds` rounds of a plan, with the evaluations that lie between them; Infinity without noise. */
 export function epsilonAfter(plan: SessionPlanDraft, rounds: number): number {
   if (plan.privacy === null) return Number.POSITIVE_INFINITY;
   const { noiseMultiplier, delta } = plan.privacy;
-  return epsilonOf(
-    [
-      {
-        mechanism: 'poisson-subsampled-gaussian',
-        unit: 'record',
-        adjacency: 'add-remove',
-        noiseMultiplier,
-        samplingRate: plan.local.samplingRate,
-        steps: plan.local.steps * rounds,
-      },
-    ],
-    delta,
-  ).epsilon;
+  const { samplingRate, steps } = plan.local;
+  const { noise = null, every = 1 } = plan.evaluation;
+  const updates = subsampledGaussian({ noiseMultiplier, samplingRate, steps: steps * rounds });
+  const evaluations = noise === null ? [] : [{ ...histogramEvent(noise), steps: Math.floor(rounds / every) }];
+  return epsilonOf([updates, ...evaluations], delta).epsilon;
 }
 
 /** Follows a session until it has ended, telling every finished round. */
@@ -35,9 +27,15 @@ export async function followToTheEnd(
   return client.follow(sessionId, hasEnded, (view) => {
     for (const round of view.rounds.filter((candidate) => candidate.phase === 'done' && candidate.round > told)) {
       told = round.round;
+      const done = `round ${round.round} of ${view.roundsTarget}`;
+      if (round.mean.auc === null) {
+        narrator.progress(`${done} done`);
+        continue;
+      }
       const aucs = Object.entries(round.contributions).map(([id, { auc }]) => `${short(id)} ${format(auc)}`);
-      const text = `round ${round.round} of ${view.roundsTarget}: AUC ${format(round.mean.auc)} (${aucs.join(', ')}), log loss ${format(round.mean.logLoss)}`;
-      if (round.round % 6 === 0 || round.round === 1) narrator.say(text);
+      const kind = view.plan.evaluation.noise === null ? 'AUC' : 'noised AUC';
+      const text = `${done}: ${kind} ${format(round.mean.auc)} (${aucs.join(', ')}), log loss ${format(round.mean.logLoss)}`;
+      if (round.round % 6 === 0) narrator.say(text);
       else narrator.progress(text);
     }
   });

@@ -1,5 +1,5 @@
 /**
- * Charge, then release: what a round costs under the agreement, and how it is charged in the own connector's ledger.
+ * Charge, then release: what a round or an evaluation costs under the agreement, and how it is charged in the own connector's ledger.
  * The connector decides; this side only says truthfully what will be released.
  */
 import { FoedusError } from '@foedus/connector/errors';
@@ -15,16 +15,16 @@ import {
   type SessionPlan,
   type UpdateHeader,
   epsilonOf,
+  histogramEvent,
   metricNames,
   privacyEventSchema,
   subsampledGaussian,
 } from '@foedus/fl-core';
-import { z } from 'zod';
 
 /** The action of the agreements' permission. */
 export const TRAIN_ACTION = 'https://w3id.org/foedus/policy#train';
 
-type MetricName = (typeof metricNames)[number];
+export type MetricName = (typeof metricNames)[number];
 
 /** A round that is to be released. */
 export interface RoundUse {
@@ -53,6 +53,18 @@ export interface Quote {
   readonly privacy: NonNullable<UpdateHeader['privacy']> | null;
 }
 
+/** An evaluation that is to be released: a release of its own, and no round. */
+export type EvaluationUse = Omit<RoundUse, 'cohort'>;
+
+/** What the ledger says of an evaluation before the model is measured. */
+export interface EvaluationQuote {
+  /** What may be released right now; empty: nothing, and `reason` says why. */
+  readonly metrics: readonly MetricName[];
+  readonly reason: string;
+  /** A charge under this evaluation's key exists: something may have been released under it. */
+  readonly isCharged: boolean;
+}
+
 export interface Charging {
   quote(use: RoundUse): Promise<Quote>;
   /**
@@ -62,52 +74,77 @@ export interface Charging {
    * @throws FoedusError `not-permitted`, `budget-exhausted` with the connector's reasons, `unavailable`
    */
   charge(use: RoundUse): Promise<SignedHead>;
-  /** @returns the metrics that the charge of this round paid for; none without a charge */
-  paidMetrics(use: Pick<RoundUse, 'agreementId' | 'plan' | 'round'>): Promise<readonly MetricName[]>;
 }
 
-const basisMetricsSchema = z.object({ metrics: z.array(z.enum(metricNames)) });
+export interface EvaluationCharging {
+  quoteEvaluation(use: EvaluationUse): Promise<EvaluationQuote>;
+  /**
+   * Reserves and commits the evaluation's charge, as `charge` does a round's.
+   *
+   * @param metrics what is released: of what the quote allowed
+   * @throws as `charge`
+   */
+  chargeEvaluation(use: EvaluationUse, metrics: readonly MetricName[]): Promise<SignedHead>;
+}
 
 /** How often a charge is computed anew because others were charged in between. */
 const MOST_ATTEMPTS = 100;
 
-/** The ledger's idempotency key of a round. */
-export const chargeKey = (sessionId: string, round: number): string => `train/${sessionId}/${round}`;
+/** What is charged at once. */
+interface Release {
+  readonly use: EvaluationUse;
+  /** The ledger's idempotency key. */
+  readonly key: string;
+  /** What it costs, for the accountant and for whoever recomputes the charge later; null: nothing is kept private. */
+  readonly event: PrivacyEvent | null;
+  readonly metrics: readonly MetricName[];
+  /** null: an evaluation. */
+  readonly cohort: number | null;
+}
 
-export function createCharging(connector: Pick<OperatorClient, 'account' | 'decide' | 'reserve' | 'commit'>): Charging {
+const trainKeys = (sessionId: string): string => `train/${sessionId}/`;
+const evaluateKeys = (sessionId: string): string => `evaluate/${sessionId}/`;
+
+function releaseOfRound(use: RoundUse): Release {
+  const { plan, round, cohort } = use;
+  const { privacy, local } = plan;
+  const event =
+    privacy === null
+      ? null
+      : subsampledGaussian({
+          noiseMultiplier: privacy.noiseMultiplier,
+          samplingRate: local.samplingRate,
+          steps: local.steps,
+        });
+  return { use, key: `${trainKeys(plan.sessionId)}${round}`, event, metrics: [], cohort };
+}
+
+function releaseOfEvaluation(use: EvaluationUse, metrics: readonly MetricName[]): Release {
+  const { plan, round } = use;
+  const { noise } = plan.evaluation;
+  const event = plan.privacy === null || noise === null ? null : histogramEvent(noise);
+  return { use, key: `${evaluateKeys(plan.sessionId)}${round}`, event, metrics, cohort: null };
+}
+
+export function createCharging(
+  connector: Pick<OperatorClient, 'account' | 'decide' | 'reserve' | 'commit'>,
+): Charging & EvaluationCharging {
   const oneAtATime = createQueues();
 
-  const isPermitted = async ({ agreementId }: RoundUse, request: UsageRequestBody): Promise<boolean> =>
-    (await connector.decide(agreementId, request)).permit;
+  const decide = (release: Release, account: Account) =>
+    connector.decide(release.use.agreementId, requestOf(release, account));
 
-  /** All metrics of the plan if they are permitted, otherwise those that are. */
-  const requestFor = async (
-    use: RoundUse,
-    account: Account,
-  ): Promise<{ readonly request: UsageRequestBody; readonly isPermitted: boolean }> => {
-    const { metrics } = use.plan.evaluation;
-    const loss = privacyLossOf(use, account);
-    const all = requestOf(use, loss, metrics);
-    if (await isPermitted(use, all)) return { request: all, isPermitted: true };
-    const allowed: MetricName[] = [];
-    for (const metric of metrics) {
-      if (await isPermitted(use, requestOf(use, loss, [metric]))) allowed.push(metric);
-    }
-    const some = requestOf(use, loss, allowed);
-    return { request: some, isPermitted: await isPermitted(use, some) };
-  };
-
-  /** Other clients charge the same account: where it has moved meanwhile, the round costs something else. */
-  const reserve = async (use: RoundUse): Promise<{ readonly entry: LedgerEntry }> => {
+  /** Other clients charge the same account: where it has moved meanwhile, the release costs something else. */
+  const reserve = async (release: Release): Promise<{ readonly entry: LedgerEntry }> => {
+    const { agreementId } = release.use;
     for (let attempt = 1; ; attempt++) {
-      const account = await connector.account(use.agreementId);
-      const { request } = await requestFor(use, account);
+      const account = await connector.account(agreementId);
       try {
         return await connector.reserve({
-          agreementId: use.agreementId,
-          key: chargeKey(use.plan.sessionId, use.round),
-          request,
-          basis: basisOf(use, request.training?.metrics ?? []),
+          agreementId,
+          key: release.key,
+          request: requestOf(release, account),
+          basis: basisOf(release),
           asOf: account.sequence,
         });
       } catch (error) {
@@ -117,15 +154,28 @@ export function createCharging(connector: Pick<OperatorClient, 'account' | 'deci
     }
   };
 
+  // Two releases charged at once against the same history could together be charged too little.
+  const charge = (release: Release): Promise<SignedHead> =>
+    oneAtATime(release.use.agreementId, async () => {
+      const { agreementId } = release.use;
+      const { entry } = await reserve(release);
+      if (entry.agreementId !== agreementId || entry.state === 'refunded') {
+        throw new FoedusError('conflict', `The charge ${release.key} was given back and cannot be used again.`);
+      }
+      return (await connector.commit(entry.id)).head;
+    });
+
   return {
     async quote(use) {
+      const release = releaseOfRound(use);
       const account = await connector.account(use.agreementId);
-      const { request, isPermitted: permitted } = await requestFor(use, account);
-      const entry = entryOf(account, use);
+      const request = requestOf(release, account);
+      const { permit } = await connector.decide(use.agreementId, request);
+      const entry = entryOf(account, release.key);
       const { privacyLoss } = request.training ?? {};
       return {
         request,
-        isPermitted: permitted,
+        isPermitted: permit,
         isCharged: entry !== undefined,
         privacy:
           privacyLoss === null || privacyLoss === undefined
@@ -138,56 +188,78 @@ export function createCharging(connector: Pick<OperatorClient, 'account' | 'deci
       };
     },
 
-    // Two rounds charged at once against the same history could together be charged too little.
-    charge: (use) =>
-      oneAtATime(use.agreementId, async () => {
-        const { entry } = await reserve(use);
-        if (entry.agreementId !== use.agreementId || entry.state === 'refunded') {
-          throw new FoedusError(
-            'conflict',
-            `The charge of round ${use.round} was given back and cannot be used again.`,
-          );
-        }
-        return (await connector.commit(entry.id)).head;
-      }),
+    charge: (use) => charge(releaseOfRound(use)),
 
-    async paidMetrics(use) {
-      const entry = entryOf(await connector.account(use.agreementId), use);
-      const basis = basisMetricsSchema.safeParse(entry?.basis);
-      return entry?.state === 'committed' && basis.success ? basis.data.metrics : [];
+    async quoteEvaluation(use) {
+      const { noise, metrics } = use.plan.evaluation;
+      const account = await connector.account(use.agreementId);
+      const isCharged = entryOf(account, releaseOfEvaluation(use, []).key) !== undefined;
+      const nothing = (reason: string): EvaluationQuote => ({ metrics: [], reason, isCharged });
+      const early = reasonNotDue(use, account);
+      if (early !== null) return nothing(early);
+      // A histogram tells all of them; exact metrics are told one by one.
+      const wanted = noise === null ? metrics : metricNames;
+      const { permit, reasons } = await decide(releaseOfEvaluation(use, wanted), account);
+      if (permit) return { metrics: wanted, reason: '', isCharged };
+      const allowed: MetricName[] = [];
+      for (const metric of noise === null ? metrics : []) {
+        if ((await decide(releaseOfEvaluation(use, [metric]), account)).permit) allowed.push(metric);
+      }
+      return allowed.length === 0 ? nothing(reasons.join(' ')) : { metrics: allowed, reason: '', isCharged };
     },
+
+    chargeEvaluation: (use, metrics) => charge(releaseOfEvaluation(use, metrics)),
   };
 }
 
-function entryOf(account: Account, { plan, round }: Pick<RoundUse, 'plan' | 'round'>): LedgerEntry | undefined {
-  const key = chargeKey(plan.sessionId, round);
-  return account.entries.find((entry) => entry.key === key && entry.state !== 'refunded');
+const isKept = ({ state }: LedgerEntry): boolean => state !== 'refunded';
+
+function entryOf(account: Account, key: string): LedgerEntry | undefined {
+  return account.entries.find((entry) => entry.key === key && isKept(entry));
 }
 
-/** What the round's mechanism is, for the accountant and for whoever recomputes the charge later. */
-function eventOf({ local, privacy }: SessionPlan): PrivacyEvent | null {
-  if (privacy === null) return null;
-  const { noiseMultiplier } = privacy;
-  return subsampledGaussian({ noiseMultiplier, samplingRate: local.samplingRate, steps: local.steps });
+/**
+ * Evaluations follow rounds that this node took part in, as often as the plan says: a coordinator cannot spend the
+ * budget by asking for them alone.
+ *
+ * @returns why an evaluation is not due now; null: it is
+ */
+function reasonNotDue({ plan, round }: EvaluationUse, account: Account): string | null {
+  const { sessionId, evaluation } = plan;
+  const keptUnder = (keys: string): LedgerEntry[] =>
+    account.entries.filter((entry) => entry.key.startsWith(keys) && isKept(entry));
+  const trained = keptUnder(trainKeys(sessionId));
+  if (!trained.some(({ key, state }) => key === `${trainKeys(sessionId)}${round}` && state === 'committed')) {
+    return `This node took no part in round ${round}: it evaluates only models of rounds that it took part in.`;
+  }
+  const others = keptUnder(evaluateKeys(sessionId)).filter(({ key }) => key !== `${evaluateKeys(sessionId)}${round}`);
+  if (others.length < Math.ceil(trained.length / evaluation.every)) return null;
+  return `The plan has an evaluation after every ${evaluation.every} rounds: none is due after round ${round}.`;
 }
 
-function basisOf({ plan, planHash, round }: RoundUse, metrics: readonly string[]): Record<string, unknown> {
-  const event = eventOf(plan) ?? { mechanism: 'none' };
+function basisOf({ use, event, metrics, cohort }: Release): Record<string, unknown> {
+  const { plan, planHash, round } = use;
   const secureAggregation = plan.secureAggregation?.mode ?? null;
-  return { ...event, sessionId: plan.sessionId, planHash, round, metrics, secureAggregation };
+  return {
+    ...(event ?? { mechanism: 'none' }),
+    sessionId: plan.sessionId,
+    planHash,
+    round,
+    metrics,
+    ...(cohort === null ? {} : { secureAggregation }),
+  };
 }
 
 type PrivacyLoss = NonNullable<UsageRequestBody['training']>['privacyLoss'];
 
 /**
- * What is missing in the account, once the round is composed with all that was charged before; null without
+ * What is missing in the account, once the release is composed with all that was charged before; null without
  * differential privacy. With a charge that was given back the account has less than the rest of them cost together: the
- * next round makes up for it. What was charged without its mechanism (what was reconciled) counts in full.
+ * next release makes up for it. What was charged without its mechanism (what was reconciled) counts in full.
  */
-function privacyLossOf({ plan, round }: RoundUse, account: Account): PrivacyLoss {
-  const event = eventOf(plan);
-  if (event === null || plan.privacy === null) return null;
-  const own = chargeKey(plan.sessionId, round);
+function privacyLossOf({ use, key: own, event }: Release, account: Account): PrivacyLoss {
+  const { privacy } = use.plan;
+  if (event === null || privacy === null) return null;
   const history: PrivacyEvent[] = [];
   let [uncomposed, charged] = [0, 0];
   for (const { key, state, basis, charges } of account.entries) {
@@ -201,14 +273,15 @@ function privacyLossOf({ plan, round }: RoundUse, account: Account): PrivacyLoss
     }
   }
   // ε is counted at the agreement's δ; the plan's is for agreements without a budget.
-  const delta = account.limits.delta ?? plan.privacy.delta;
+  const delta = account.limits.delta ?? privacy.delta;
   const composed = epsilonOf([...history, event], delta).epsilon + uncomposed;
   return { epsilon: Math.max(0, composed - (account.spent.epsilon - charged)), delta };
 }
 
-/** The round as the connector's decision point sees it. */
-function requestOf(use: RoundUse, privacyLoss: PrivacyLoss, metrics: readonly MetricName[]): UsageRequestBody {
-  const { plan, planHash, modelHash, round, cohort } = use;
+/** The release as the connector's decision point sees it. */
+function requestOf(release: Release, account: Account): UsageRequestBody {
+  const { use, metrics, cohort } = release;
+  const { plan, planHash, modelHash, round } = use;
   const secureAggregation = plan.secureAggregation !== null;
   return {
     action: TRAIN_ACTION,
@@ -218,11 +291,13 @@ function requestOf(use: RoundUse, privacyLoss: PrivacyLoss, metrics: readonly Me
       sessionId: plan.sessionId,
       round,
       planHash,
-      cohort,
-      privacyLoss,
+      // Each partner's metrics are its own: nobody's hide in others'.
+      cohort: cohort ?? 1,
+      privacyLoss: privacyLossOf(release, account),
       metrics: [...metrics],
       modelHash,
       secureAggregation,
+      ...(cohort === null ? { evaluation: true } : {}),
     },
   };
 }

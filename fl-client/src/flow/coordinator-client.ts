@@ -57,7 +57,8 @@ export interface CoordinatorClient {
    */
   stepOutcome(round: number, step: SecureStep, maxBytes: number, signal: AbortSignal): Promise<object | null>;
   refuse(round: number, refusal: Refusal, signal: AbortSignal): Promise<void>;
-  evaluate(round: number, evaluation: Evaluation, signal: AbortSignal): Promise<void>;
+  /** @param head of the ledger after the charge; null: nothing is released */
+  evaluate(round: number, evaluation: Evaluation, head: SignedHead | null, signal: AbortSignal): Promise<void>;
   phase(phase: ClientPhase, signal: AbortSignal): Promise<void>;
   depart(departure: Refusal, signal: AbortSignal): Promise<void>;
 }
@@ -104,8 +105,13 @@ export function createCoordinatorClient(options: {
     if (!response.ok) throw await problemOf(response);
     return response;
   };
-  const post = async (path: string, body: unknown, signal: AbortSignal): Promise<void> => {
-    const response = await call(path, { method: 'POST', body: JSON.stringify(body) }, signal);
+  const post = async (
+    path: string,
+    body: unknown,
+    signal: AbortSignal,
+    head: SignedHead | null = null,
+  ): Promise<void> => {
+    const response = await call(path, { method: 'POST', body: JSON.stringify(body), head }, signal);
     await response.body?.cancel();
   };
 
@@ -152,7 +158,7 @@ export function createCoordinatorClient(options: {
       throw new FoedusError('bad-answer', `The coordinator's answer to ${step} is no JSON object.`);
     },
     refuse: (round, refusal, signal) => post(`/rounds/${round}/refusal`, refusal, signal),
-    evaluate: (round, evaluation, signal) => post(`/rounds/${round}/evaluation`, evaluation, signal),
+    evaluate: (round, evaluation, head, signal) => post(`/rounds/${round}/evaluation`, evaluation, signal, head),
     phase: (phase, signal) => post('/phase', phase, signal),
     depart: (departure, signal) => post('/departure', departure, signal),
   };

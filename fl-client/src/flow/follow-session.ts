@@ -16,7 +16,7 @@ import {
 import type { Logger } from 'pino';
 import { createHash } from 'node:crypto';
 import { join } from 'node:path';
-import type { Charging } from './charge.ts';
+import type { Charging, EvaluationCharging } from './charge.ts';
 import { type CoordinatorClient, createCoordinatorClient } from './coordinator-client.ts';
 import { checkDescription, trainingAddress } from './description.ts';
 import { untilItWorks } from './retry.ts';
@@ -42,7 +42,7 @@ export interface FollowOptions {
   readonly identity: Identity;
   readonly peers: PeerClient;
   readonly connector: OperatorClient;
-  readonly charging: Charging;
+  readonly charging: Charging & EvaluationCharging;
   readonly startTrainer: StartTrainer;
   /** Folder of all sessions. */
   readonly dataDir: string;
@@ -246,6 +246,7 @@ function keptTrainer(make: () => Promise<Trainer>): { get(): Promise<Trainer>; d
       trainRound: (parameters, round, options) =>
         orForget(trainer.trainRound(parameters, round, options), options.signal),
       evaluate: (parameters, options) => orForget(trainer.evaluate(parameters, options), options.signal),
+      histogram: (parameters, bins, options) => orForget(trainer.histogram(parameters, bins, options), options.signal),
       [Symbol.asyncDispose]: () => trainer[Symbol.asyncDispose](),
     };
   };

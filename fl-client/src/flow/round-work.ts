@@ -1,16 +1,14 @@
 /** What a client does for one task: train and release an update, or report metrics. */
 import type { Identity } from '@foedus/connector/identity';
-import { type SessionPlan, type Task, encodeUpdate, evaluationSchema, parameterCount } from '@foedus/fl-core';
+import { type SessionPlan, type Task, createRandomBits, encodeUpdate, parameterCount } from '@foedus/fl-core';
 import type { Logger } from 'pino';
-import { readFile } from 'node:fs/promises';
-import { join } from 'node:path';
-import { z } from 'zod';
-import type { Charging, RoundUse } from './charge.ts';
+import type { Charging, EvaluationCharging, RoundUse } from './charge.ts';
 import type { CoordinatorClient } from './coordinator-client.ts';
+import { createEvaluationWork } from './evaluation-work.ts';
 import { ALREADY_RELEASED, OutOfStep, Refused, codeOf, createRoundCalls, ignoreOutOfStep } from './round-calls.ts';
 import { createSecureWork } from './secure-work.ts';
 import type { Trainer } from './trainer.ts';
-import { type StoredUpdate, createUpdateFiles, writeDurably } from './update-files.ts';
+import { type StoredUpdate, createUpdateFiles } from './update-files.ts';
 
 type TrainTask = Extract<Task, { kind: 'train' }>;
 type EvaluateTask = Extract<Task, { kind: 'evaluate' }>;
@@ -25,7 +23,7 @@ export interface RoundWorkOptions {
   /** SHA-256 of the agreement that both sides signed, hex: asked for under secure aggregation. */
   readonly agreementHash: () => Promise<string>;
   readonly coordinator: CoordinatorClient;
-  readonly charging: Charging;
+  readonly charging: Charging & EvaluationCharging;
   /** Folder of this session under this agreement. */
   readonly folder: string;
   /** Made when first needed, and kept. */
@@ -46,14 +44,6 @@ export interface RoundWork {
   keepOnly(round: number | null): Promise<void>;
 }
 
-/** The last evaluation that was reported: another model is never measured under the same charge. */
-const reportSchema = z.object({
-  round: z.int(),
-  modelHash: z.string(),
-  metrics: evaluationSchema.shape.metrics,
-});
-type Report = z.infer<typeof reportSchema>;
-
 export function createRoundWork(options: RoundWorkOptions): RoundWork {
   const {
     plan,
@@ -67,10 +57,9 @@ export function createRoundWork(options: RoundWorkOptions): RoundWork {
     logger,
   } = options;
   const parameters = parameterCount(plan);
-  const reportFile = join(folder, 'evaluation.json');
   const updates = createUpdateFiles(folder, 'update');
   const calls = createRoundCalls({ coordinator, charging, logger });
-  const { own, ask, tell } = calls;
+  const { ask, tell } = calls;
   let latest: { readonly hash: string; readonly parameters: Float32Array } | null = null;
 
   const model = async (round: number, modelHash: string, signal: AbortSignal): Promise<Float32Array> => {
@@ -110,6 +99,20 @@ export function createRoundWork(options: RoundWorkOptions): RoundWork {
           trainRound: async (task, signal) => (await trainRound(task, signal)).update,
           logger,
         });
+  const evaluate = createEvaluationWork({
+    plan,
+    planHash,
+    agreementId,
+    modelHash: initialHash,
+    coordinator,
+    charging,
+    calls,
+    files: createUpdateFiles(folder, 'evaluation'),
+    trainer,
+    model,
+    random: createRandomBits(),
+    logger,
+  });
   const keepOnly = async (round: number | null): Promise<void> => {
     await updates.keepOnly(round);
     await secureWork?.keepOnly(round);
@@ -120,8 +123,10 @@ export function createRoundWork(options: RoundWorkOptions): RoundWork {
     const { round, modelHash } = task;
     const quote = await calls.quote(use, signal);
     const { update, seconds } = await trainRound(task, signal);
-    const header = { sessionId: plan.sessionId, planHash, round, kind: 'update', trainingSeconds: seconds } as const;
-    return await updates.write(round, modelHash, encodeUpdate({ ...header, privacy: quote.privacy }, update));
+    const header = { sessionId: plan.sessionId, planHash, round, kind: 'update', privacy: quote.privacy } as const;
+    // How long training takes depends on how many rows there are: with privacy that is not told.
+    const told = plan.privacy === null ? { trainingSeconds: seconds } : {};
+    return await updates.write(round, modelHash, encodeUpdate({ ...header, ...told }, update));
   };
 
   const refusalOf = (error: unknown): Refused => {
@@ -149,36 +154,6 @@ export function createRoundWork(options: RoundWorkOptions): RoundWork {
     logger.info({ round, bytes: bytes.length }, `Round ${round}: update sent`);
   };
 
-  const lastReport = async (): Promise<Report | null> => {
-    const text = await readFile(reportFile, 'utf8').catch(() => null);
-    if (text === null) return null;
-    try {
-      return reportSchema.parse(JSON.parse(text));
-    } catch {
-      return null;
-    }
-  };
-
-  const measure = async ({ round, modelHash }: EvaluateTask, signal: AbortSignal): Promise<Report['metrics']> => {
-    const before = await lastReport();
-    if (before !== null && before.round >= round) {
-      return before.round === round && before.modelHash === modelHash ? before.metrics : {};
-    }
-    const paid = await own(() => charging.paidMetrics({ agreementId, plan, round }), signal);
-    const allowed = plan.evaluation.metrics.filter((metric) => paid.includes(metric));
-    if (allowed.length === 0) return {};
-    tell(round, 'evaluating', signal);
-    const measured = await (await trainer()).evaluate(await model(round, modelHash, signal), { signal });
-    const metrics: Report['metrics'] = {};
-    for (const metric of allowed) {
-      const value = measured[metric];
-      if (value !== null && Number.isFinite(value)) metrics[metric] = value;
-    }
-    signal.throwIfAborted();
-    await writeDurably(reportFile, new TextEncoder().encode(JSON.stringify({ round, modelHash, metrics })));
-    return metrics;
-  };
-
   return {
     keepOnly,
     async train(task, signal, ended) {
@@ -202,17 +177,6 @@ export function createRoundWork(options: RoundWorkOptions): RoundWork {
         tell(round, 'waiting', ended);
       }
     },
-    async evaluate(task, signal) {
-      const { round } = task;
-      let metrics: Report['metrics'] = {};
-      try {
-        metrics = await measure(task, signal);
-      } catch (error) {
-        if (signal.aborted) throw error;
-        logger.warn({ err: error, round }, `Round ${round}: the evaluation failed`);
-      }
-      await ask(() => coordinator.evaluate(round, { metrics }, signal), signal).catch(ignoreOutOfStep);
-      tell(round, 'waiting', signal);
-    },
+    evaluate,
   };
 }

@@ -1,5 +1,5 @@
 /** What the data flow needs of training; fl-client/src/training provides it in a worker thread. */
-import type { SessionPlan } from '@foedus/fl-core';
+import type { ScoreHistogram, SessionPlan } from '@foedus/fl-core';
 
 export interface Trainer extends AsyncDisposable {
   /**
@@ -19,6 +19,8 @@ export interface Trainer extends AsyncDisposable {
     parameters: Float32Array,
     options: { readonly signal: AbortSignal },
   ): Promise<{ readonly auc: number | null; readonly logLoss: number | null }>;
+  /** Own held-out rows by label and score, counted exactly: not for anybody's eyes before there is noise on it. */
+  histogram(parameters: Float32Array, bins: number, options: { readonly signal: AbortSignal }): Promise<ScoreHistogram>;
 }
 
 /** Reads the rows at `parquetPath` and gets ready to train on them. */

@@ -22,8 +22,11 @@ export interface UpdateFiles {
   keepOnly(round: number | null): Promise<void>;
 }
 
-/** `update` as it is sent without secure aggregation; `masked` input and `answer` to the unmasking with it. */
-type Kind = 'update' | 'masked' | 'answer';
+/**
+ * `update` as it is sent without secure aggregation; `masked` input and `answer` to the unmasking with it; the
+ * `evaluation` of a model.
+ */
+type Kind = 'update' | 'masked' | 'answer' | 'evaluation';
 
 /** @param folder of this session under this agreement alone; created when first needed */
 export function createUpdateFiles(folder: string, kind: Kind): UpdateFiles {

@@ -1,6 +1,6 @@
 /** One participant's part of a round, and the evaluation of a model on its held-out rows. */
 import { FoedusError } from '@foedus/connector/errors';
-import { areaUnderRoc, logLoss, type SessionPlan } from '@foedus/fl-core';
+import { areaUnderRoc, logLoss, type ScoreHistogram, scoreHistogram, type SessionPlan } from '@foedus/fl-core';
 import { type Dataset, emptyBatch, fillBatch } from '../data/dataset.ts';
 import type { EngineModel, GradientSum, MicroBatch } from '../engine/engine.ts';
 import { addGaussianNoise, type FillRandom, poissonSample, systemRandom } from './random.ts';
@@ -102,19 +102,51 @@ export interface EvaluationResult {
   readonly logLoss: number | null;
 }
 
+/** What is evaluated on: rows held out of training. */
+interface Rows {
+  readonly dataset: Dataset;
+  readonly rows: Uint32Array;
+}
+
 /**
  * @param parameters float32 [P]
- * @param rows the rows to evaluate on: those held out of training
  * @param onBatch called after each batch; throw to stop
  * @throws FoedusError `training-diverged` when the model's output is not a number
  */
 export async function evaluate(
   model: EngineModel,
   parameters: Float32Array,
-  data: { readonly dataset: Dataset; readonly rows: Uint32Array },
+  data: Rows,
   onBatch?: () => void,
 ): Promise<EvaluationResult> {
-  const { dataset, rows } = data;
+  const { labels, logits } = await scored(model, parameters, data, onBatch);
+  return { auc: areaUnderRoc(labels, logits), logLoss: logLoss(labels, logits.map(logistic)) };
+}
+
+/**
+ * The same rows by label and score, in equal bins of the predicted probability; exact.
+ *
+ * @param bins 2…1024
+ * @throws as evaluate
+ */
+export async function countScores(
+  model: EngineModel,
+  parameters: Float32Array,
+  data: Rows & { readonly bins: number },
+  onBatch?: () => void,
+): Promise<ScoreHistogram> {
+  const { labels, logits } = await scored(model, parameters, data, onBatch);
+  return scoreHistogram(labels, logits.map(logistic), data.bins);
+}
+
+const logistic = (z: number): number => 1 / (1 + Math.exp(-z));
+
+async function scored(
+  model: EngineModel,
+  parameters: Float32Array,
+  { dataset, rows }: Rows,
+  onBatch?: () => void,
+): Promise<{ readonly labels: Float32Array; readonly logits: Float64Array }> {
   const labels = Float32Array.from(rows, (row) => dataset.labels[row] ?? 0);
   const scores = new Float64Array(rows.length);
   const batch = emptyBatch(model.microBatch, dataset.width);
@@ -128,11 +160,5 @@ export async function evaluate(
   if (scores.some(Number.isNaN)) {
     throw new FoedusError('training-diverged', "The model's output is not a number for some rows: it has diverged.");
   }
-  return {
-    auc: areaUnderRoc(labels, scores),
-    logLoss: logLoss(
-      labels,
-      scores.map((z) => 1 / (1 + Math.exp(-z))),
-    ),
-  };
+  return { labels, logits: scores };
 }

@@ -1,7 +1,7 @@
 /** Training in a thread of its own, so that a step never holds up the client's connections. */
 import { Worker } from 'node:worker_threads';
 import { FoedusError } from '@foedus/connector/errors';
-import type { SessionPlan } from '@foedus/fl-core';
+import type { ScoreHistogram, SessionPlan } from '@foedus/fl-core';
 import type { EnginePreference } from '../engine/select.ts';
 import type { EvaluationResult, RoundResult } from './round.ts';
 import type { CarriedError, WorkerData, WorkerReady, WorkerReply, WorkerRequest } from './worker-messages.ts';
@@ -28,6 +28,12 @@ export interface Trainer extends AsyncDisposable, WorkerReady {
   ): Promise<RoundResult>;
   /** AUC and log loss of these parameters on the held-out rows. */
   evaluate(parameters: Float32Array, options?: { readonly signal?: AbortSignal }): Promise<EvaluationResult>;
+  /** The held-out rows by label and predicted probability, in `bins` equal bins (2…1024); exact, without noise. */
+  histogram(
+    parameters: Float32Array,
+    bins: number,
+    options?: { readonly signal?: AbortSignal },
+  ): Promise<ScoreHistogram>;
 }
 
 interface Pending {
@@ -62,7 +68,8 @@ export async function startTrainer(options: TrainerOptions): Promise<Trainer> {
   const ask = async (
     request:
       | { kind: 'train'; round: number; parameters: Float32Array }
-      | { kind: 'evaluate'; parameters: Float32Array },
+      | { kind: 'evaluate'; parameters: Float32Array }
+      | { kind: 'count'; bins: number; parameters: Float32Array },
     signal: AbortSignal | undefined,
     onStep?: (stepsDone: number, steps: number) => void,
   ): Promise<WorkerReply> => {
@@ -90,6 +97,11 @@ export async function startTrainer(options: TrainerOptions): Promise<Trainer> {
     async evaluate(parameters, { signal } = {}) {
       const reply = await ask({ kind: 'evaluate', parameters }, signal);
       if (reply.kind !== 'evaluated') throw unexpected(reply);
+      return reply.result;
+    },
+    async histogram(parameters, bins, { signal } = {}) {
+      const reply = await ask({ kind: 'count', bins, parameters }, signal);
+      if (reply.kind !== 'counted') throw unexpected(reply);
       return reply.result;
     },
     async [Symbol.asyncDispose]() {

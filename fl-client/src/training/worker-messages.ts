@@ -1,5 +1,5 @@
 /** What the training thread and its owner say to each other. Results are transferred, not copied. */
-import type { SessionPlan } from '@foedus/fl-core';
+import type { ScoreHistogram, SessionPlan } from '@foedus/fl-core';
 import type { EnginePreference } from '../engine/select.ts';
 import type { EvaluationResult, RoundResult } from './round.ts';
 
@@ -22,7 +22,8 @@ interface AnyRequest {
 
 export type WorkerRequest =
   | (AnyRequest & { readonly kind: 'train'; readonly round: number })
-  | (AnyRequest & { readonly kind: 'evaluate' });
+  | (AnyRequest & { readonly kind: 'evaluate' })
+  | (AnyRequest & { readonly kind: 'count'; readonly bins: number });
 
 export interface WorkerReady {
   readonly engine: { readonly name: string; readonly device: string };
@@ -41,4 +42,5 @@ export type WorkerReply =
   | { readonly kind: 'step'; readonly id: number; readonly stepsDone: number; readonly steps: number }
   | { readonly kind: 'trained'; readonly id: number; readonly result: RoundResult }
   | { readonly kind: 'evaluated'; readonly id: number; readonly result: EvaluationResult }
+  | { readonly kind: 'counted'; readonly id: number; readonly result: ScoreHistogram }
   | { readonly kind: 'error'; readonly id: number; readonly error: CarriedError };

@@ -5,7 +5,7 @@ import { inputWidth } from '@foedus/fl-core';
 import { loadTrainingData, type TrainingData } from '../data/load.ts';
 import type { EngineModel } from '../engine/engine.ts';
 import { selectEngine } from '../engine/select.ts';
-import { evaluate, microBatchSize, trainRound } from './round.ts';
+import { countScores, evaluate, microBatchSize, trainRound } from './round.ts';
 import type { CarriedError, WorkerData, WorkerReply, WorkerRequest } from './worker-messages.ts';
 
 const port = parentPort;
@@ -39,8 +39,14 @@ async function answer(request: WorkerRequest, model: EngineModel, data: Training
   };
   try {
     goOn();
+    const heldOut = { dataset: data.dataset, rows: data.heldOut };
+    if (request.kind === 'count') {
+      const result = await countScores(model, parameters, { ...heldOut, bins: request.bins }, goOn);
+      say({ kind: 'counted', id, result });
+      return;
+    }
     if (request.kind === 'evaluate') {
-      const result = await evaluate(model, parameters, { dataset: data.dataset, rows: data.heldOut }, goOn);
+      const result = await evaluate(model, parameters, heldOut, goOn);
       say({ kind: 'evaluated', id, result });
       return;
     }

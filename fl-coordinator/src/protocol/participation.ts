@@ -21,6 +21,7 @@ import {
 } from '@foedus/fl-core';
 import type { CoordinatorEvents } from '../events.ts';
 import type { ChangeFeed } from '../session/change-feed.ts';
+import { metricsReported } from '../session/evaluation.ts';
 import type { Presence } from '../session/presence.ts';
 import type { Rounds } from '../session/rounds.ts';
 import type { SecureRound } from '../session/secure-round.ts';
@@ -327,19 +328,15 @@ export function createParticipation(options: ParticipationOptions) {
       rounds.settle(sessionId);
     },
 
-    /** @throws FoedusError `bad-request` for a value that is no AUC or log loss */
-    evaluate(sessionId: string, caller: string, round: number, { metrics }: Evaluation): void {
+    /** @throws FoedusError `bad-request` for what the plan does not ask for, `round-over`, `not-enrolled` */
+    evaluate(sessionId: string, caller: string, round: number, evaluation: Evaluation): void {
       const found = enrolled(sessionId, caller);
       requireRound(found, round, 'evaluating');
-      const { auc, logLoss } = metrics;
-      if ((auc !== undefined && (auc < 0 || auc > 1)) || (logLoss !== undefined && logLoss < 0)) {
-        throw new FoedusError('bad-request', 'AUC lies between 0 and 1, and log loss is not negative.');
-      }
-      const asked = new Set(found.session.plan.evaluation.metrics);
-      store.updateContribution(sessionId, round, caller, {
-        evaluated: true,
-        auc: asked.has('auc') ? (auc ?? null) : null,
-        logLoss: asked.has('logLoss') ? (logLoss ?? null) : null,
+      const metrics = metricsReported(found.session.plan, evaluation);
+      const { reason } = evaluation;
+      store.transaction(() => {
+        store.updateContribution(sessionId, round, caller, { evaluated: true, ...metrics });
+        if (reason !== undefined) store.updateParticipant(sessionId, caller, { note: `No metrics: ${reason}` });
       });
       rounds.settle(sessionId);
     },

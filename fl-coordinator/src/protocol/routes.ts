@@ -162,6 +162,7 @@ export function roundRoutes(options: RoundRoutesOptions): Hono {
 
   app.post('/sessions/:id/rounds/:round/evaluation', async (c) => {
     const evaluation = await readBody(c, evaluationSchema);
+    participation.keepHead(sessionId(c), callerOf(c), headOf(c));
     participation.evaluate(sessionId(c), callerOf(c), roundOf(c), evaluation);
     return c.body(null, 204);
   });

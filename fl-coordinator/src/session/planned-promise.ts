@@ -1,6 +1,15 @@
 /** What a planned session promises under its partners' agreements, and whether it may be planned at all. */
 import { FoedusError } from '@foedus/connector/errors';
-import { checkPromise, type Contract, type Reason, type SessionPromise, subsampledGaussian } from '@foedus/fl-core';
+import {
+  checkPromise,
+  type Contract,
+  histogramEvent,
+  type PrivacyEvent,
+  type Reason,
+  type SessionPlan,
+  type SessionPromise,
+  subsampledGaussian,
+} from '@foedus/fl-core';
 import type { SessionRecord } from '../store/records.ts';
 import type { SessionStore } from '../store/session-store.ts';
 import { contractLimitsOf } from './contract-limits.ts';
@@ -28,9 +37,9 @@ export function promiseOf(
   return checkPromise(session.plan, contracts, { modelHash: session.initialHash });
 }
 
-/** What other sessions held under an agreement: the rounds whose updates came, so at least what was charged for. */
+/** What other sessions held under an agreement: the updates and histograms that came, so at least what was charged for. */
 function historyOf(sessionId: string, store: Pick<SessionStore, 'sessions' | 'participants' | 'contributions'>) {
-  const held = new Map<string, { rounds: number; events: ReturnType<typeof subsampledGaussian>[] }>();
+  const held = new Map<string, { rounds: number; events: PrivacyEvent[] }>();
   for (const { id, plan } of store.sessions()) {
     if (id === sessionId) continue;
     const received = Map.groupBy(
@@ -38,19 +47,28 @@ function historyOf(sessionId: string, store: Pick<SessionStore, 'sessions' | 'pa
       ({ participantId }) => participantId,
     );
     for (const { participantId, agreementId } of store.participants(id)) {
-      const rounds = received.get(participantId)?.length ?? 0;
+      const own = received.get(participantId) ?? [];
+      const rounds = own.length;
       if (rounds === 0) continue;
+      const evaluations = own.filter(({ auc, logLoss }) => auc !== null || logLoss !== null).length;
       const key = JSON.stringify([participantId, agreementId]);
-      const { local, privacy } = plan;
       const before = held.get(key) ?? { rounds: 0, events: [] };
-      const { samplingRate } = local;
-      const events =
-        privacy === null ? [] : [subsampledGaussian({ ...privacy, samplingRate, steps: local.steps * rounds })];
+      const events = eventsOf(plan, rounds, evaluations);
       held.set(key, { rounds: before.rounds + rounds, events: [...before.events, ...events] });
     }
   }
   return (participantId: string, agreementId: string): NonNullable<Contract['history']> =>
     held.get(JSON.stringify([participantId, agreementId])) ?? { rounds: 0, events: [] };
+}
+
+function eventsOf({ local, privacy, evaluation }: SessionPlan, rounds: number, evaluations: number): PrivacyEvent[] {
+  if (privacy === null) return [];
+  const { samplingRate } = local;
+  const { noise } = evaluation;
+  return [
+    subsampledGaussian({ ...privacy, samplingRate, steps: local.steps * rounds }),
+    ...(noise === null || evaluations === 0 ? [] : [{ ...histogramEvent(noise), steps: evaluations }]),
+  ];
 }
 
 /** A session can begin with these, and ends when they come true. */

@@ -12,6 +12,7 @@ import { strategyOf } from '../strategy/strategy.ts';
 import { createAlarms } from './alarms.ts';
 import type { ChangeFeed } from './change-feed.ts';
 import { type MetricMeans, bestOf, earlyStopReason } from './early-stop.ts';
+import { isEvaluated } from './evaluation.ts';
 import {
   type Member,
   type RoundEvent,
@@ -255,7 +256,7 @@ export function createRounds(options: RoundsOptions): Rounds {
       store.transaction(() => {
         models.put(sessionId, number, next);
         store.updateSession(sessionId, { roundsDone: session.roundsDone + 1, seq: session.seq + 1 });
-        enterPhase(sessionId, round, session.plan.evaluation.metrics.length > 0 ? 'evaluate' : 'finish');
+        enterPhase(sessionId, round, isEvaluated(session) ? 'evaluate' : 'finish');
         prune(session, number);
       });
     }

@@ -14,7 +14,7 @@
  *   POST /sessions/:id/phase                      ClientPhase → 204: for whoever watches, nothing depends on it
  *   POST /sessions/:id/departure                  Refusal → 204: the contract ended or is suspended
  *
- * An update and a masked input carry the sender's newest signed ledger head in the header `foedus-ledger-head`.
+ * An update, a masked input and an evaluation carry the sender's newest signed ledger head in the header `foedus-ledger-head`.
  *
  * Under secure aggregation a round has no `update`; its steps and what is PUT and got for each are (messages of
  * ../secure-aggregation/messages.ts):
@@ -29,6 +29,7 @@
  * 409 `dropped-out`: the round goes on without this member, which joins the next.
  */
 import { z } from 'zod';
+import { scoreHistogramSchema } from '../metrics/score-histogram.ts';
 import { metricNames, sessionPlanSchema } from './plan.ts';
 import { secureTaskSchema } from './secure-round.ts';
 
@@ -102,7 +103,7 @@ export const updateHeaderSchema = z.strictObject({
   /** SHA-256 of the payload bytes, hex. */
   payloadHash: hash,
   privacy: privacyStatementSchema.nullable().optional(),
-  /** Seconds of training, for the dashboard. */
+  /** Seconds of training, for the dashboard; without privacy only, since they tell how many rows there are. */
   trainingSeconds: z.number().min(0).optional(),
 });
 export type UpdateHeader = z.infer<typeof updateHeaderSchema>;
@@ -110,8 +111,12 @@ export type UpdateHeader = z.infer<typeof updateHeaderSchema>;
 export const refusalSchema = z.strictObject({ code: z.string().min(1).max(100), reason: z.string().min(1).max(2_000) });
 export type Refusal = z.infer<typeof refusalSchema>;
 
+/** Exact metrics without privacy; with it a noised histogram, from which they follow; or nothing, and why. */
 export const evaluationSchema = z.strictObject({
   metrics: z.partialRecord(z.enum(metricNames), z.number()),
+  histogram: scoreHistogramSchema.optional(),
+  /** In the node's own words. */
+  reason: z.string().min(1).max(2_000).optional(),
 });
 export type Evaluation = z.infer<typeof evaluationSchema>;
 

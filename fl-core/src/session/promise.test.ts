@@ -1,5 +1,6 @@
 import * as fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
+import { histogramEvent } from '../metrics/score-histogram.ts';
 import { epsilonOf, marginalEpsilon } from '../privacy/accountant.ts';
 import { subsampledGaussian } from '../privacy/event.ts';
 import { thresholdOf } from '../secure-aggregation/graph.ts';
@@ -31,7 +32,7 @@ const base: PromisedPlan = sessionPlanSchema.parse({
   minimumCohort: 3,
   roundTimeoutSeconds: 60,
   earlyStop: null,
-  evaluation: { holdOut: 0.2, salt: 'test', metrics: ['auc', 'logLoss'] },
+  evaluation: { holdOut: 0.2, salt: 'test', metrics: [] },
 });
 
 const contract = (limits: Partial<ContractLimits> = {}, i = 0): Contract => ({
@@ -232,8 +233,13 @@ describe('what is promised', () => {
   });
 
   test('keeps metrics that an agreement does not allow, and leaves kinds of purposes to the partner', () => {
-    const { holds, partners } = checkPromise(base, [
-      ...cohort(2),
+    const open = {
+      ...base,
+      privacy: null,
+      evaluation: { ...base.evaluation, metrics: ['auc' as const, 'logLoss' as const] },
+    };
+    const { holds, partners } = checkPromise(open, [
+      ...cohort(2, { metrics: ['auc', 'logLoss'] }),
       contract({ metrics: ['auc'], purposes: ['https://w3id.org/dpv#Marketing'] }, 2),
     ]);
     expect(holds).toBe(true);
@@ -246,5 +252,61 @@ describe('what is promised', () => {
     const sparse = { ...base.secureAggregation!, degree: 4 };
     const { cautions } = checkPromise({ ...base, minimumCohort: 30, secureAggregation: sparse }, cohort(60));
     expect(cautions.join()).toContain('With 4 neighbours each');
+  });
+});
+
+describe('metrics of single partners', () => {
+  const metrics = ['auc', 'logLoss'] as const;
+  const noise = { bins: 32, noiseMultiplier: 6 };
+  const measured = (changes: Partial<PromisedPlan['evaluation']> = {}): PromisedPlan => ({
+    ...base,
+    evaluation: { ...base.evaluation, metrics: [...metrics], every: 3, noise, ...changes },
+  });
+  const spent = (rounds: number, evaluations: number): number =>
+    epsilonOf(
+      [
+        { ...round, steps: 10 * rounds },
+        { ...histogramEvent(noise), steps: evaluations },
+      ],
+      1e-5,
+    ).epsilon;
+
+  test.each([
+    ['with privacy and no noise of their own', measured({ noise: null })],
+    ['of organisations that are to be hidden as a whole', { ...measured(), privacy: organisation }],
+    ['with noise that no budget counts', { ...measured(), privacy: null }],
+  ])('are not planned %s', (_, plan) => {
+    expect(codes(checkPromise(plan, cohort(6, { metrics })))).toEqual(['metrics-need-noise']);
+  });
+
+  test('are exact where there is no privacy to keep', () => {
+    expect(checkPromise({ ...measured({ noise: null }), privacy: null }, cohort(3, { metrics })).holds).toBe(true);
+  });
+
+  test('are in the ε by round of whoever sends them, after every so many rounds, and of nobody else', () => {
+    const all = [contract({ metrics }), contract({}, 1), contract({ metrics: ['auc'] }, 2)];
+    const [one, none, half] = checkPromise(measured(), all).partners;
+    for (const { round: r, epsilon } of one!.byRound) expect(epsilon).toBeCloseTo(spent(r, Math.floor(r / 3)), 9);
+    for (const { round: r, epsilon } of none!.byRound) expect(epsilon).toBeCloseTo(spent(r, 0), 9);
+    expect(half!.byRound).toEqual(none!.byRound);
+    expect(one!.notes.join()).toMatch(/noised histogram.*auc and logLoss follow; ε counts it/);
+    expect(none!.notes.join()).toMatch(/not report auc and logLoss/);
+    expect(half!.notes.join()).toMatch(/all of auc and logLoss, which one histogram tells/);
+  });
+
+  test('count in what fits instead, and in the round that costs most', () => {
+    const budget = { epsilon: (spent(9, 3) + spent(10, 3)) / 2, delta: 1e-5 };
+    const [partner] = checkPromise(measured(), cohort(3, { budget, metrics })).partners;
+    expect(partner!.reasons[0]!.words).toContain('enough for 9 rounds');
+    const steps = Array.from({ length: 20 }, (_, i) => i + 1);
+    const each = steps.map((r) => spent(r, Math.floor(r / 3)) - spent(r - 1, Math.floor((r - 1) / 3)));
+    expect(partner!.largestRound).toBeCloseTo(Math.max(...each), 9);
+  });
+
+  test('that alone cost more than the budget are named as what is too much', () => {
+    const loud = { bins: 32, noiseMultiplier: 0.5 };
+    const budget = { epsilon: spent(2, 0) + 1, delta: 1e-5 };
+    const [partner] = checkPromise(measured({ noise: loud }), cohort(3, { budget, metrics })).partners;
+    expect(partner!.reasons[0]!.words).toMatch(/enough for 2 rounds; no noise of updates is, since evaluations/);
   });
 });

@@ -7,15 +7,14 @@
  * sampled within an organisation, and for them it is. Updates are weighted equally, since counts of rows would be a release
  * of their own. Noise that members add together counts with the fewest of them with which a round still has output.
  */
-import { epsilonAfter, stepsWithin } from '../privacy/accountant.ts';
-import { calibrate } from '../privacy/budget.ts';
 import { skellamRound } from '../privacy/distributed-noise.ts';
 import type { Adjacency, PrivacyEvent } from '../privacy/event.ts';
 import { subsampledGaussian } from '../privacy/event.ts';
 import { type Encoding, planEncoding } from '../secure-aggregation/encoding.ts';
 import { chooseDegree, thresholdOf } from '../secure-aggregation/graph.ts';
-import type { PrivacyParameters, SessionPlan } from './plan.ts';
+import { metricNames, type PrivacyParameters, type SessionPlan } from './plan.ts';
 import { secureEncoding, secureTask } from './secure-round.ts';
+import { NOTHING_SPENT, spendingBy } from './spending.ts';
 
 /** A whole organisation's update is hidden by Skellam noise of which each member adds a share under its mask. */
 export interface OrganisationPrivacy {
@@ -71,6 +70,7 @@ export type ReasonCode =
   | 'unit-needs-secure-aggregation'
   | 'unsound-neighbours'
   | 'no-honest-noise'
+  | 'metrics-need-noise'
   | 'secure-aggregation-required'
   | 'privacy-required'
   | 'unit-not-agreed'
@@ -129,7 +129,7 @@ export function checkPromise(
   const cohort = cohortOf(plan, contracts);
   const ring = ringOf(plan, contracts.length);
   const event = eventOf(plan, ring.encoding, cohort.fewest);
-  const reasons = [...cohort.reasons, ...ring.reasons, ...event.reasons];
+  const reasons = [...cohort.reasons, ...ring.reasons, ...event.reasons, ...evaluationReasons(plan)];
   const spending = spendingBy(plan, event.event);
   const partners = contracts.map((contract) => partnerPromise(plan, contract, event.event, spending, modelHash));
   const { encoding } = ring;
@@ -274,80 +274,29 @@ function eventOf(
   return { event, reasons: [] };
 }
 
-/** Rounds whose ε is stated: each of a short session, some of a long one. */
-const MOST_POINTS = 60;
-
-/** What a mechanism costs over a session. */
-export interface EpsilonByRound {
-  /** ε of everything released after each of some rounds, ascending; the first is 0, the last all of them. */
-  readonly byRound: readonly { readonly round: number; readonly epsilon: number }[];
-  /** The most that one round adds. */
-  readonly largestRound: number;
-}
-
-/**
- * @param event what one round releases
- * @param history what was released before: ε counts it too
- */
-export function epsilonByRound(
-  event: PrivacyEvent,
-  rounds: number,
-  delta: number,
-  history: readonly PrivacyEvent[] = [],
-): EpsilonByRound {
-  const spent = epsilonAfter(history, event, delta);
-  const byRound = pointsOf(rounds).map((round) => ({ round, epsilon: spent(round) }));
-  // ε is the least of lines in the number of rounds, cut off at 0: the step from 0 is its largest, later ones shrink.
-  const first = spent(0) > 0 ? 1 : firstWith(rounds, (round) => spent(round) > 0);
-  return { byRound, largestRound: first === null ? 0 : spent(first) - spent(first - 1) };
-}
-
-interface Spending extends EpsilonByRound {
-  /** What would fit into a budget instead, in words. */
-  readonly instead: (epsilon: number) => string;
-}
-
-const NOTHING_SPENT: Spending = { byRound: [], largestRound: 0, instead: () => '' };
-
-/** ε by round after a history; computed once for all partners with the same. */
-function spendingBy(plan: PromisedPlan, event: PrivacyEvent | null) {
-  const known = new Map<string, Spending>();
-  return (history: readonly PrivacyEvent[], delta: number): Spending => {
-    if (event === null) return NOTHING_SPENT;
-    const key = JSON.stringify([history, delta]);
-    const before = known.get(key);
-    if (before !== undefined) return before;
-    const words = new Map<number, string>();
-    const spending: Spending = {
-      ...epsilonByRound(event, plan.rounds, delta, history),
-      instead(epsilon) {
-        const sentence = words.get(epsilon) ?? insteadOf(plan.rounds, event, history, { epsilon, delta });
-        words.set(epsilon, sentence);
-        return sentence;
-      },
-    };
-    known.set(key, spending);
-    return spending;
-  };
-}
-
-/** 0, the last, and what lies between. */
-function pointsOf(rounds: number): number[] {
-  const count = Math.min(rounds, MOST_POINTS);
-  return [...new Set(Array.from({ length: count + 1 }, (_, i) => Math.round((i * rounds) / count)))];
-}
-
-function firstWith(most: number, holds: (count: number) => boolean): number | null {
-  if (!holds(most)) return null;
-  let low = 0;
-  let high = most;
-  while (high - low > 1) {
-    const middle = Math.floor((low + high) / 2);
-    if (holds(middle)) high = middle;
-    else low = middle;
+/** Metrics of one organisation are a release of their own: with privacy they need noise that ε counts. */
+function evaluationReasons({ evaluation, privacy }: PromisedPlan): Reason[] {
+  const refused = (words: string): Reason[] => [{ code: 'metrics-need-noise', words }];
+  if (evaluation.metrics.length === 0) return [];
+  if (privacy === null) {
+    if (evaluation.noise === null) return [];
+    return refused(
+      'The noise of metrics is paid for as part of a privacy budget, and the plan has none: leave it out.',
+    );
   }
-  return high;
+  if (privacy.unit === 'organisation') {
+    return refused('Metrics tell about one organisation what its privacy hides: leave evaluation.metrics empty.');
+  }
+  if (evaluation.noise !== null) return [];
+  return refused(
+    'Metrics of a partner are a release that exact numbers would not keep private: plan their noise ' +
+      '(evaluation.noise, with bins and noiseMultiplier), or leave evaluation.metrics empty.',
+  );
 }
+
+/** A histogram tells all of them, so an agreement has to allow all of them. */
+const allowsHistograms = ({ metrics }: ContractLimits): boolean =>
+  metrics !== null && metricNames.every((metric) => metrics.includes(metric));
 
 /** As the partner's policy decides: sums of floating-point numbers may exceed a limit by this. */
 const TOLERANCE = 1e-9;
@@ -368,7 +317,7 @@ function partnerPromise(
     event === null ||
     history.events.every(({ unit, adjacency }) => unit === event.unit && adjacency === event.adjacency);
   const { byRound, largestRound, instead } =
-    delta === null || !isComparable ? NOTHING_SPENT : spending(history.events, delta);
+    delta === null || !isComparable ? NOTHING_SPENT : spending(history.events, delta, allowsHistograms(limits));
   const total = byRound.at(-1)?.epsilon ?? 0;
 
   if (limits.secureAggregation && plan.secureAggregation === null) {
@@ -418,39 +367,21 @@ function partnerPromise(
   };
 }
 
-/** What would fit instead: fewer rounds, or more noise. */
-function insteadOf(
-  rounds: number,
-  event: PrivacyEvent,
-  history: readonly PrivacyEvent[],
-  budget: { readonly epsilon: number; readonly delta: number },
-): string {
-  if (event.mechanism !== 'poisson-subsampled-gaussian') return 'Plan fewer rounds or more noise.';
-  const { noiseMultiplier, samplingRate, steps } = event;
-  const fitting = Math.floor(stepsWithin({ ...budget, noiseMultiplier, samplingRate }, history) / steps);
-  try {
-    const enough = calibrate({
-      budget,
-      history,
-      planned: (noise) => [subsampledGaussian({ noiseMultiplier: noise, samplingRate, steps: steps * rounds })],
-      accountant: 'rdp',
-    });
-    return `It would be enough for ${fitting} rounds, or with noise multiplier ${enough.toFixed(3)}.`;
-  } catch (error) {
-    if (!(error instanceof RangeError)) throw error;
-    return 'The budget is used up: negotiate a new agreement.';
-  }
-}
-
-function notesOf({ evaluation, purpose, privacy }: PromisedPlan, { metrics, purposes }: ContractLimits): string[] {
-  const kept = metrics === null ? [] : evaluation.metrics.filter((metric) => !metrics.includes(metric));
-  const sent = evaluation.metrics.filter((metric) => !kept.includes(metric));
+function notesOf({ evaluation, purpose, privacy }: PromisedPlan, limits: ContractLimits): string[] {
+  const { metrics, purposes } = limits;
+  const { noise } = evaluation;
+  const isAllowed = (metric: string): boolean =>
+    noise === null ? metrics?.includes(metric) === true : allowsHistograms(limits);
+  const kept = evaluation.metrics.filter((metric) => !isAllowed(metric));
+  const sent = evaluation.metrics.filter(isAllowed);
+  const why = noise === null ? 'allow it' : `allow all of ${metricNames.join(' and ')}, which one histogram tells`;
   return [
-    ...(kept.length === 0 ? [] : [`It will not report ${kept.join(' and ')}: the agreement does not allow it.`]),
-    ...(sent.length === 0 || privacy === null
+    ...(kept.length === 0 ? [] : [`It will not report ${kept.join(' and ')}: the agreement does not ${why}.`]),
+    ...(sent.length === 0 || privacy === null || noise === null
       ? []
       : [
-          `It reports ${sent.join(' and ')} of held-out rows: they are no training rows, and ε says nothing about them.`,
+          `It reports a noised histogram of its scores on held-out rows every ${evaluation.every} rounds, from which ` +
+            `${sent.join(' and ')} follow; ε counts it.`,
         ]),
     ...(purposes === null || purposes.includes(purpose)
       ? []
