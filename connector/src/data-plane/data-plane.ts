@@ -7,7 +7,7 @@ import type { Database } from '../store/database.ts';
 import type { DataFlow } from '../transfer/data-flow.ts';
 import type { SchemaPins } from '../profile/schema-pins.ts';
 import { createGrantedData, type AssetReader } from './granted-data.ts';
-import { createPullDataFlow, type TransferReader } from './pull-data-flow.ts';
+import { createPullDataFlow, type TransferReader } from './pull/pull-data-flow.ts';
 import { createOutbound } from './push/outbound.ts';
 import { createPushDataFlow, type PushControl } from './push/push-data-flow.ts';
 

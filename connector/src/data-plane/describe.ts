@@ -1,8 +1,8 @@
 import { Field, Schema } from 'apache-arrow';
-import { arrowPieces } from './arrow-stream.ts';
-import type { DataSource } from './data-source.ts';
-import type { MaskingKey } from './masking-key.ts';
-import type { ScanPlan } from './scan-plan.ts';
+import { arrowPieces } from './format/arrow-stream.ts';
+import type { DataSource } from './source/data-source.ts';
+import type { MaskingKey } from './column/masking-key.ts';
+import type { ScanPlan } from './scan/scan-plan.ts';
 
 /** Metadata of a column that leaves masked: how. */
 export const MASK_KEY = 'foedus.mask';

@@ -5,16 +5,16 @@ import type { Logger } from 'pino';
 import { FoedusError } from '../errors.ts';
 import type { Asset, SignedAgreement } from '../management/model.ts';
 import type { SchemaPins } from '../profile/schema-pins.ts';
-import { createCopyStore } from './arrow-import.ts';
-import { createSources, type DataSource } from './data-source.ts';
+import { createCopyStore } from './source/arrow-import.ts';
+import { createSources, type DataSource } from './source/data-source.ts';
 import { describeRows } from './describe.ts';
-import { openEngine } from './engine.ts';
-import { maskingKeyFor, type MaskingKey } from './masking-key.ts';
+import { openEngine } from './scan/engine.ts';
+import { maskingKeyFor, type MaskingKey } from './column/masking-key.ts';
 import { loadOrCreateSecret } from './node-secret.ts';
 import type { PullQuery } from './pull-request.ts';
-import type { RowStream, ScanOptions } from './row-stream.ts';
-import type { GrantedPlan, ScanPlan } from './scan-plan.ts';
-import { unrestrictedFile } from './whole-file.ts';
+import type { RowStream, ScanOptions } from './scan/row-stream.ts';
+import type { GrantedPlan, ScanPlan } from './scan/scan-plan.ts';
+import { unrestrictedFile } from './source/whole-file.ts';
 
 /** Copies of data sets that lie elsewhere or in a format that the engine does not read. */
 const MOST_COPIED_BYTES = 20 * 1024 ** 3;

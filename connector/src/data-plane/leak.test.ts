@@ -3,9 +3,9 @@ import { inspect } from 'node:util';
 import { gunzipSync } from 'node:zlib';
 import * as fc from 'fast-check';
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import { FORMATS } from './formats.ts';
+import { FORMATS } from './format/formats.ts';
 import { openScans } from './scan-fixture.ts';
-import type { Mask } from './scan-plan.ts';
+import type { Mask } from './scan/scan-plan.ts';
 
 let scans: Awaited<ReturnType<typeof openScans>>;
 beforeAll(async () => {

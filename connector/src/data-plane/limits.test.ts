@@ -1,8 +1,8 @@
 import { tableFromIPC } from 'apache-arrow';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { BATCH_ROWS } from './batch-builder.ts';
-import { limited } from './body.ts';
-import { FORMATS, type Encoder } from './formats.ts';
+import { BATCH_ROWS } from './column/batch-builder.ts';
+import { limited } from './format/body.ts';
+import { FORMATS, type Encoder } from './format/formats.ts';
 import { openScans } from './scan-fixture.ts';
 
 const ROWS = BATCH_ROWS * 2;

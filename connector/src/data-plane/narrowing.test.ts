@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { parsePullQuery } from './pull-request.ts';
 import { codeOf, openScans } from './scan-fixture.ts';
-import type { Mask } from './scan-plan.ts';
+import type { Mask } from './scan/scan-plan.ts';
 
 let scans: Awaited<ReturnType<typeof openScans>>;
 beforeAll(async () => {

@@ -1,7 +1,7 @@
 import { z } from 'zod';
 import { FoedusError } from '../errors.ts';
 import type { UsageRequestBody } from '../management/model.ts';
-import { AGGREGATES, touchedColumns, type Filter, type Narrowing } from './scan-plan.ts';
+import { AGGREGATES, touchedColumns, type Filter, type Narrowing } from './scan/scan-plan.ts';
 
 const LARGEST_COLUMNS = 1_000;
 const LARGEST_DOCUMENT = 16_384;

@@ -4,15 +4,15 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { DuckDBInstance } from '@duckdb/node-api';
 import { tableFromIPC, type Table } from 'apache-arrow';
-import { arrowPieces } from './arrow-stream.ts';
-import { createCopyStore } from './arrow-import.ts';
-import { byteStream } from './body.ts';
-import { createSources } from './data-source.ts';
-import { openEngine } from './engine.ts';
-import type { Encoder } from './formats.ts';
-import { maskingKeyFor, type MaskingKey } from './masking-key.ts';
-import type { ScanOptions } from './row-stream.ts';
-import type { Claims, GrantedPlan, Narrowing } from './scan-plan.ts';
+import { arrowPieces } from './format/arrow-stream.ts';
+import { createCopyStore } from './source/arrow-import.ts';
+import { byteStream } from './format/body.ts';
+import { createSources } from './source/data-source.ts';
+import { openEngine } from './scan/engine.ts';
+import type { Encoder } from './format/formats.ts';
+import { maskingKeyFor, type MaskingKey } from './column/masking-key.ts';
+import type { ScanOptions } from './scan/row-stream.ts';
+import type { Claims, GrantedPlan, Narrowing } from './scan/scan-plan.ts';
 import type { Asset } from '../management/model.ts';
 
 /** The node's masking secret in tests, and the agreement that masks are made under. */

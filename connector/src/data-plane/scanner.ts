@@ -1,13 +1,13 @@
 import { join } from 'node:path';
 import type { DuckDBInstance } from '@duckdb/node-api';
 import type { Asset } from '../management/model.ts';
-import { createCopyStore } from './arrow-import.ts';
-import { createSources } from './data-source.ts';
-import { openEngine } from './engine.ts';
-import { maskingKeyFor } from './masking-key.ts';
-import type { RowStream } from './row-stream.ts';
-import { openFile } from './whole-file.ts';
-import type { Claims, GrantedPlan, Narrowing } from './scan-plan.ts';
+import { createCopyStore } from './source/arrow-import.ts';
+import { createSources } from './source/data-source.ts';
+import { openEngine } from './scan/engine.ts';
+import { maskingKeyFor } from './column/masking-key.ts';
+import type { RowStream } from './scan/row-stream.ts';
+import { openFile } from './source/whole-file.ts';
+import type { Claims, GrantedPlan, Narrowing } from './scan/scan-plan.ts';
 
 /** Scans of data sets without a connector around them: for measurements and tests. */
 export interface Scanner extends AsyncDisposable {

@@ -1,9 +1,9 @@
 import type { HttpBindings } from '@hono/node-server';
 import { Hono, type Context } from 'hono';
 import type { Logger } from 'pino';
-import { byteStream } from '../data-plane/body.ts';
+import { byteStream } from '../data-plane/format/body.ts';
 import { cutOffOnFailure } from '../data-plane/cut-off.ts';
-import { openFile } from '../data-plane/whole-file.ts';
+import { openFile } from '../data-plane/source/whole-file.ts';
 import { FoedusError, problemOf } from '../errors.ts';
 import { readJson } from '../protocol/json-body.ts';
 import type { ContractReader } from './contract-reader.ts';

@@ -1,7 +1,7 @@
 import { join } from 'node:path';
-import { createCopyStore } from '../data-plane/arrow-import.ts';
-import { createSources, type DataSource } from '../data-plane/data-source.ts';
-import { openEngine } from '../data-plane/engine.ts';
+import { createCopyStore } from '../data-plane/source/arrow-import.ts';
+import { createSources, type DataSource } from '../data-plane/source/data-source.ts';
+import { openEngine } from '../data-plane/scan/engine.ts';
 import type { Asset } from '../management/model.ts';
 
 const MOST_COPIED_BYTES = 20 * 1024 ** 3;

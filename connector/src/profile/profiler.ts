@@ -1,7 +1,7 @@
 import { setTimeout as pause } from 'node:timers/promises';
 import type { Logger } from 'pino';
 import { FOEDUS } from '@foedus/usage-policies';
-import type { Measured } from '../data-plane/measure.ts';
+import type { Measured } from '../data-plane/scan/measure.ts';
 import { FoedusError } from '../errors.ts';
 import type { Asset } from '../management/model.ts';
 import type { Changes } from '../protocol/changes.ts';

@@ -1,6 +1,6 @@
 import * as fc from 'fast-check';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
-import type { GrantedPlan } from '../data-plane/scan-plan.ts';
+import type { GrantedPlan } from '../data-plane/scan/scan-plan.ts';
 import type { BusinessEvent } from '../events.ts';
 import { createTransact, openDatabase, type Database } from '../store/index.ts';
 import { migrations } from '../store/migrations/index.ts';

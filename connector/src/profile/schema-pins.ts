@@ -1,6 +1,6 @@
 import { FoedusError } from '../errors.ts';
 import type { Events } from '../events.ts';
-import { filteredColumns, type GrantedPlan } from '../data-plane/scan-plan.ts';
+import { filteredColumns, type GrantedPlan } from '../data-plane/scan/scan-plan.ts';
 import type { Database } from '../store/database.ts';
 import type { Transact } from '../store/transact.ts';
 import type { AssetSchema, Drift, SchemaColumn } from './model.ts';

@@ -1,7 +1,7 @@
 import { z } from 'zod';
 import { FoedusError } from '../../errors.ts';
 import type { DataAddress } from '../../management/model.ts';
-import { FORMATS, type Format } from '../formats.ts';
+import { FORMATS, type Format } from '../format/formats.ts';
 import { parsePullQuery, type PullQuery } from '../pull-request.ts';
 import type { Outbound } from './outbound.ts';
 

@@ -3,7 +3,7 @@ import { createReadStream } from 'node:fs';
 import { mkdir, open, readdir, rename, rm, stat, utimes } from 'node:fs/promises';
 import { join } from 'node:path';
 import { RecordBatchReader, type RecordBatch } from 'apache-arrow';
-import { parquetPieces } from './parquet-output.ts';
+import { parquetPieces } from '../format/parquet-output.ts';
 
 /** Copies of data sets that the engine cannot read where they lie. */
 export interface CopyStore {

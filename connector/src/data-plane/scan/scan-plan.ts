@@ -1,5 +1,5 @@
 import type { Plan, RowFilter } from '@foedus/usage-policies';
-import { FoedusError } from '../errors.ts';
+import { FoedusError } from '../../errors.ts';
 
 export type TimeUnit = 'hour' | 'day' | 'week' | 'month' | 'quarter' | 'year';
 

@@ -2,9 +2,9 @@ import { createHash, hkdfSync } from 'node:crypto';
 import type { Mask, Plan, RowFilter } from '@foedus/usage-policies';
 import { tableFromIPC } from 'apache-arrow';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { maskingKeyFor } from './masking-key.ts';
-import { createPseudonyms } from './pseudonyms.ts';
-import { AGREEMENT, codeOf, openScans, SECRET } from './scan-fixture.ts';
+import { maskingKeyFor } from '../column/masking-key.ts';
+import { createPseudonyms } from '../column/pseudonyms.ts';
+import { AGREEMENT, codeOf, openScans, SECRET } from '../scan-fixture.ts';
 
 let scans: Awaited<ReturnType<typeof openScans>>;
 beforeAll(async () => {

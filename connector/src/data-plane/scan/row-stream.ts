@@ -7,8 +7,8 @@ import {
   type DuckDBResult,
 } from '@duckdb/node-api';
 import type { RecordBatch, Schema } from 'apache-arrow';
-import { createBatchBuilder } from './batch-builder.ts';
-import { carriedType, type CarriedType } from './carried-type.ts';
+import { createBatchBuilder } from '../column/batch-builder.ts';
+import { carriedType, type CarriedType } from '../column/carried-type.ts';
 import type { Parameter } from './duckdb-dialect.ts';
 import type { ScanText } from './scan-query.ts';
 

@@ -21,7 +21,7 @@ import {
   decimalType,
   pseudonymType,
   type CarriedType,
-} from './carried-type.ts';
+} from '../column/carried-type.ts';
 import type { Dialect, Expression, SourceColumn } from './dialect.ts';
 import { COARSE_TIMESTAMPS, FRACTIONS, INTEGERS, comparable } from './filter-value.ts';
 import { reference } from './scan-query.ts';

@@ -1,8 +1,8 @@
 import * as arrow from 'apache-arrow';
-import { quotedName } from './carried-type.ts';
+import { quotedName } from '../column/carried-type.ts';
 import type { Dialect, Expression, SourceColumn } from './dialect.ts';
 import { microsecondsOf } from './filter-value.ts';
-import type { MaskingKey } from './masking-key.ts';
+import type { MaskingKey } from '../column/masking-key.ts';
 import { reference } from './scan-query.ts';
 
 /** A column of a PostgreSQL table. */

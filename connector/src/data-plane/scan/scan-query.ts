@@ -1,6 +1,6 @@
 import type { Dialect, Expression, SourceColumn } from './dialect.ts';
-import type { MaskingKey } from './masking-key.ts';
-import { quotedName } from './carried-type.ts';
+import type { MaskingKey } from '../column/masking-key.ts';
+import { quotedName } from '../column/carried-type.ts';
 import {
   denied,
   filteredColumns,

@@ -1,5 +1,5 @@
 import { CompressionType, type RecordBatch, type Schema } from 'apache-arrow';
-import { FoedusError } from '../errors.ts';
+import { FoedusError } from '../../errors.ts';
 import { ARROW_STREAM, arrowPieces } from './arrow-stream.ts';
 import { ENCODINGS, type ContentEncoding } from './body.ts';
 import { PARQUET, parquetPieces } from './parquet-output.ts';

@@ -1,6 +1,6 @@
 import duckdb from '@duckdb/node-bindings';
 import * as arrow from 'apache-arrow';
-import { FoedusError } from '../errors.ts';
+import { FoedusError } from '../../errors.ts';
 import type { ColumnBuilder, DataProperties } from './column-builder.ts';
 import { createValidity, isValid } from './column-validity.ts';
 import type { VectorReader } from './vector-reader.ts';

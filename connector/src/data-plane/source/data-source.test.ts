@@ -11,8 +11,8 @@ import {
   makeData,
 } from 'apache-arrow';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { FORMATS, chooseEncoding, chooseFormat } from './formats.ts';
-import { codeOf, openScans } from './scan-fixture.ts';
+import { FORMATS, chooseEncoding, chooseFormat } from '../format/formats.ts';
+import { codeOf, openScans } from '../scan-fixture.ts';
 
 type Properties = Parameters<typeof makeData>[0];
 

@@ -2,9 +2,9 @@
 import { DuckDBInstance } from '@duckdb/node-api';
 import { FOEDUS } from '@foedus/usage-policies';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
-import { createDataSpace, type DataSpace, type Participant } from '../../../test/src/connectors.ts';
-import { readArrowStream } from './consume.ts';
-import { CHARGED_BYTES } from './metering.ts';
+import { createDataSpace, type DataSpace, type Participant } from '../../../../test/src/connectors.ts';
+import { readArrowStream } from '../consume.ts';
+import { CHARGED_BYTES } from '../metering.ts';
 
 const ARROW = 'application/vnd.apache.arrow.stream';
 const PARQUET = 'application/vnd.apache.parquet';

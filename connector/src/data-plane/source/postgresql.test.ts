@@ -4,10 +4,10 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { Client } from 'pg';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import type { Asset } from '../management/model.ts';
+import type { Asset } from '../../management/model.ts';
 import { openTable } from './postgresql-source.ts';
-import { codeOf, openScans } from './scan-fixture.ts';
-import type { Mask } from './scan-plan.ts';
+import { codeOf, openScans } from '../scan-fixture.ts';
+import type { Mask } from '../scan/scan-plan.ts';
 
 /** Folder of a PostgreSQL server's programs on this machine. */
 const programs = [

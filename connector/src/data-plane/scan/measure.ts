@@ -1,6 +1,6 @@
 import { DuckDBTypeId, type DuckDBInstance } from '@duckdb/node-api';
 import { DataType } from 'apache-arrow';
-import { carriedType, quotedName } from './carried-type.ts';
+import { carriedType, quotedName } from '../column/carried-type.ts';
 import type { EngineColumn, Relation } from './duckdb-dialect.ts';
 import { FRACTIONS, INTEGERS } from './filter-value.ts';
 

@@ -2,14 +2,14 @@ import { readFile } from 'node:fs/promises';
 import { Field, RecordBatch, Schema, Struct, makeData } from 'apache-arrow';
 import { Client } from 'pg';
 import Cursor from 'pg-cursor';
-import { FoedusError } from '../errors.ts';
-import type { Asset } from '../management/model.ts';
+import { FoedusError } from '../../errors.ts';
+import type { Asset } from '../../management/model.ts';
 import type { DataSource } from './data-source.ts';
-import { postgresqlDialect, tableType, wireText, type TableColumn, type TableType } from './postgresql-dialect.ts';
-import { createPseudonyms } from './pseudonyms.ts';
-import { beginRows, type BatchSource, type ScanOptions } from './row-stream.ts';
-import { scanQuery, type ScanText } from './scan-query.ts';
-import { textColumn } from './text-column.ts';
+import { postgresqlDialect, tableType, wireText, type TableColumn, type TableType } from '../scan/postgresql-dialect.ts';
+import { createPseudonyms } from '../column/pseudonyms.ts';
+import { beginRows, type BatchSource, type ScanOptions } from '../scan/row-stream.ts';
+import { scanQuery, type ScanText } from '../scan/scan-query.ts';
+import { textColumn } from '../column/text-column.ts';
 
 type Table = Extract<Asset['source'], { type: 'postgresql' }>;
 
@@ -39,7 +39,7 @@ export async function openTable(source: Table): Promise<DataSource> {
       return await beginRows(await tableRows(uri, text, parameters, options), options);
     },
     async measure(signal) {
-      const { measureTable } = await import('./postgresql-measure.ts');
+      const { measureTable } = await import('../scan/postgresql-measure.ts');
       const connected = await connect(uri);
       const interrupt = (): void => void connected.end().catch(() => undefined);
       signal.addEventListener('abort', interrupt, { once: true });

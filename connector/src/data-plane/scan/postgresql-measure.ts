@@ -1,7 +1,7 @@
 import type { Client } from 'pg';
 import { arrowName, type Measured, type MeasuredColumn } from './measure.ts';
 import { tableType, type TableColumn } from './postgresql-dialect.ts';
-import { quotedName } from './carried-type.ts';
+import { quotedName } from '../column/carried-type.ts';
 
 /** Rows that are looked at. */
 const SAMPLE_ROWS = 100_000;

@@ -14,16 +14,16 @@ import {
   type HttpServer,
   type Identity,
   type PeerClient,
-} from '../identity/index.ts';
-import { readHeadHeader, writeHeadHeader } from '../ledger/head-header.ts';
-import { createLedgerHeads } from '../ledger/heads.ts';
-import { createUsageControl, type UsageControl } from '../ledger/index.ts';
-import type { Asset, DataAddress, SignedAgreement, Transfer } from '../management/model.ts';
-import { openDatabase, type Database } from '../store/database.ts';
-import { migrations } from '../store/migrations/index.ts';
-import { revoked, revokedByLeaving } from '../transfer/access.ts';
-import { readArrowStream } from './consume.ts';
-import { createDataPlane, type DataPlane } from './data-plane.ts';
+} from '../../identity/index.ts';
+import { readHeadHeader, writeHeadHeader } from '../../ledger/head-header.ts';
+import { createLedgerHeads } from '../../ledger/heads.ts';
+import { createUsageControl, type UsageControl } from '../../ledger/index.ts';
+import type { Asset, DataAddress, SignedAgreement, Transfer } from '../../management/model.ts';
+import { openDatabase, type Database } from '../../store/database.ts';
+import { migrations } from '../../store/migrations/index.ts';
+import { revoked, revokedByLeaving } from '../../transfer/access.ts';
+import { readArrowStream } from '../consume.ts';
+import { createDataPlane, type DataPlane } from '../data-plane.ts';
 
 const BDL = 'did:web:bdl.example';
 const PVD = 'did:web:pvd.example';

@@ -1,4 +1,4 @@
-import type { MaskingKey } from './masking-key.ts';
+import type { MaskingKey } from '../column/masking-key.ts';
 import type { AggregateFunction, TimeUnit } from './scan-plan.ts';
 
 /** A column of a data set, as its source types it. */

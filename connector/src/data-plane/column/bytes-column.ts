@@ -1,5 +1,5 @@
 import * as arrow from 'apache-arrow';
-import { FoedusError } from '../errors.ts';
+import { FoedusError } from '../../errors.ts';
 import type { CarriedType } from './carried-type.ts';
 import type { ColumnBuilder, DataProperties } from './column-builder.ts';
 import { createValidity, isValid } from './column-validity.ts';

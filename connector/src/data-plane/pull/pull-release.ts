@@ -1,10 +1,10 @@
-import { byteStream, compressed, limited, type ContentEncoding } from './body.ts';
-import type { Format } from './formats.ts';
-import type { Granted } from './granted-data.ts';
-import { primed, type Meter } from './metering.ts';
-import { PARQUET } from './parquet-output.ts';
-import type { ScanOptions } from './row-stream.ts';
-import { openFile } from './whole-file.ts';
+import { byteStream, compressed, limited, type ContentEncoding } from '../format/body.ts';
+import type { Format } from '../format/formats.ts';
+import type { Granted } from '../granted-data.ts';
+import { primed, type Meter } from '../metering.ts';
+import { PARQUET } from '../format/parquet-output.ts';
+import type { ScanOptions } from '../scan/row-stream.ts';
+import { openFile } from '../source/whole-file.ts';
 
 /** What leaves, ready to be sent. */
 export interface Release {

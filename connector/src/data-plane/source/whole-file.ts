@@ -2,8 +2,8 @@ import { createHash } from 'node:crypto';
 import { open } from 'node:fs/promises';
 import type { Decision } from '@foedus/usage-policies';
 import type { DataSource } from './data-source.ts';
-import type { ScanOptions } from './row-stream.ts';
-import type { GrantedPlan, Narrowing } from './scan-plan.ts';
+import type { ScanOptions } from '../scan/row-stream.ts';
+import type { GrantedPlan, Narrowing } from '../scan/scan-plan.ts';
 
 const PIECE_BYTES = 256 * 1024;
 

@@ -1,6 +1,6 @@
 import { pipeline } from 'node:stream/promises';
 import { Readable, type Transform } from 'node:stream';
-import { FoedusError } from '../errors.ts';
+import { FoedusError } from '../../errors.ts';
 import { createGzip, createZstdCompress } from 'node:zlib';
 
 /** What a body leaves in; `identity`: as it is. */

@@ -1,6 +1,6 @@
 import { BOOLEAN, DuckDBListValue, LIST, VARCHAR, type DuckDBConnection } from '@duckdb/node-api';
 import { RecordBatchReader, type DataType } from 'apache-arrow';
-import type { EngineColumn, Relation } from './duckdb-dialect.ts';
+import type { EngineColumn, Relation } from '../scan/duckdb-dialect.ts';
 import type { FileFormat } from './source-files.ts';
 
 /** How the files of a source are read. */

@@ -5,8 +5,8 @@ import type { Readable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
 import type { S3Client } from '@aws-sdk/client-s3';
 import { z } from 'zod';
-import { FoedusError } from '../errors.ts';
-import type { Asset } from '../management/model.ts';
+import { FoedusError } from '../../errors.ts';
+import type { Asset } from '../../management/model.ts';
 import type { CopyStore } from './arrow-import.ts';
 import { EXTENSIONS } from './source-files.ts';
 

@@ -1,14 +1,14 @@
 import type { DuckDBInstance } from '@duckdb/node-api';
-import type { Asset } from '../management/model.ts';
+import type { Asset } from '../../management/model.ts';
 import { arrowToParquet, versionOf, type CopyStore } from './arrow-import.ts';
-import type { SourceColumn } from './dialect.ts';
-import { duckdbDialect, sentType, type EngineColumn, type Relation } from './duckdb-dialect.ts';
+import type { SourceColumn } from '../scan/dialect.ts';
+import { duckdbDialect, sentType, type EngineColumn, type Relation } from '../scan/duckdb-dialect.ts';
 import { fileRelation, relationColumns, type FileReading } from './file-relation.ts';
-import type { MaskingKey } from './masking-key.ts';
-import { measureRelation, type Measured } from './measure.ts';
-import { engineRows, type EngineScan, type RowStream, type ScanOptions } from './row-stream.ts';
-import type { ScanPlan } from './scan-plan.ts';
-import { scanQuery } from './scan-query.ts';
+import type { MaskingKey } from '../column/masking-key.ts';
+import { measureRelation, type Measured } from '../scan/measure.ts';
+import { engineRows, type EngineScan, type RowStream, type ScanOptions } from '../scan/row-stream.ts';
+import type { ScanPlan } from '../scan/scan-plan.ts';
+import { scanQuery } from '../scan/scan-query.ts';
 import { sourceFiles, type FileFormat } from './source-files.ts';
 
 /** A data set that is open to be scanned. */

@@ -1,6 +1,6 @@
 import { glob, stat } from 'node:fs/promises';
 import { isAbsolute, join } from 'node:path';
-import { FoedusError } from '../errors.ts';
+import { FoedusError } from '../../errors.ts';
 
 export type FileFormat = 'parquet' | 'arrow' | 'csv';
 

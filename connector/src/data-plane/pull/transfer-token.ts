@@ -1,7 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import { jwtVerify, SignJWT } from 'jose';
 import { z } from 'zod';
-import { FoedusError } from '../errors.ts';
+import { FoedusError } from '../../errors.ts';
 
 const claimsSchema = z.object({
   sub: z.string(),

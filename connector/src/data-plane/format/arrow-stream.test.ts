@@ -5,9 +5,9 @@ import type { Mask, RowFilter } from '@foedus/usage-policies';
 import { tableFromIPC } from 'apache-arrow';
 import * as fc from 'fast-check';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { readArrowStream } from './consume.ts';
+import { readArrowStream } from '../consume.ts';
 import { ARROW_ZSTD } from './formats.ts';
-import { openScans } from './scan-fixture.ts';
+import { openScans } from '../scan-fixture.ts';
 
 let scans: Awaited<ReturnType<typeof openScans>>;
 beforeAll(async () => {

@@ -1,6 +1,6 @@
 import type { Context } from 'hono';
 import { bodyLimit } from 'hono/body-limit';
-import { FoedusError, problemOf } from '../errors.ts';
+import { FoedusError, problemOf } from '../../errors.ts';
 import type { TokenPair } from './transfer-token.ts';
 
 /** A renewal token is a fraction of this. */
