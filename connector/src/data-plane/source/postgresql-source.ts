@@ -5,7 +5,13 @@ import Cursor from 'pg-cursor';
 import { FoedusError } from '../../errors.ts';
 import type { Asset } from '../../management/model.ts';
 import type { DataSource } from './data-source.ts';
-import { postgresqlDialect, tableType, wireText, type TableColumn, type TableType } from '../scan/postgresql-dialect.ts';
+import {
+  postgresqlDialect,
+  tableType,
+  wireText,
+  type TableColumn,
+  type TableType,
+} from '../scan/postgresql-dialect.ts';
 import { createPseudonyms } from '../column/pseudonyms.ts';
 import { beginRows, type BatchSource, type ScanOptions } from '../scan/row-stream.ts';
 import { scanQuery, type ScanText } from '../scan/scan-query.ts';
