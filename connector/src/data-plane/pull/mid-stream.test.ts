@@ -198,3 +198,39 @@ it('an answer that nobody ends comes whole, and every row and byte of it is char
     }).toEqual({ rows: ROWS, bytes: bytes.length, uses: 1 });
   }
 });
+
+it('answers to one consumer are 32 at the most, over all its transfers, and make room when one ends', async () => {
+  const open = async () => {
+    const { id } = await consumer.operator.requestTransfer({
+      agreementId: agreements['whole']!,
+      format: 'HttpData-PULL',
+    });
+    const { endpoint, properties } = (await consumer.operator.transferUntil(id, ['STARTED'])).dataAddress!;
+    const headers = { accept: PARQUET, authorization: properties['authorization']! };
+    return async () => await consumer.peer.fetch(endpoint!, { headers });
+  };
+  const answers: Response[] = [];
+  for (let transfer = 0; transfer < 4; transfer++) {
+    const ask = await open();
+    answers.push(...(await Promise.all(Array.from({ length: 8 }, ask))));
+  }
+  expect(answers.map(({ status }) => status)).toEqual(Array(32).fill(200));
+  const ask = await open();
+  const refused = await ask();
+  expect([refused.status, await refused.json()]).toEqual([
+    503,
+    { code: 'unavailable', message: expect.stringContaining('32 answers') },
+  ]);
+  await answers.pop()!.body!.cancel();
+  await expect
+    .poll(
+      async () => {
+        const answer = await ask();
+        await answer.body!.cancel();
+        return answer.status;
+      },
+      { timeout: 10_000 },
+    )
+    .toBe(200);
+  for (const { body } of answers) await body!.cancel();
+});

@@ -26,6 +26,8 @@ import { createTransferTokens, type TokenBinding } from './transfer-token.ts';
 
 /** Answers of one transfer that may run at the same time. */
 const MOST_STREAMS = 8;
+/** Answers to one consumer that may run at the same time, over all its transfers: they share one engine. */
+const MOST_TO_ONE = 32;
 
 export interface TransferReader {
   get(transferId: string): Transfer | undefined;
@@ -77,6 +79,7 @@ export function createPullDataFlow(options: PullDataFlowOptions): PullDataFlow {
     clock,
   });
   const openStreams = new Map<string, Set<AbortController>>();
+  const toConsumer = new Map<string, number>();
   const scans = new Set<Promise<void>>();
 
   const started = (transferId: string): Transfer => {
@@ -128,7 +131,10 @@ export function createPullDataFlow(options: PullDataFlowOptions): PullDataFlow {
     if (header !== undefined) await heads.present(agreementId, readHeadHeader(header));
   };
 
-  const register = (transferId: string): { controller: AbortController; unregister: () => void } => {
+  const register = ({
+    id: transferId,
+    counterPartyId,
+  }: Transfer): { controller: AbortController; unregister: () => void } => {
     const controller = new AbortController();
     const streams = openStreams.get(transferId) ?? new Set();
     if (streams.size >= MOST_STREAMS) {
@@ -137,9 +143,20 @@ export function createPullDataFlow(options: PullDataFlowOptions): PullDataFlow {
         `The transfer has ${MOST_STREAMS} answers under way already. Finish one of them first.`,
       );
     }
+    const others = toConsumer.get(counterPartyId) ?? 0;
+    if (others >= MOST_TO_ONE) {
+      throw new FoedusError(
+        'unavailable',
+        `${MOST_TO_ONE} answers to you are under way already, over all transfers. Finish one of them first.`,
+      );
+    }
+    toConsumer.set(counterPartyId, others + 1);
     openStreams.set(transferId, streams.add(controller));
     const unregister = (): void => {
-      streams.delete(controller);
+      if (!streams.delete(controller)) return;
+      const left = toConsumer.get(counterPartyId)! - 1;
+      if (left === 0) toConsumer.delete(counterPartyId);
+      else toConsumer.set(counterPartyId, left);
       if (streams.size === 0 && openStreams.get(transferId) === streams) openStreams.delete(transferId);
     };
     return { controller, unregister };
@@ -204,7 +221,7 @@ export function createPullDataFlow(options: PullDataFlowOptions): PullDataFlow {
     const encoding = chooseEncoding(c.req.header('accept-encoding'), format);
     const wanted = { query, format, encoding, range: c.req.header('range'), ifRange: c.req.header('if-range') };
     await presented(c, agreement.id);
-    const { controller, unregister } = register(transfer.id);
+    const { controller, unregister } = register(transfer);
     try {
       const agreementId = agreement.id;
       const request = usageOf(query);

@@ -21,6 +21,10 @@ import { createCharging, inParts } from './parts.ts';
 import { createPushStore, type StoredPush } from './push-store.ts';
 import { HTTP_PUSH, readTarget, S3_PUSH, type PushTarget } from './push-target.ts';
 import type { Part, Progress, Receiver } from './receiver.ts';
+import { createTurns } from './turns.ts';
+
+/** Pushes to one consumer that run at the same time: each reads a data set and holds parts of it. */
+const MOST_AT_ONCE = 4;
 
 export const PUSH_FORMATS = [HTTP_PUSH, S3_PUSH] as const;
 
@@ -64,6 +68,7 @@ export function createPushDataFlow(options: PushDataFlowOptions): PushDataFlow {
   const { usageControl, agreements, transfers, data, database, outbound, control, logger } = options;
   const store = createPushStore(database);
   const running = new Map<string, Running>();
+  const turns = createTurns(MOST_AT_ONCE);
 
   const started = (id: string): Transfer => {
     const transfer = transfers.get(id);
@@ -200,6 +205,10 @@ export function createPushDataFlow(options: PushDataFlowOptions): PushDataFlow {
     };
     while (!signal.aborted) {
       try {
+        const asked = performance.now();
+        using _turn = await turns.take(started(id).counterPartyId, signal);
+        // Waiting for others is no lack of progress.
+        lastProgress += performance.now() - asked;
         await attempt(started(id), signal, progressed);
         logger.info({ transfer: id, bytes: furthest }, 'the data is pushed');
         end(id, (transferId) => control.complete(transferId));
