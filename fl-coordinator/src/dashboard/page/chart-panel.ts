@@ -15,6 +15,8 @@ export interface ChartPanelOptions extends Omit<ChartOptions, 'onPoint' | 'heigh
 export interface ChartPanelData extends ChartData {
   /** Said in place of a chart while there is nothing to draw. */
   readonly empty: string;
+  /** What has to be known of these values beside the explanation. */
+  readonly note?: string;
 }
 
 interface LegendItem {
@@ -136,10 +138,11 @@ export function createChartPanel(options: ChartPanelOptions): Part<ChartPanelDat
     show();
   });
 
+  const note = h('span');
   const element = panel(
     options.title,
     options.className,
-    h('p', { class: 'explanation' }, options.explanation),
+    h('p', { class: 'explanation' }, options.explanation, note),
     h('div', { class: 'chart-area' }, chart.element, empty, table),
     h('div', { class: 'legend-box' }, legendRound, legend),
   );
@@ -149,6 +152,7 @@ export function createChartPanel(options: ChartPanelOptions): Part<ChartPanelDat
     element,
     update(next) {
       data = next;
+      setText(note, next.note === undefined ? '' : ` ${next.note}`);
       if (pointed !== null && pointed >= next.rounds.length) pointed = null;
       show();
       chart.update(next);

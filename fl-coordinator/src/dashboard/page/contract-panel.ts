@@ -11,6 +11,7 @@ import {
   namesOf,
   plural,
   protectionWords,
+  evaluationWords,
   roundRulesWords,
   strategyWords,
   time,
@@ -64,6 +65,7 @@ function contractEntries({ plan, planHash, id, createdAt }: SessionView): readon
     { term: 'Coordinator', text: plan.coordinator, code: true },
     { term: 'Rounds planned', text: count(plan.rounds) },
     { term: 'Round rules', text: roundRulesWords(plan) },
+    { term: 'Evaluation', text: evaluationWords(plan) },
     { term: 'Created', text: time(createdAt, new Date()) },
   ];
 }

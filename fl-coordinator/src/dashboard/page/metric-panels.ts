@@ -7,6 +7,8 @@ import { metric, namesOf } from './words.ts';
 
 type Metric = 'auc' | 'logLoss';
 
+const NOISED = 'Noised: it follows from counts that each partner sends with noise and pays for from its budget.';
+
 /** Lines differ in colour and in dash, so that neither is needed to tell them apart. */
 const dashes = [[], [7, 3], [2, 3], [10, 3, 2, 3], [4, 2], [12, 4]] as const;
 const colours = dashes.length;
@@ -68,6 +70,7 @@ function metricPanel(options: {
         empty: view.plan.evaluation.metrics.includes(name)
           ? 'Shown after the first round that partners evaluated.'
           : 'The plan of this session does not ask for it.',
+        ...(view.plan.evaluation.noise === null ? {} : { note: NOISED }),
       });
     },
   };

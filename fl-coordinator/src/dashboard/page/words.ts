@@ -252,3 +252,14 @@ export function roundRulesWords(plan: SessionPlan): string {
   const name = earlyStop.metric === 'auc' ? 'AUC' : 'log loss';
   return `${closes}; training ends when mean ${name} has not improved by ${earlyStop.minDelta} for ${plural(earlyStop.patience, 'round')}`;
 }
+
+/** What partners report of a model, and how it is protected. */
+export function evaluationWords({ evaluation }: SessionPlan): string {
+  const { metrics, every, noise, holdOut } = evaluation;
+  if (metrics.length === 0) return 'None: partners report nothing about the model';
+  const names = metrics.map((name) => (name === 'auc' ? 'AUC' : 'log loss')).join(' and ');
+  const when = every === 1 ? 'after every round' : `after every ${count(every)} rounds`;
+  const rows = `${+(holdOut * 100).toPrecision(3)} % of the rows`;
+  if (noise === null) return `${names} on ${rows}, ${when}, exact`;
+  return `${names} on ${rows}, ${when}, from counts in ${noise.bins} bins with noise multiplier ${noise.noiseMultiplier}, paid for from the budget`;
+}
