@@ -57,6 +57,19 @@ describe('a kept answer', () => {
     expect(await files()).toHaveLength(1);
   });
 
+  test('is refused where several at once would take more', async () => {
+    const all = await Promise.allSettled(
+      Array.from({ length: 8 }, () => spool.keep(streamOf(...Array<string>(6).fill('x'.repeat(100)), 'PAR1'))),
+    );
+    const sizes = await Promise.all(
+      (await files()).map(async (name) => (await stat(join(folder, 'files', name))).size),
+    );
+    expect(sizes.reduce((sum, size) => sum + size, 0)).toBeLessThanOrEqual(1_000);
+    const refused = all.filter(({ status }) => status === 'rejected');
+    expect(refused.length).toBeGreaterThan(0);
+    for (const one of refused) expect(one).toMatchObject({ reason: { code: 'too-large' } });
+  });
+
   test('is found by nothing that is no id', async () => {
     await spool.keep(streamOf('PAR1'));
     for (const id of ['', '..', '../files.secret', '*', 'a'.repeat(36), '\0']) {

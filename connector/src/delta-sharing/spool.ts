@@ -37,18 +37,23 @@ const UUID = /^[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}$/;
 const SWEEP_MS = 60_000;
 
 export function createSpool({ folder, lifetimeMs, mostBytes, clock }: SpoolOptions): Spool {
-  /** Removes what is too old. @returns the size of what is left */
-  const sweep = async (): Promise<number> => {
-    let total = 0;
+  /** Sizes of what lies there, and of what is being written by this process, by name. */
+  const kept = new Map<string, number>();
+  const growing = new Map<string, number>();
+  const total = (): number => [...kept.values(), ...growing.values()].reduce((sum, size) => sum + size, 0);
+  /** Removes what is too old. */
+  const sweep = async (): Promise<void> => {
     for (const name of await readdir(folder).catch(() => [])) {
       const path = join(folder, name);
       const found = await stat(path).catch(() => undefined);
-      if (found === undefined) continue;
+      if (growing.has(name) || found === undefined) continue;
       // Half a file is written to all the time: one that is not has been left behind.
-      if (clock().getTime() - found.mtimeMs < lifetimeMs) total += found.size;
-      else await rm(path, { force: true });
+      if (clock().getTime() - found.mtimeMs < lifetimeMs) kept.set(name, found.size);
+      else {
+        await rm(path, { force: true });
+        kept.delete(name);
+      }
     }
-    return total;
   };
   let timer: NodeJS.Timeout | undefined;
 
@@ -56,16 +61,18 @@ export function createSpool({ folder, lifetimeMs, mostBytes, clock }: SpoolOptio
     async keep(body) {
       timer ??= setInterval(() => void sweep().catch(() => undefined), SWEEP_MS).unref();
       await mkdir(folder, { recursive: true, mode: 0o700 });
-      const others = await sweep();
+      await sweep();
       const id = randomUUID();
-      const part = join(folder, `${id}.part`);
+      const partName = `${id}.part`;
+      const part = join(folder, partName);
       const file = await open(part, 'wx', 0o600);
       try {
         let size = 0;
         let tail = Buffer.alloc(0);
         for await (const piece of body) {
           size += piece.byteLength;
-          if (others + size > mostBytes) throw noRoom(mostBytes);
+          growing.set(partName, size);
+          if (total() > mostBytes) throw noRoom(mostBytes);
           await file.writeFile(piece);
           tail = Buffer.concat([tail, piece.subarray(-4)]).subarray(-4);
         }
@@ -73,6 +80,7 @@ export function createSpool({ folder, lifetimeMs, mostBytes, clock }: SpoolOptio
         await file.close();
         await utimes(part, clock(), clock());
         await rename(part, join(folder, `${id}.parquet`));
+        kept.set(`${id}.parquet`, size);
         return { id, size };
       } catch (cause) {
         await file.close();
@@ -84,6 +92,8 @@ export function createSpool({ folder, lifetimeMs, mostBytes, clock }: SpoolOptio
           'The data broke off before it was whole: the provider stopped it, or the connection broke. Asking again is another use.',
           { cause },
         );
+      } finally {
+        growing.delete(partName);
       }
     },
     async find(id) {
