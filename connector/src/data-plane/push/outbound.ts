@@ -19,6 +19,8 @@ export interface Outbound {
   readonly lookup: LookupFunction;
 }
 
+const GLOBAL = ipaddr.IPv6.parse('2000::');
+
 /**
  * @param allowed networks in CIDR notation that may be called although they are not public
  * @throws FoedusError `bad-config`
@@ -38,7 +40,9 @@ export function createOutbound(allowed: readonly string[]): Outbound {
     const address = ipaddr.parse(text);
     // A mapped IPv4 address is reached as what it stands for.
     const plain = address instanceof ipaddr.IPv6 && address.isIPv4MappedAddress() ? address.toIPv4Address() : address;
-    if (plain.range() === 'unicast') return true;
+    // Of IPv6, 2000::/3 alone is global (RFC 4291 section 2.4): ::127.0.0.1 counts as unicast as well.
+    const isGlobal = plain instanceof ipaddr.IPv4 || plain.match(GLOBAL, 3);
+    if (isGlobal && plain.range() === 'unicast') return true;
     return networks.some(([network, bits]) => network.kind() === plain.kind() && plain.match(network, bits));
   };
   const refused = (host: string): FoedusError =>

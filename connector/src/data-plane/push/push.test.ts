@@ -307,6 +307,8 @@ it.each([
   ['https://169.254.169.254/latest', /no public address/],
   ['https://[fe80::1]/', /no public address/],
   ['https://[::ffff:10.0.0.1]/', /no public address/],
+  ['https://[::127.0.0.1]/', /no public address/],
+  ['https://[64:ff9b::127.0.0.1]/', /no public address/],
   ['https://0x0a000001/', /no public address/],
   ['https://100.64.0.1/', /no public address/],
 ])('a push to %s is refused before it starts', async (endpoint, why) => {
