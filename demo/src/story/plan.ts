@@ -42,7 +42,7 @@ export function planDraft(seed: string, privacy: boolean): SessionPlanDraft {
       salt: 'mobility-2001',
       metrics: ['auc', 'logLoss'],
       every: 3,
-      // Counts of about 3,300 held-out flights, each ± 6: AUC ± 0.02, and ε 7.2 instead of 6.8 in all.
+      // Counts of about 3,600 held-out flights, each ± 6: AUC ± 0.02, and ε 7.2 instead of 6.8 in all.
       noise: privacy ? { bins: 32, noiseMultiplier: 6 } : null,
     },
   };
