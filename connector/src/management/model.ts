@@ -2,15 +2,14 @@
  * The operator's API in types: what the management routes validate, what their OpenAPI document describes, and what the
  * operator client returns. One zod schema per shape; the TypeScript types are inferred from them.
  */
-import type { Meter } from '@foedus/usage-policies';
 import { z } from 'zod';
 import { dutySchemaNames } from '../duties/model.ts';
 import { headSchemaNames } from '../ledger/head-schemas.ts';
-import { signedHeadSchema } from '../ledger/head.ts';
 import { shareSchemaNames } from '../delta-sharing/model.ts';
 import { profileSchemaNames } from '../profile/model.ts';
 import { negotiationMachine, roles, transferMachine } from '../protocol/state-machine.ts';
 import { decisionSchema, planSchema } from './decision.ts';
+import { assetSchema, contractDefinitionSchema, policyDefinitionSchema } from './publication-model.ts';
 import {
   enforceabilityReportSchema,
   enforceabilityRequestSchema,
@@ -18,98 +17,27 @@ import {
   explanationSchema,
 } from './report-model.ts';
 import { accessTokenSchema, callerSchema, createdTokenSchema, tokenRequestSchema } from './token-model.ts';
+import {
+  accountSchema,
+  committedEntrySchema,
+  decisionRequestSchema,
+  ledgerEntrySchema,
+  reconciledSchema,
+  reservationRequestSchema,
+  reservationSchema,
+  usageRequestSchema,
+} from './usage-model.ts';
 import { iri, jsonObject, timestamp } from './values.ts';
 
+export * from './publication-model.ts';
 export * from './report-model.ts';
 export * from './token-model.ts';
+export * from './usage-model.ts';
+export { decisionSchema };
+export type { DecisionView, PlanView } from './decision.ts';
 export type { Delivery, Duty, ReceivedFile, ReceivedNotice, SignedReceipt } from '../duties/model.ts';
 
 export { jsonObject };
-
-/** Formats with a meaning of their own; any other name may be used by a data flow that registers it. */
-export const transferFormats = ['HttpData-PULL', 'HttpData-PUSH', 'AmazonS3-PUSH', 'FederatedTraining-PUSH'] as const;
-
-const path = z.string().min(1).max(4_096);
-const pattern = z
-  .string()
-  .min(1)
-  .max(500)
-  .optional()
-  .describe('Glob below the folder; absent: every file of the type.');
-const partitioned = z.boolean().optional().describe('Folders named column=value are columns.');
-const csv = {
-  delimiter: z.string().length(1).optional(),
-  header: z.boolean().optional().describe('Absent: the first line names the columns.'),
-};
-const files = { path: path.describe('Absolute path of a file or folder on this node.'), pattern };
-const objects = {
-  endpoint: z
-    .url({ protocol: /^https?$/ })
-    .optional()
-    .describe('Absent: Amazon.'),
-  region: z.string().min(1).max(100).default('us-east-1'),
-  bucket: z.string().min(1).max(255),
-  key: z.string().min(1).max(1_024).optional().describe('One object; or else a prefix.'),
-  prefix: z.string().max(1_024).optional(),
-  pattern,
-  credentialsFile: path
-    .optional()
-    .describe('Absolute path of a JSON file {"accessKeyId", "secretAccessKey"}; absent: what the environment has.'),
-};
-
-export const sourceSchema = z
-  .discriminatedUnion('type', [
-    z.strictObject({ type: z.literal('parquet'), ...files, partitioned }),
-    z.strictObject({ type: z.literal('arrow'), ...files }),
-    z.strictObject({ type: z.literal('csv'), ...files, partitioned, ...csv }),
-    z.strictObject({ type: z.literal('s3'), format: z.enum(['parquet', 'arrow', 'csv']), ...objects, ...csv }),
-    z.strictObject({
-      type: z.literal('postgresql'),
-      connectionFile: path.describe('Absolute path of a file with the connection URI (postgresql://…) in it.'),
-      schema: z.string().min(1).max(63).default('public'),
-      table: z.string().min(1).max(63),
-    }),
-  ])
-  .describe('Where the data lies. Never sent to anybody.');
-
-export const assetSchema = z
-  .strictObject({
-    id: iri,
-    title: z.string().min(1).max(500),
-    description: z.string().max(5_000).optional(),
-    source: sourceSchema,
-    formats: z
-      .array(z.string().min(1).max(500))
-      .min(1)
-      .max(100)
-      .describe(
-        `How it may be moved: ${transferFormats.join(', ')}, or a name that a data flow registers. A transfer waits until there is a data flow of its format.`,
-      ),
-  })
-  .describe('A data set of this organisation: where it lies and how it may be moved.');
-export type Asset = z.infer<typeof assetSchema>;
-
-export const policyDefinitionSchema = z
-  .strictObject({ id: iri, policy: jsonObject.describe('ODRL: without assigner, assignee and target.') })
-  .describe('An ODRL Offer or Set as a template for offers.');
-export type PolicyDefinition = z.infer<typeof policyDefinitionSchema>;
-
-export const contractDefinitionSchema = z
-  .strictObject({
-    id: iri,
-    assets: z.array(iri).min(1),
-    policy: iri,
-    audience: z
-      .array(iri)
-      .min(1)
-      .optional()
-      .describe('Participant ids that see the offer; absent: every participant of the data space.'),
-    accessPolicy: iri
-      .optional()
-      .describe('A policy that must permit access when somebody asks for the catalog; nobody else sees the offer.'),
-  })
-  .describe('Offers a policy on assets to an audience.');
-export type ContractDefinition = z.infer<typeof contractDefinitionSchema>;
 
 const counterPartyAddress = z
   .url({ protocol: /^https$/ })
@@ -310,129 +238,6 @@ export const flowTransfersSchema = z
   .object({ version: z.int(), transfers: z.array(transferSchema) })
   .describe("A long poll's answer: all transfers of a format that are not final, and a version to wait on.");
 export type FlowTransfers = z.infer<typeof flowTransfersSchema>;
-
-export const usageRequestSchema = z
-  .strictObject({
-    action: z.string().min(1).describe('use, or https://w3id.org/foedus/policy#train.'),
-    purpose: iri.optional(),
-    columns: z.array(z.string().min(1)).optional(),
-    training: z
-      .strictObject({
-        sessionId: z.string().min(1),
-        round: z.int().min(1),
-        planHash: z
-          .string()
-          .regex(/^[0-9a-f]{64}$/)
-          .describe('SHA-256 of the session plan, hex.'),
-        cohort: z.int().min(1),
-        privacyLoss: z
-          .strictObject({ epsilon: z.number().nonnegative(), delta: z.number().min(0).max(1) })
-          .nullable()
-          .describe(
-            'Privacy loss this round adds, given all that the ledger holds already; null: no differential privacy.',
-          ),
-        metrics: z.array(z.string()).describe('Metrics about own held-out rows that will be released.'),
-        modelHash: z
-          .string()
-          .regex(/^[0-9a-f]{64}$/)
-          .exactOptional()
-          .describe('SHA-256 of the initial parameters of the session, hex.'),
-        secureAggregation: z
-          .boolean()
-          .exactOptional()
-          .describe('Whether updates are summed under masks: then `cohort` is the fewest that the sum can be over.'),
-        evaluation: z
-          .boolean()
-          .exactOptional()
-          .describe('What leaves are the `metrics` of a model, and no update: it loses ε and is no round.'),
-      })
-      .optional(),
-  })
-  .describe(
-    'What somebody wants to do under an agreement. Time and assignee are added by the node, never taken from outside.',
-  );
-export type UsageRequestBody = z.infer<typeof usageRequestSchema>;
-
-export const decisionRequestSchema = z.strictObject({ agreementId: iri, request: usageRequestSchema });
-
-export const reservationRequestSchema = z.strictObject({
-  agreementId: iri,
-  key: z
-    .string()
-    .min(1)
-    .max(500)
-    .describe('Idempotency key: the same key returns the same reservation and never charges twice.'),
-  request: usageRequestSchema,
-  basis: jsonObject
-    .optional()
-    .describe("What a later reader needs to recompute the charge, for instance the mechanism's parameters."),
-  asOf: z
-    .int()
-    .min(0)
-    .optional()
-    .describe(
-      'The `sequence` of the account that the charge was computed from. Where it has moved since, the reservation is refused with `conflict` and details.sequence: compute it again.',
-    ),
-});
-
-export { decisionSchema };
-export type { DecisionView, PlanView } from './decision.ts';
-
-/** `rows` and `bytes`: what has left, drawn while it leaves. */
-export const meters = ['uses', 'rounds', 'epsilon', 'rows', 'bytes'] as const satisfies readonly Meter[];
-
-export const reservationStates = ['reserved', 'committed', 'refunded'] as const;
-export const ledgerEntrySchema = z.object({
-  id: z.string(),
-  agreementId: iri,
-  key: z.string(),
-  state: z.enum(reservationStates),
-  charges: z.array(z.object({ meter: z.enum(meters), amount: z.number().nonnegative() })),
-  basis: jsonObject.optional(),
-  createdAt: timestamp,
-});
-export type LedgerEntry = z.infer<typeof ledgerEntrySchema>;
-
-export const committedEntrySchema = ledgerEntrySchema
-  .extend({ head: signedHeadSchema })
-  .describe('A committed entry, and the head of the ledger that goes with what is released.');
-
-export const reconciledSchema = z
-  .object({ entry: ledgerEntrySchema, head: signedHeadSchema })
-  .describe('What was charged for the heads that were adopted, and the head of the ledger with it.');
-
-export const reservationSchema = z.object({
-  entry: ledgerEntrySchema,
-  decision: decisionSchema,
-  head: signedHeadSchema,
-});
-export type Reservation = z.infer<typeof reservationSchema>;
-
-export const accountSchema = z
-  .object({
-    agreementId: iri,
-    spent: z.object({
-      uses: z.number(),
-      rounds: z.number(),
-      epsilon: z.number(),
-      rows: z.number(),
-      bytes: z.number(),
-    }),
-    limits: z.object({
-      uses: z.number().nullable(),
-      rounds: z.number().nullable(),
-      epsilon: z.number().nullable(),
-      delta: z.number().nullable().describe('The δ at which ε is counted; null without a privacy budget.'),
-      rows: z.number().nullable(),
-      bytes: z.number().nullable(),
-    }),
-    entries: z.array(ledgerEntrySchema),
-    sequence: z
-      .int()
-      .describe('Grows with every reservation and refund: what a charge is computed from is named by it.'),
-  })
-  .describe("Everything charged under one agreement (reserved counts as spent), with the policy's limits.");
-export type Account = z.infer<typeof accountSchema>;
 
 export const terminationSchema = z.strictObject({ code: z.string().optional(), reason: z.string().optional() });
 
