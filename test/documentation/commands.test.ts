@@ -1,6 +1,5 @@
 import { existsSync, globSync, readFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
-import type { Command } from 'commander';
 import { describe, expect, it } from 'vitest';
 import { createProgram } from '../../cli/src/main.ts';
 
@@ -18,7 +17,7 @@ const codeIn = (page: string): string =>
 
 /** @returns what is wrong with a command line that begins with `foedus`: a command or an option that is not there */
 function wrongWith(line: string): string[] {
-  let command: Command = createProgram();
+  let command: ReturnType<typeof createProgram> = createProgram();
   const words = line
     .replaceAll(/'[^']*'/g, 'QUOTED')
     .split(/\s+/)
