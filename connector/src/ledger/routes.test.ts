@@ -84,6 +84,16 @@ describe('the usage API', () => {
     await expect(client.account('urn:unknown/with a slash')).rejects.toMatchObject({ code: 'not-found' });
   });
 
+  test('reserves nothing by the keys of the node itself', async () => {
+    await using server = await serveOperators({ host: '127.0.0.1', port: 0, app: routes() });
+    const client = createOperatorClient({ url: server.url, token: 'unused' });
+    for (const key of ['push/urn:uuid:1', 'pull/urn:uuid:1/2']) {
+      const use = { agreementId: id, key, request: { action: 'use' } };
+      await expect(client.reserve(use)).rejects.toMatchObject({ code: 'bad-request' });
+    }
+    expect((await client.account(id)).spent.uses).toBe(0);
+  });
+
   test('answers what it cannot read with 400 and the place', async () => {
     const post = (path: string, body: string) => routes().request(path, { method: 'POST', body });
     for (const body of [

@@ -1,4 +1,5 @@
 import type { Decision } from '@foedus/usage-policies';
+import { FoedusError } from '../errors.ts';
 import * as model from '../management/model.ts';
 import { json, operation, type Operation } from '../management/operation.ts';
 import type { JsonLimits } from '../protocol/json-body.ts';
@@ -7,6 +8,9 @@ import type { UsageControl } from './usage-control.ts';
 
 /** No usage request comes near this; the basis of a charge is the largest part of it. */
 const bodyLimits: JsonLimits = { maxBytes: 256 * 1024, maxDepth: 32 };
+
+/** Keys of the data plane: whoever had reserved by one would have its request take the place of a consumer's. */
+const OURS = /^(pull|push)\//;
 
 /**
  * The operator's API of usage control, below `/usage`: what an enforcement point outside of the node (a trainer, an
@@ -49,6 +53,12 @@ export function usageOperations(
       answer: json(model.reservationSchema, 'The reservation: release, then commit it.'),
       errors: ['not-found', 'not-permitted', 'budget-exhausted', 'conflict', 'unavailable'],
       handle: async ({ body: { basis, asOf, ...use } }) => {
+        if (OURS.test(use.key)) {
+          throw new FoedusError(
+            'bad-request',
+            `Keys that begin with pull/ or push/ are those of this node's own uses. Choose another one than ${use.key}.`,
+          );
+        }
         const consent = await usageControl.ask(use.agreementId, use.request, { key: use.key });
         const { entry, decision } = usageControl.reserve({
           ...use,
