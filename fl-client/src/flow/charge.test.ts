@@ -66,7 +66,7 @@ describe('an evaluation', () => {
   test('is asked for as what it is: no round, all that a histogram tells, and the ε that it adds to the rest', async () => {
     const { charging, asked } = connectorWith(accountOf([1, 2, 3], []));
     const quote = await charging.quoteEvaluation(use(3));
-    expect(quote).toEqual({ metrics: ['auc', 'logLoss'], reason: '', isCharged: false });
+    expect(quote).toMatchObject({ metrics: ['auc', 'logLoss'], reason: '', isCharged: false });
     const { epsilon, delta } = asked[0]!.training!.privacyLoss!;
     const history = [round, round, round];
     expect(delta).toBe(1e-5);
@@ -74,6 +74,7 @@ describe('an evaluation', () => {
       epsilonOf([...history, histogramEvent(noise)], delta).epsilon - epsilonOf(history, delta).epsilon,
       9,
     );
+    expect(quote.privacy!.epsilonSpent).toBeCloseTo(epsilonOf([...history, histogramEvent(noise)], delta).epsilon, 9);
     expect(asked[0]!.training).toMatchObject({ evaluation: true, cohort: 1 });
   });
 

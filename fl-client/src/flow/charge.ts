@@ -50,8 +50,11 @@ export interface Quote {
   /** A charge under this round's key exists: something may have been released under it. */
   readonly isCharged: boolean;
   /** For the update's header: where the budget will stand after this release. */
-  readonly privacy: NonNullable<UpdateHeader['privacy']> | null;
+  readonly privacy: PrivacyStatement;
 }
+
+/** null: no differential privacy. */
+type PrivacyStatement = NonNullable<UpdateHeader['privacy']> | null;
 
 /** An evaluation that is to be released: a release of its own, and no round. */
 export type EvaluationUse = Omit<RoundUse, 'cohort'>;
@@ -63,6 +66,8 @@ export interface EvaluationQuote {
   readonly reason: string;
   /** A charge under this evaluation's key exists: something may have been released under it. */
   readonly isCharged: boolean;
+  /** Where the budget will stand after this release. */
+  readonly privacy: PrivacyStatement;
 }
 
 export interface Charging {
@@ -172,19 +177,11 @@ export function createCharging(
       const request = requestOf(release, account);
       const { permit } = await connector.decide(use.agreementId, request);
       const entry = entryOf(account, release.key);
-      const { privacyLoss } = request.training ?? {};
       return {
         request,
         isPermitted: permit,
         isCharged: entry !== undefined,
-        privacy:
-          privacyLoss === null || privacyLoss === undefined
-            ? null
-            : {
-                epsilonSpent: account.spent.epsilon + (entry === undefined ? privacyLoss.epsilon : 0),
-                epsilonLimit: account.limits.epsilon,
-                delta: privacyLoss.delta,
-              },
+        privacy: statementOf(request, account, entry),
       };
     },
 
@@ -193,22 +190,33 @@ export function createCharging(
     async quoteEvaluation(use) {
       const { noise, metrics } = use.plan.evaluation;
       const account = await connector.account(use.agreementId);
-      const isCharged = entryOf(account, releaseOfEvaluation(use, []).key) !== undefined;
-      const nothing = (reason: string): EvaluationQuote => ({ metrics: [], reason, isCharged });
+      const entry = entryOf(account, releaseOfEvaluation(use, []).key);
+      const privacy = statementOf(requestOf(releaseOfEvaluation(use, []), account), account, entry);
+      const known = { isCharged: entry !== undefined, privacy };
       const early = reasonNotDue(use, account);
-      if (early !== null) return nothing(early);
+      if (early !== null) return { metrics: [], reason: early, ...known };
       // A histogram tells all of them; exact metrics are told one by one.
       const wanted = noise === null ? metrics : metricNames;
       const { permit, reasons } = await decide(releaseOfEvaluation(use, wanted), account);
-      if (permit) return { metrics: wanted, reason: '', isCharged };
+      if (permit) return { metrics: wanted, reason: '', ...known };
       const allowed: MetricName[] = [];
       for (const metric of noise === null ? metrics : []) {
         if ((await decide(releaseOfEvaluation(use, [metric]), account)).permit) allowed.push(metric);
       }
-      return allowed.length === 0 ? nothing(reasons.join(' ')) : { metrics: allowed, reason: '', isCharged };
+      return { metrics: allowed, reason: allowed.length === 0 ? reasons.join(' ') : '', ...known };
     },
 
     chargeEvaluation: (use, metrics) => charge(releaseOfEvaluation(use, metrics)),
+  };
+}
+
+function statementOf(request: UsageRequestBody, account: Account, entry: LedgerEntry | undefined): PrivacyStatement {
+  const { privacyLoss = null } = request.training ?? {};
+  if (privacyLoss === null) return null;
+  return {
+    epsilonSpent: account.spent.epsilon + (entry === undefined ? privacyLoss.epsilon : 0),
+    epsilonLimit: account.limits.epsilon,
+    delta: privacyLoss.delta,
   };
 }
 

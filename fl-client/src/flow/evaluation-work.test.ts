@@ -24,6 +24,8 @@ const rows = { negatives: [0, 300, 100, 0], positives: [0, 100, 300, 0] };
 const task = (round: number, modelHash = 'a'.repeat(64)) => ({ kind: 'evaluate', seq: 1, round, modelHash }) as const;
 const head = { signature: 'newest' } as unknown as SignedHead;
 
+const privacy = { epsilonSpent: 1, epsilonLimit: 2, delta: 1e-5 };
+
 let folder: string;
 beforeEach(async () => {
   folder = await mkdtemp(join(tmpdir(), 'foedus-evaluation-'));
@@ -52,7 +54,7 @@ function node(of: SessionPlan = plan) {
       },
       charging: {
         async quoteEvaluation({ round }) {
-          const allowed = { metrics: ['auc', 'logLoss'] as const, reason: '', ...fate.quote };
+          const allowed = { metrics: ['auc', 'logLoss'] as const, reason: '', privacy, ...fate.quote };
           return { ...allowed, isCharged: charged.has(round) };
         },
         async chargeEvaluation({ round }, metrics) {
@@ -109,8 +111,9 @@ describe('an evaluation under privacy', () => {
     await evaluate(task(3));
     expect(happened).toEqual(['counted', 'charged 3 for auc+logLoss with 1 on disk', 'sent 3']);
     expect(sent[0]!.head).toBe(head);
-    const { metrics, histogram } = sent[0]!.evaluation;
+    const { metrics, histogram, privacy: stated } = sent[0]!.evaluation;
     expect(metrics).toEqual({});
+    expect(stated).toEqual(privacy);
     // σ = 5 on eight counts: all of them unchanged once in 10⁸ runs, and the AUC not far off.
     expect(histogram).not.toEqual(rows);
     expect(metricsOfHistogram(histogram!).auc).toBeCloseTo(0.75, 0);

@@ -16,7 +16,7 @@ import {
 } from '@foedus/fl-core';
 import type { Logger } from 'pino';
 import { z } from 'zod';
-import type { EvaluationCharging, EvaluationUse, MetricName } from './charge.ts';
+import type { EvaluationCharging, EvaluationQuote, EvaluationUse, MetricName } from './charge.ts';
 import type { CoordinatorClient } from './coordinator-client.ts';
 import { OutOfStep, type RoundCalls, codeOf, ignoreOutOfStep } from './round-calls.ts';
 import type { Trainer } from './trainer.ts';
@@ -59,7 +59,7 @@ export function createEvaluationWork(options: EvaluationWorkOptions) {
   /** Exact metrics, or one noised histogram. The exact counts never leave this function. */
   const measure = async (
     task: EvaluateTask,
-    allowed: readonly MetricName[],
+    { metrics: allowed, privacy }: EvaluationQuote,
     signal: AbortSignal,
   ): Promise<Evaluation> => {
     calls.tell(task.round, 'evaluating', signal);
@@ -67,7 +67,7 @@ export function createEvaluationWork(options: EvaluationWorkOptions) {
     const trainer = await options.trainer();
     if (noise !== null) {
       const histogram = await trainer.histogram(parameters, noise.bins, { signal });
-      return { metrics: {}, histogram: noisedHistogram(histogram, noise.noiseMultiplier, options.random) };
+      return { metrics: {}, privacy, histogram: noisedHistogram(histogram, noise.noiseMultiplier, options.random) };
     }
     const measured = await trainer.evaluate(parameters, { signal });
     const metrics: Evaluation['metrics'] = {};
@@ -87,7 +87,7 @@ export function createEvaluationWork(options: EvaluationWorkOptions) {
       );
     }
     if (quote.metrics.length === 0) throw new NotReleased(quote.reason);
-    const evaluation = await measure(task, quote.metrics, signal);
+    const evaluation = await measure(task, quote, signal);
     signal.throwIfAborted();
     const stored: z.input<typeof storedSchema> = { evaluation, metrics: [...quote.metrics] };
     return await files.write(task.round, task.modelHash, Buffer.from(JSON.stringify(stored)));

@@ -333,9 +333,10 @@ export function createParticipation(options: ParticipationOptions) {
       const found = enrolled(sessionId, caller);
       requireRound(found, round, 'evaluating');
       const metrics = metricsReported(found.session.plan, evaluation);
-      const { reason } = evaluation;
+      const { reason, privacy } = evaluation;
       store.transaction(() => {
         store.updateContribution(sessionId, round, caller, { evaluated: true, ...metrics });
+        if (privacy !== undefined) store.updateParticipant(sessionId, caller, { privacy });
         if (reason !== undefined) store.updateParticipant(sessionId, caller, { note: `No metrics: ${reason}` });
       });
       rounds.settle(sessionId);

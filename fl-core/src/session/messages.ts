@@ -115,6 +115,8 @@ export type Refusal = z.infer<typeof refusalSchema>;
 export const evaluationSchema = z.strictObject({
   metrics: z.partialRecord(z.enum(metricNames), z.number()),
   histogram: scoreHistogramSchema.optional(),
+  /** Where the sender's budget stands after this release. */
+  privacy: privacyStatementSchema.nullable().optional(),
   /** In the node's own words. */
   reason: z.string().min(1).max(2_000).optional(),
 });
