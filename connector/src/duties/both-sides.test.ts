@@ -421,4 +421,34 @@ describe('a duty of each use', () => {
       }),
     );
   });
+
+  it('to notify fills no store: what one participant sends in an hour has an end', async () => {
+    const agreementId = await agree([inform(provider.participantId)]);
+    const url = `${new URL(provider.connector.protocolUrl).origin}/duties/${encodeURIComponent(agreementId)}/notices`;
+    const columns = Array.from({ length: 200 }, () => 'c'.repeat(1_000));
+    let kept = 0;
+    for (let status = 200; status === 200 && kept < 200; kept += 1) {
+      const notice = {
+        '@type': 'https://w3id.org/foedus/ns#UseNotice',
+        id: `urn:flood:${kept}`,
+        agreementId,
+        duty: 'urn:duty',
+        node: consumer.participantId,
+        by: consumer.participantId,
+        datasetId: 'urn:data',
+        action: 'use',
+        columns,
+        when: 'after-use',
+        at: new Date().toISOString(),
+      };
+      const body = JSON.stringify(notice);
+      const headers = { 'content-type': 'application/json' };
+      const response = await consumer.peer.fetch(url, { method: 'POST', headers, body });
+      ({ status } = response);
+      const text = await response.text();
+      if (status !== 200) expect([status, text]).toEqual([503, expect.stringContaining('Send the rest later')]);
+    }
+    expect(kept).toBeGreaterThan(70);
+    expect(kept).toBeLessThan(90);
+  });
 });

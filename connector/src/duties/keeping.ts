@@ -147,7 +147,7 @@ export function createDutyKeeping(options: {
       failed: ({ to, agreementId, problem }) =>
         logger.warn({ to, agreement: agreementId, problem }, 'a use is refused: what has to be done before it fails'),
     }),
-    routes: dutyRoutes({ duties, agreements, noticed, logger }),
+    routes: dutyRoutes({ duties, agreements, noticed, clock, logger }),
     start: () => {
       duties.recover();
       courier.recover();
