@@ -274,6 +274,8 @@ function addPrivacy(program: Command): void {
     .option('--rounds <rounds>', 'rounds wanted', '30')
     .option('--clip <norm>', "L2 norm that a row's gradient is clipped to", '1')
     .option('--most-noise <sigma>', 'noise multiplier that must not be exceeded; rounds are given up for it', '1000')
+    .option('--evaluation-noise <sigma>', 'σ of the histograms that metrics follow from; without it there are none')
+    .option('--evaluate-every <rounds>', 'rounds from one evaluation to the next', '1')
     .option('--out <file>', 'write the charts as a page, or as a drawing where the name ends in .svg')
     .action(async (options: import('./commands/privacy.ts').PrivacyPlanOptions) => {
       const { planPrivacy } = await import('./commands/privacy.ts');

@@ -1,5 +1,13 @@
 /** What a privacy budget buys: the noise for every length of training, and the ε of every round of the one chosen. */
-import { calibrate, epsilonByRound, type PrivacyEvent, spentEpsilon, subsampledGaussian } from '@foedus/fl-core';
+import {
+  calibrate,
+  epsilonByRound,
+  histogramEvent,
+  type PlannedEvaluation,
+  type PrivacyEvent,
+  spentEpsilon,
+  subsampledGaussian,
+} from '@foedus/fl-core';
 
 export interface PlanQuestion {
   readonly epsilon: number;
@@ -14,6 +22,8 @@ export interface PlanQuestion {
   readonly clipNorm: number;
   /** A noise multiplier that must not be exceeded: with more the model learns nothing. */
   readonly mostNoise: number;
+  /** Noised evaluations on top, one after every `every` rounds; null: none. */
+  readonly evaluation: { readonly every: number; readonly noiseMultiplier: number } | null;
 }
 
 export interface PlanChoice {
@@ -50,10 +60,15 @@ export function tradeOffOf(question: PlanQuestion): TradeOff {
   const { epsilon, delta, rows, stepsPerRound, clipNorm, mostNoise } = question;
   const eventOf = (noiseMultiplier: number, batch: number, rounds: number): PrivacyEvent =>
     subsampledGaussian({ noiseMultiplier, samplingRate: batch / rows, steps: stepsPerRound * rounds });
+  const evaluation = evaluationOf(question);
+  const releases = (noiseMultiplier: number, batch: number, rounds: number): PrivacyEvent[] => [
+    eventOf(noiseMultiplier, batch, rounds),
+    ...evaluationsWithin(question, rounds),
+  ];
   const choose = (batch: number, rounds: number): PlanChoice => {
     const noiseMultiplier = calibrate({
       budget: { epsilon, delta },
-      planned: (noise) => [eventOf(noise, batch, rounds)],
+      planned: (noise) => releases(noise, batch, rounds),
       // Rényi composition is what the ledger charges by, so the plan holds there.
       accountant: 'rdp',
       tolerance: 1e-3,
@@ -64,10 +79,22 @@ export function tradeOffOf(question: PlanQuestion): TradeOff {
       samplingRate: batch / rows,
       noiseMultiplier,
       noisePerStep: (noiseMultiplier * clipNorm) / batch,
-      epsilon: spentEpsilon([eventOf(noiseMultiplier, batch, rounds)], delta, 'rdp'),
+      epsilon: spentEpsilon(releases(noiseMultiplier, batch, rounds), delta, 'rdp'),
     };
   };
-  const rounds = longest(question.rounds, (count) => choose(question.batch, count).noiseMultiplier <= mostNoise);
+  /** null: evaluations alone cost more than the budget, or the noise would be beyond all reason. */
+  const tryToChoose = (batch: number, rounds: number): PlanChoice | null => {
+    try {
+      return choose(batch, rounds);
+    } catch (error) {
+      if (error instanceof RangeError) return null;
+      throw error;
+    }
+  };
+  const rounds = longest(
+    question.rounds,
+    (count) => (tryToChoose(question.batch, count)?.noiseMultiplier ?? Infinity) <= mostNoise,
+  );
   if (rounds === 0) {
     throw new RangeError(
       `Not even one round fits into ε = ${epsilon} at δ = ${delta} with noise of at most ${mostNoise}: ` +
@@ -79,16 +106,32 @@ export function tradeOffOf(question: PlanQuestion): TradeOff {
   return {
     question,
     choice,
-    byRounds: spread(Math.max(1, question.rounds / 8), question.rounds * 4).map((count) =>
-      choose(question.batch, count),
+    byRounds: spread(Math.max(1, question.rounds / 8), question.rounds * 4).flatMap(
+      (count) => tryToChoose(question.batch, count) ?? [],
     ),
-    byBatch: batches.map((batch) => choose(batch, rounds)),
+    byBatch: batches.flatMap((batch) => tryToChoose(batch, rounds) ?? []),
     // What a coordinator states, and checks agreements by, when such a session is planned.
-    spent: epsilonByRound(eventOf(choice.noiseMultiplier, question.batch, 1), rounds, delta).byRound.filter(
-      ({ round }) => round > 0,
-    ),
+    spent: epsilonByRound(
+      eventOf(choice.noiseMultiplier, question.batch, 1),
+      rounds,
+      delta,
+      [],
+      evaluation,
+    ).byRound.filter(({ round }) => round > 0),
     isShortened: rounds < question.rounds,
   };
+}
+
+function evaluationOf({ evaluation }: PlanQuestion): PlannedEvaluation | null {
+  if (evaluation === null) return null;
+  return { every: evaluation.every, event: histogramEvent(evaluation) };
+}
+
+/** What the evaluations of so many rounds release. */
+export function evaluationsWithin(question: PlanQuestion, rounds: number): PrivacyEvent[] {
+  const evaluation = evaluationOf(question);
+  const steps = evaluation === null ? 0 : Math.floor(rounds / evaluation.every);
+  return evaluation === null || steps === 0 ? [] : [{ ...evaluation.event, steps }];
 }
 
 /** @returns the largest count up to `most` for which it holds; 0 when it does not hold for 1. It must hold below. */

@@ -1,4 +1,4 @@
-import { epsilonOf, subsampledGaussian } from '@foedus/fl-core';
+import { epsilonOf, histogramEvent, subsampledGaussian } from '@foedus/fl-core';
 import { mkdtemp, readFile, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -15,6 +15,7 @@ const question: PlanQuestion = {
   rounds: 20,
   clipNorm: 1,
   mostNoise: 1_000,
+  evaluation: null,
 };
 const typed = { epsilon: '3', delta: '1e-5', rows: '10000', batch: '100', steps: '10', rounds: '20', clip: '1' };
 
@@ -28,6 +29,20 @@ describe('a privacy plan', () => {
     expect(epsilonWith(choice.noiseMultiplier - 2e-3)).toBeGreaterThan(3);
     expect(spent.map(({ round }) => round)).toEqual(Array.from({ length: 20 }, (_, i) => i + 1));
     expect(spent.at(-1)!.epsilon).toBeCloseTo(choice.epsilon, 9);
+  });
+
+  test('keeps the budget with evaluations on top, whose ε is in every round’s', () => {
+    const evaluation = { every: 5, noiseMultiplier: 8 };
+    const { choice, spent } = tradeOffOf({ ...question, evaluation });
+    expect(choice.noiseMultiplier).toBeGreaterThan(tradeOffOf(question).choice.noiseMultiplier);
+    const updates = subsampledGaussian({ noiseMultiplier: choice.noiseMultiplier, samplingRate: 0.01, steps: 200 });
+    const all = [updates, { ...histogramEvent(evaluation), steps: 4 }];
+    expect(epsilonOf(all, 1e-5).epsilon).toBeLessThanOrEqual(3);
+    expect(spent.at(-1)!.epsilon).toBeCloseTo(epsilonOf(all, 1e-5).epsilon, 9);
+    // Of lengths whose evaluations alone would be too much there is nothing to show.
+    const loud = tradeOffOf({ ...question, evaluation: { every: 1, noiseMultiplier: 8 } });
+    expect(loud.byRounds.at(-1)!.rounds).toBeLessThan(4 * question.rounds);
+    expect(loud.choice.rounds).toBe(question.rounds);
   });
 
   test('gives up rounds where more noise is not wanted, and says so when none is left', () => {

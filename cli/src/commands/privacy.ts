@@ -5,7 +5,7 @@ import { z } from 'zod';
 import { plot } from 'simple-ascii-chart';
 import { pldEpsilonOf, subsampledGaussian } from '@foedus/fl-core';
 import { print, printTable } from '../terminal.ts';
-import { tradeOffOf, type TradeOff } from './privacy-trade-off.ts';
+import { evaluationsWithin, tradeOffOf, type TradeOff } from './privacy-trade-off.ts';
 
 const optionsSchema = z
   .object({
@@ -17,6 +17,8 @@ const optionsSchema = z
     rounds: z.coerce.number().int().min(1).max(100_000),
     clip: z.coerce.number().positive(),
     mostNoise: z.coerce.number().min(0.3).max(1e6),
+    evaluationNoise: z.coerce.number().min(0.1).max(1e6).optional(),
+    evaluateEvery: z.coerce.number().int().min(1).max(100_000).default(1),
     out: z.string().optional(),
   })
   .refine(({ batch, rows }) => batch <= rows, { path: ['batch'], message: 'is more than there are rows' });
@@ -36,10 +38,11 @@ export async function planPrivacy(options: PrivacyPlanOptions): Promise<void> {
     const lines = parsed.error.issues.map(({ path, message }) => `  --${path.join('.')}: ${message}`);
     throw new FoedusError('bad-request', `The plan cannot be made from these values.\n${lines.join('\n')}`);
   }
-  const { steps, clip, out, ...rest } = parsed.data;
+  const { steps, clip, out, evaluationNoise, evaluateEvery: every, ...rest } = parsed.data;
+  const evaluation = evaluationNoise === undefined ? null : { every, noiseMultiplier: evaluationNoise };
   let tradeOff: TradeOff;
   try {
-    tradeOff = tradeOffOf({ ...rest, stepsPerRound: steps, clipNorm: clip });
+    tradeOff = tradeOffOf({ ...rest, stepsPerRound: steps, clipNorm: clip, evaluation });
   } catch (cause) {
     throw cause instanceof RangeError ? new FoedusError('bad-request', cause.message, { cause }) : cause;
   }
@@ -77,7 +80,12 @@ function summaryOf({ question, choice, isShortened }: TradeOff): [string, string
     samplingRate: choice.samplingRate,
     steps: question.stepsPerRound * choice.rounds,
   });
-  const { pessimistic, optimistic } = pldEpsilonOf([event], question.delta, { interval: 2e-4, tolerance: 1e-2 });
+  const { evaluation } = question;
+  const evaluations = evaluationsWithin(question, choice.rounds);
+  const { pessimistic, optimistic } = pldEpsilonOf([event, ...evaluations], question.delta, {
+    interval: 2e-4,
+    tolerance: 1e-2,
+  });
   return [
     ['unit and neighbours', 'one row, added or removed'],
     ['budget', `ε = ${question.epsilon} at δ = ${question.delta}`],
@@ -89,6 +97,14 @@ function summaryOf({ question, choice, isShortened }: TradeOff): [string, string
     ['clip norm C', String(question.clipNorm)],
     ['batch', `${choice.batch} of ${question.rows} rows on average (q = ${choice.samplingRate.toPrecision(4)})`],
     ['noise in the average gradient', choice.noisePerStep.toPrecision(3)],
+    ...(evaluation === null
+      ? []
+      : [
+          [
+            'evaluations',
+            `${evaluations[0]?.steps ?? 0}, histograms with noise multiplier ${evaluation.noiseMultiplier}`,
+          ] satisfies [string, string],
+        ]),
     ['ε as the ledger counts it', choice.epsilon.toFixed(4)],
     ['ε by loss distributions', `between ${optimistic.toFixed(4)} and ${pessimistic.toFixed(4)}`],
   ];

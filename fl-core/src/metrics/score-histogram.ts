@@ -75,8 +75,8 @@ export function noisedHistogram(
   return { negatives: noised(negatives), positives: noised(positives) };
 }
 
-/** What one noised histogram costs: a record moves one of the 2·B counts by 1. */
-export function histogramEvent({ bins, noiseMultiplier }: HistogramNoise): DiscreteGaussianEvent {
+/** What one noised histogram costs: neighbours differ in one count, by 1, so that the noise of one value hides it. */
+export function histogramEvent({ noiseMultiplier }: Pick<HistogramNoise, 'noiseMultiplier'>): DiscreteGaussianEvent {
   return {
     mechanism: 'discrete-gaussian',
     unit: 'record',
@@ -84,7 +84,7 @@ export function histogramEvent({ bins, noiseMultiplier }: HistogramNoise): Discr
     sigma: noiseMultiplier,
     summands: 1,
     l2Sensitivity: 1,
-    dimension: 2 * bins,
+    dimension: 1,
     steps: 1,
   };
 }
