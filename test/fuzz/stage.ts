@@ -2,11 +2,12 @@ import { randomUUID } from 'node:crypto';
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { createAuthority, issueParticipant } from '@foedus/certs';
-import { loadIdentity, type Identity } from '@foedus/connector/identity';
+import { createAuthority } from '@foedus/certs';
+import type { Identity } from '@foedus/connector/identity';
 import { createOperatorClient, type OperatorClient } from '@foedus/connector/operator-client';
 import { prepareConnector, type ConnectorProcess } from '../src/connector-process.ts';
 import { policyTemplate } from '../src/connectors.ts';
+import { enrol } from '../src/identity.ts';
 import {
   catalogOf,
   createScriptedPeer,
@@ -45,20 +46,9 @@ export async function createStage({ nodeOptions = [] }: { nodeOptions?: readonly
   const folder = mkdtempSync(join(tmpdir(), 'foedus-fuzz-'));
   stack.defer(() => rmSync(folder, { recursive: true, force: true }));
   const authority = await createAuthority({ directory: join(folder, 'ca'), name: 'Fuzzed data space' });
-  const enrol = async (name: string): Promise<Identity> => {
-    const directory = join(folder, name);
-    const participantId = `did:web:${name}.example`;
-    await issueParticipant(authority, { participantId, directory });
-    const file = (name_: string) => join(directory, name_);
-    return await loadIdentity(participantId, {
-      tlsKey: file('tls.key'),
-      tlsCertificate: file('tls.crt'),
-      signingKey: file('signing.key'),
-      signingCertificate: file('signing.crt'),
-      trustAnchors: file('ca.crt'),
-    });
-  };
-  const bystander = stack.use(await scripted(await enrol('bystander')));
+  const enlist = async (name: string): Promise<FuzzPeer> =>
+    await scripted(await enrol(authority, `did:web:${name}.example`, join(folder, name)));
+  const bystander = stack.use(await enlist('bystander'));
   const settings = { delivery: { giveUpAfterSeconds: 5, longestPauseSeconds: 1, attemptTimeoutSeconds: 5 } };
   const connector = stack.use(await prepareConnector(authority, 'target', folder, { settings, nodeOptions }));
   await connector.start();
@@ -78,7 +68,7 @@ export async function createStage({ nodeOptions = [] }: { nodeOptions?: readonly
   return {
     connector,
     operator,
-    enlist: async () => kept.use(await scripted(await enrol(`attacker-${(enlisted += 1)}`))),
+    enlist: async () => kept.use(await enlist(`attacker-${(enlisted += 1)}`)),
     bystander,
     folder,
     store: join(connector.directory, 'data', 'connector.sqlite'),

@@ -13,6 +13,7 @@ import { readToken } from '@foedus/connector/config';
 import { createPeerClient, loadIdentity, type Identity, type PeerClient } from '@foedus/connector/identity';
 import { createOperatorClient, type OperatorClient } from '@foedus/connector/operator-client';
 import { pino } from 'pino';
+import { enrol } from './identity.ts';
 
 /** One message between two connectors, as it was sent and answered. */
 export interface Exchange {
@@ -129,11 +130,7 @@ export async function createDataSpace(): Promise<DataSpace> {
       await issueParticipant(authority, { participantId: `did:web:${name}.example`, directory: join(folder, name) });
       return await start(name, options);
     },
-    enrol: async (name) => {
-      const participantId = `did:web:${name}.example`;
-      await issueParticipant(authority, { participantId, directory: join(folder, name) });
-      return await loadIdentity(participantId, identityFiles(join(folder, name)));
-    },
+    enrol: (name) => enrol(authority, `did:web:${name}.example`, join(folder, name)),
     [Symbol.asyncDispose]: () => stack.disposeAsync(),
   };
 }

@@ -1,9 +1,10 @@
-import { createAuthority, issueParticipant, type Authority } from '@foedus/certs';
+import { createAuthority, type Authority } from '@foedus/certs';
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { loadIdentity, readTrustAnchors, type Identity } from '../identity/index.ts';
+import { enrol } from '../../../test/src/identity.ts';
+import { readTrustAnchors, type Identity } from '../identity/index.ts';
 import { signAgreement, verifyAgreement } from './signature.ts';
 
 const BDL = 'did:web:bdl.example';
@@ -13,17 +14,8 @@ let authority: Authority;
 let provider: Identity;
 let consumer: Identity;
 
-const identity = async (participantId: string, name: string, more: { now?: Date; validDays?: number } = {}) => {
-  const directory = join(root, name);
-  await issueParticipant(authority, { participantId, directory, ...more });
-  return await loadIdentity(participantId, {
-    tlsKey: join(directory, 'tls.key'),
-    tlsCertificate: join(directory, 'tls.crt'),
-    signingKey: join(directory, 'signing.key'),
-    signingCertificate: join(directory, 'signing.crt'),
-    trustAnchors: join(directory, 'ca.crt'),
-  });
-};
+const identity = (participantId: string, name: string, more?: { now?: Date; validDays?: number }) =>
+  enrol(authority, participantId, join(root, name), more);
 
 beforeAll(async () => {
   root = await mkdtemp(join(tmpdir(), 'foedus-agreement-'));

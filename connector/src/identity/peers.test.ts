@@ -1,4 +1,4 @@
-import { createAuthority, issueParticipant, type Authority } from '@foedus/certs';
+import { createAuthority, type Authority } from '@foedus/certs';
 import { Hono } from 'hono';
 import { connect as connectTcp } from 'node:net';
 import { once } from 'node:events';
@@ -7,12 +7,12 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { connect as connectTls } from 'node:tls';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
+import { enrol } from '../../../test/src/identity.ts';
 import { FoedusError, statusOf } from '../errors.ts';
 import {
   bearerAuth,
   callerOf,
   createPeerClient,
-  loadIdentity,
   serveOperators,
   servePeers,
   type Identity,
@@ -27,17 +27,8 @@ let bdl: Identity;
 let pvd: Identity;
 const open: AsyncDisposable[] = [];
 
-const identity = async (issuer: Authority, participantId: string, name: string): Promise<Identity> => {
-  const directory = join(root, name);
-  await issueParticipant(issuer, { participantId, directory });
-  return await loadIdentity(participantId, {
-    tlsKey: join(directory, 'tls.key'),
-    tlsCertificate: join(directory, 'tls.crt'),
-    signingKey: join(directory, 'signing.key'),
-    signingCertificate: join(directory, 'signing.crt'),
-    trustAnchors: join(directory, 'ca.crt'),
-  });
-};
+const identity = (issuer: Authority, participantId: string, name: string): Promise<Identity> =>
+  enrol(issuer, participantId, join(root, name));
 
 const app = (): Hono => {
   const hono = new Hono();
