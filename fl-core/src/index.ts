@@ -2,6 +2,7 @@ export * from './session/plan.ts';
 export * from './session/messages.ts';
 export * from './session/hash.ts';
 export * from './session/secure-round.ts';
+export * from './session/round-event.ts';
 export * from './session/promise.ts';
 export { type EpsilonByRound, epsilonByRound, type PlannedEvaluation } from './session/spending.ts';
 export * from './session/back-off.ts';

@@ -76,7 +76,7 @@ const plan = (session: number, noiseMultiplier: number, samplingRate = 1): Sessi
     features: [],
     evaluation: { metrics: [] },
     local: { samplingRate, steps: 1 },
-    privacy: { noiseMultiplier, delta },
+    privacy: { unit: 'record', noiseMultiplier, delta },
     secureAggregation: null,
   }) as unknown as SessionPlan;
 const round = (session: number, number: number, noiseMultiplier: number, samplingRate?: number) => ({

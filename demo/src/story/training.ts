@@ -6,9 +6,9 @@ import type { CoordinatorClient } from './operators.ts';
 
 export const hasEnded = ({ state }: SessionView): boolean => ['completed', 'stopped', 'failed'].includes(state);
 
-/** ε after `rounds` rounds of a plan, with the evaluations that lie between them; Infinity without noise. */
+/** ε after `rounds` rounds of a plan, with the evaluations that lie between them; Infinity without noise on rows. */
 export function epsilonAfter(plan: SessionPlanDraft, rounds: number): number {
-  if (plan.privacy === null) return Number.POSITIVE_INFINITY;
+  if (plan.privacy?.unit !== 'record') return Number.POSITIVE_INFINITY;
   const { noiseMultiplier, delta } = plan.privacy;
   const { samplingRate, steps } = plan.local;
   const { noise = null, every = 1 } = plan.evaluation;

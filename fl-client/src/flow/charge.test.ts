@@ -11,7 +11,7 @@ const plan = {
   features: [],
   evaluation: { metrics: ['auc'], every: 3, noise },
   local: { samplingRate: 0.1, steps: 5 },
-  privacy: { noiseMultiplier: 1, delta: 1e-5 },
+  privacy: { unit: 'record', noiseMultiplier: 1, delta: 1e-5 },
   secureAggregation: null,
 } as unknown as SessionPlan;
 const round = subsampledGaussian({ noiseMultiplier: 1, samplingRate: 0.1, steps: 5 });

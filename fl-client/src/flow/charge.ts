@@ -12,13 +12,15 @@ import type {
 } from '@foedus/connector/operator-client';
 import {
   type PrivacyEvent,
+  type RoundTerms,
   type SessionPlan,
   type UpdateHeader,
+  aboutRecords,
   epsilonOf,
   histogramEvent,
   metricNames,
   privacyEventSchema,
-  subsampledGaussian,
+  roundEvent,
 } from '@foedus/fl-core';
 
 /** The action of the agreements' permission. */
@@ -40,6 +42,8 @@ export interface RoundUse {
    * there can be before this node helps to take the masks off.
    */
   readonly cohort: number;
+  /** Of the round under secure aggregation: what privacy of organisations costs follows from them. */
+  readonly terms?: RoundTerms;
 }
 
 /** What the ledger says of a round before it is trained. */
@@ -57,7 +61,7 @@ export interface Quote {
 type PrivacyStatement = NonNullable<UpdateHeader['privacy']> | null;
 
 /** An evaluation that is to be released: a release of its own, and no round. */
-export type EvaluationUse = Omit<RoundUse, 'cohort'>;
+export type EvaluationUse = Omit<RoundUse, 'cohort' | 'terms'>;
 
 /** What the ledger says of an evaluation before the model is measured. */
 export interface EvaluationQuote {
@@ -111,17 +115,8 @@ const trainKeys = (sessionId: string): string => `train/${sessionId}/`;
 const evaluateKeys = (sessionId: string): string => `evaluate/${sessionId}/`;
 
 function releaseOfRound(use: RoundUse): Release {
-  const { plan, round, cohort } = use;
-  const { privacy, local } = plan;
-  const event =
-    privacy === null
-      ? null
-      : subsampledGaussian({
-          noiseMultiplier: privacy.noiseMultiplier,
-          samplingRate: local.samplingRate,
-          steps: local.steps,
-        });
-  return { use, key: `${trainKeys(plan.sessionId)}${round}`, event, metrics: [], cohort };
+  const { plan, round, cohort, terms = null } = use;
+  return { use, key: `${trainKeys(plan.sessionId)}${round}`, event: roundEvent(plan, terms), metrics: [], cohort };
 }
 
 function releaseOfEvaluation(use: EvaluationUse, metrics: readonly MetricName[]): Release {
@@ -264,6 +259,8 @@ type PrivacyLoss = NonNullable<UsageRequestBody['training']>['privacyLoss'];
  * What is missing in the account, once the release is composed with all that was charged before; null without
  * differential privacy. With a charge that was given back the account has less than the rest of them cost together: the
  * next release makes up for it. What was charged without its mechanism (what was reconciled) counts in full.
+ *
+ * The account is about rows: what hides a whole organisation hides each of its rows, and is composed as such.
  */
 function privacyLossOf({ use, key: own, event }: Release, account: Account): PrivacyLoss {
   const { privacy } = use.plan;
@@ -276,13 +273,13 @@ function privacyLossOf({ use, key: own, event }: Release, account: Account): Pri
     if (key === own) charged = epsilon;
     else {
       const parsed = privacyEventSchema.safeParse(basis);
-      if (parsed.success) history.push(parsed.data);
+      if (parsed.success) history.push(aboutRecords(parsed.data));
       else uncomposed += epsilon;
     }
   }
   // ε is counted at the agreement's δ; the plan's is for agreements without a budget.
   const delta = account.limits.delta ?? privacy.delta;
-  const composed = epsilonOf([...history, event], delta).epsilon + uncomposed;
+  const composed = epsilonOf([...history, aboutRecords(event)], delta).epsilon + uncomposed;
   return { epsilon: Math.max(0, composed - (account.spent.epsilon - charged)), delta };
 }
 

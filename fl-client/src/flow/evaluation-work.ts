@@ -111,6 +111,11 @@ export function createEvaluationWork(options: EvaluationWorkOptions) {
   const release = async (task: EvaluateTask, signal: AbortSignal): Promise<void> => {
     const { round, modelHash } = task;
     const use: EvaluationUse = { agreementId, plan, planHash, modelHash: initialHash, round };
+    if (plan.privacy?.unit === 'organisation') {
+      throw new NotReleased(
+        'Metrics tell about this organisation what the plan hides: this node keeps them to itself.',
+      );
+    }
     if (plan.privacy !== null && noise === null) {
       throw new NotReleased('The plan has privacy and no noise for metrics: this node keeps exact ones to itself.');
     }

@@ -7,6 +7,7 @@ import { FoedusError } from '@foedus/connector/errors';
 import type { Identity } from '@foedus/connector/identity';
 import type { SignedHead } from '@foedus/connector/operator-client';
 import {
+  type Encoding,
   type MemberEdges,
   type MemberPolicy,
   RoundFailure,
@@ -19,9 +20,11 @@ import {
   checkSecureTask,
   confirmSurvivors,
   createRandomBits,
+  createSkellam,
   encode,
   encodeMaskedInput,
   maskInput,
+  rationalOf,
   secureEncoding,
   shareSecrets,
   termsHash,
@@ -166,10 +169,37 @@ export function createSecureWork(options: SecureWorkOptions): SecureWork {
     await answer(round, 'unmasking', shares, ended);
   };
 
+  const encodingOf = ({ terms }: SecureTask): Encoding => {
+    try {
+      return secureEncoding(plan, terms);
+    } catch (error) {
+      if (error instanceof RangeError) throw new Refused('plan-rejected', error.message);
+      throw error;
+    }
+  };
+
+  /** This member's share of the noise that hides an organisation; a round has one input, so it is drawn once. */
+  const noiseOf = ({ noiseVariance }: Encoding): (() => number) | undefined =>
+    noiseVariance === 0 ? undefined : createSkellam(rationalOf(noiseVariance), edges.random);
+
+  /**
+   * Whether training came to numbers at all is something about the rows. Where the organisation is to be hidden, a member
+   * whose training came to none takes part with its noise alone, and nobody can tell.
+   */
+  const contribution = async (task: TrainTask, length: number, signal: AbortSignal): Promise<Float32Array> => {
+    try {
+      return await options.trainRound(task, signal);
+    } catch (error) {
+      if (plan.privacy?.unit !== 'organisation' || codeOf(error) !== 'training-diverged') throw error;
+      logger.warn({ err: error, round: task.round }, `Round ${task.round}: training diverged; only noise is sent`);
+      return new Float32Array(length);
+    }
+  };
+
   const takePart = async (
     task: TrainTask,
     secure: SecureTask,
-    { use, quote }: { readonly use: RoundUse; readonly quote: Quote },
+    { use, quote, encoding }: { readonly use: RoundUse; readonly quote: Quote; readonly encoding: Encoding },
     signal: AbortSignal,
     ended: AbortSignal,
   ): Promise<void> => {
@@ -177,10 +207,10 @@ export function createSecureWork(options: SecureWorkOptions): SecureWork {
     const hash = termsHash(terms);
     const [{ state, inbox }, update] = await besides(
       (either) => exchange(secure, either),
-      (either) => options.trainRound(task, either),
+      (either) => contribution(task, terms.length, either),
       signal,
     );
-    const { state: secrets, message: packed } = maskInput(state, inbox, encode(update, secureEncoding(plan, terms)));
+    const { state: secrets, message: packed } = maskInput(state, inbox, encode(update, encoding, noiseOf(encoding)));
     const { privacy } = quote;
     const bytes = encodeMaskedInput({ sessionId: plan.sessionId, round, termsHash: hash, privacy }, packed);
     await masked.write(round, hash, bytes);
@@ -210,12 +240,13 @@ export function createSecureWork(options: SecureWorkOptions): SecureWork {
           throw new Refused('terms-changed', `The terms of round ${round} were changed while it was under way.`);
         }
         const cohort = secure.terms.minimumCohort;
-        const use: RoundUse = { agreementId, plan, planHash, modelHash, round, cohort };
+        const use: RoundUse = { agreementId, plan, planHash, modelHash, round, cohort, terms: secure.terms };
+        const encoding = encodingOf(secure);
         if (begun?.round === round) return;
         if (await sendAgain(use, hash, ended)) return;
         const quote = await calls.quote(use, signal);
         begun = { round, hash };
-        await takePart(task, secure, { use, quote }, signal, ended);
+        await takePart(task, secure, { use, quote, encoding }, signal, ended);
       } catch (error) {
         if (error instanceof RoundFailure || (error instanceof FoedusError && isFatal(error))) {
           throw new Refused('secure-aggregation-failed', error.message);

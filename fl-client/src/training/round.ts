@@ -1,6 +1,13 @@
 /** One participant's part of a round, and the evaluation of a model on its held-out rows. */
 import { FoedusError } from '@foedus/connector/errors';
-import { areaUnderRoc, logLoss, type ScoreHistogram, scoreHistogram, type SessionPlan } from '@foedus/fl-core';
+import {
+  areaUnderRoc,
+  logLoss,
+  type ScoreHistogram,
+  scoreHistogram,
+  type RecordPrivacy,
+  type SessionPlan,
+} from '@foedus/fl-core';
 import { type Dataset, emptyBatch, fillBatch } from '../data/dataset.ts';
 import type { EngineModel, GradientSum, MicroBatch } from '../engine/engine.ts';
 import { addGaussianNoise, type FillRandom, poissonSample, systemRandom } from './random.ts';
@@ -36,7 +43,8 @@ export function microBatchSize(samplingRate: number, rows: number, width: number
 /**
  * `plan.local.steps` steps of DP-SGD (Abadi et al. 2016, Algorithm 1): a Poisson sample of rate q, every example's
  * gradient clipped to C, N(0, σ²C²) noise on the sum, a step of η along it divided by the expected sample size q·n.
- * An empty sample is a step of noise alone. Without `plan.privacy`: the same without clipping and noise.
+ * An empty sample is a step of noise alone. Without privacy of records: the same without clipping and noise; what hides a
+ * whole organisation is added to its update, under the masks.
  *
  * Unit of privacy: one row of `train`; adjacency: one row added or removed. n itself, as the divisor, is taken to be
  * known, as in other implementations of DP-SGD.
@@ -54,14 +62,15 @@ export async function trainRound(
   const { steps, samplingRate, learningRate } = plan.local;
   const { onStep, random = systemRandom } = hooks;
   const start = performance.now();
+  const privacy = recordPrivacyOf(plan);
   const local = Float32Array.from(parameters);
   const batch = emptyBatch(model.microBatch, data.dataset.width);
   const rate = learningRate / (samplingRate * data.train.length);
 
   for (let step = 0; step < steps; step++) {
     const sample = poissonSample(data.train, samplingRate, random);
-    const sum = await sumOver(model, plan, local, { ...data, sample, batch });
-    if (plan.privacy !== null) addGaussianNoise(sum, plan.privacy.noiseMultiplier * plan.privacy.clipNorm, random);
+    const sum = await sumOver(model, privacy, local, { ...data, sample, batch });
+    if (privacy !== null) addGaussianNoise(sum, privacy.noiseMultiplier * privacy.clipNorm, random);
     for (let i = 0; i < local.length; i++) local[i] = (local[i] ?? 0) - rate * (sum[i] ?? 0);
     onStep?.(step + 1, steps);
   }
@@ -76,10 +85,12 @@ export async function trainRound(
   return { parameters: local, update, seconds: (performance.now() - start) / 1000 };
 }
 
+const recordPrivacyOf = ({ privacy }: LocalPlan): RecordPrivacy | null => (privacy?.unit === 'record' ? privacy : null);
+
 /** The sum of the sample's gradients, as many micro-batches as it takes. float64 [P]. */
 async function sumOver(
   model: EngineModel,
-  plan: LocalPlan,
+  privacy: RecordPrivacy | null,
   parameters: Float32Array,
   work: { readonly dataset: Dataset; readonly sample: Uint32Array; readonly batch: MicroBatch },
 ): Promise<Float64Array> {
@@ -87,9 +98,9 @@ async function sumOver(
   for (let from = 0; from < work.sample.length; from += model.microBatch) {
     fillBatch(work.batch, work.dataset, work.sample.subarray(from, from + model.microBatch));
     const { sum }: GradientSum =
-      plan.privacy === null
+      privacy === null
         ? await model.gradientSum(parameters, work.batch)
-        : await model.clippedGradientSum(parameters, work.batch, plan.privacy.clipNorm);
+        : await model.clippedGradientSum(parameters, work.batch, privacy.clipNorm);
     for (let i = 0; i < total.length; i++) total[i] = (total[i] ?? 0) + (sum[i] ?? 0);
   }
   return total;

@@ -4,11 +4,11 @@ import {
   checkPromise,
   type Contract,
   histogramEvent,
+  plannedRoundEvent,
   type PrivacyEvent,
   type Reason,
   type SessionPlan,
   type SessionPromise,
-  subsampledGaussian,
 } from '@foedus/fl-core';
 import type { SessionRecord } from '../store/records.ts';
 import type { SessionStore } from '../store/session-store.ts';
@@ -46,14 +46,15 @@ function historyOf(sessionId: string, store: Pick<SessionStore, 'sessions' | 'pa
       store.contributions(id).filter(({ status }) => status === 'received'),
       ({ participantId }) => participantId,
     );
-    for (const { participantId, agreementId } of store.participants(id)) {
+    const invited = store.participants(id);
+    for (const { participantId, agreementId } of invited) {
       const own = received.get(participantId) ?? [];
       const rounds = own.length;
       if (rounds === 0) continue;
       const evaluations = own.filter(({ auc, logLoss }) => auc !== null || logLoss !== null).length;
       const key = JSON.stringify([participantId, agreementId]);
       const before = held.get(key) ?? { rounds: 0, events: [] };
-      const events = eventsOf(plan, rounds, evaluations);
+      const events = eventsOf(plan, invited.length, rounds, evaluations);
       held.set(key, { rounds: before.rounds + rounds, events: [...before.events, ...events] });
     }
   }
@@ -61,12 +62,12 @@ function historyOf(sessionId: string, store: Pick<SessionStore, 'sessions' | 'pa
     held.get(JSON.stringify([participantId, agreementId])) ?? { rounds: 0, events: [] };
 }
 
-function eventsOf({ local, privacy, evaluation }: SessionPlan, rounds: number, evaluations: number): PrivacyEvent[] {
-  if (privacy === null) return [];
-  const { samplingRate } = local;
-  const { noise } = evaluation;
+function eventsOf(plan: SessionPlan, invited: number, rounds: number, evaluations: number): PrivacyEvent[] {
+  const event = plannedRoundEvent(plan, invited);
+  const { noise } = plan.evaluation;
+  if (event === null) return [];
   return [
-    subsampledGaussian({ ...privacy, samplingRate, steps: local.steps * rounds }),
+    { ...event, steps: event.steps * rounds },
     ...(noise === null || evaluations === 0 ? [] : [{ ...histogramEvent(noise), steps: evaluations }]),
   ];
 }

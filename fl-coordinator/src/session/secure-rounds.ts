@@ -120,6 +120,6 @@ export function checkSecureRounds(
     secureEncoding(plan, task.terms);
   } catch (cause) {
     if (!(cause instanceof RangeError)) throw cause;
-    throw new FoedusError('bad-request', `${cause.message} Plan more bits or a smaller clip.`, { cause });
+    throw new FoedusError('bad-request', cause.message, { cause });
   }
 }

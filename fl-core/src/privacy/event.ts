@@ -141,6 +141,24 @@ export function commonModel(
   return first === undefined ? undefined : { unit: first.unit, adjacency: first.adjacency };
 }
 
+/**
+ * What an event says about rows. Whoever exchanges, adds or removes one row of an organisation has exchanged the
+ * organisation's data: what hides all of it under replace-one hides each row at least as well, under both adjacencies.
+ * Nothing of the kind holds the other way round.
+ *
+ * @param adjacency of the rows
+ * @returns the event itself when it is about records
+ */
+export function aboutRecords(event: PrivacyEvent, adjacency: Adjacency = 'add-remove'): PrivacyEvent {
+  if (event.unit !== 'organisation' || event.adjacency !== 'replace-one') return event;
+  if ('convention' in event) {
+    // What the noise is measured by must not change with the adjacency.
+    const noise = event.noiseMultiplier / sensitivityFactor(event);
+    return { ...event, unit: 'record', adjacency, convention: 'noise-over-sensitivity', noiseMultiplier: noise };
+  }
+  return { ...event, unit: 'record', adjacency };
+}
+
 /** @returns how far neighbours' results are apart, in units of what the noise multiplier is measured by: 1 or 2 */
 export function sensitivityFactor(event: {
   readonly adjacency: Adjacency;

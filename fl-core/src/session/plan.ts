@@ -19,7 +19,7 @@ export const featureSchema = z.discriminatedUnion('kind', [
 export type Feature = z.infer<typeof featureSchema>;
 
 /** Record-level DP-SGD (Abadi et al. 2016): unit one row, add/remove adjacency, Poisson sampling. */
-export const privacySchema = z.strictObject({
+const recordPrivacySchema = z.strictObject({
   unit: z.literal('record'),
   adjacency: z.literal('add-remove'),
   /** σ: the noise's standard deviation is σ·C. */
@@ -29,6 +29,33 @@ export const privacySchema = z.strictObject({
   /** δ at which ε is counted. */
   delta: z.number().gt(0).lt(1),
 });
+export type RecordPrivacy = z.infer<typeof recordPrivacySchema>;
+
+/**
+ * All that one organisation contributes to a round is hidden by Skellam noise of which each member adds a share under its
+ * mask (Agarwal, Kairouz, Liu 2021). Training itself is without noise.
+ */
+const organisationPrivacySchema = z.strictObject({
+  unit: z.literal('organisation'),
+  adjacency: z.literal('replace-one', {
+    error:
+      'Who takes part is known to everybody, so adding or removing an organisation cannot be hidden: plan replace-one.',
+  }),
+  /**
+   * z: what is left of the sum's noise with the fewest survivors, once those who collude have subtracted theirs, has the
+   * standard deviation z·C in each value, where C is secureAggregation.clip. Exchanging an organisation moves the sum by up
+   * to 2C.
+   */
+  noiseMultiplier: z.number().min(0.01).max(1e6),
+  /** Survivors that may share what they know with whoever looks; a fellow member knows at least its own noise. */
+  colluding: z.int().min(0).max(100_000).default(1),
+  /** δ at which ε is counted. */
+  delta: z.number().gt(0).lt(1),
+});
+export type OrganisationPrivacy = z.infer<typeof organisationPrivacySchema>;
+
+/** Whose contribution is hidden: one row of a partner, or all of the partner. */
+export const privacySchema = z.discriminatedUnion('unit', [recordPrivacySchema, organisationPrivacySchema]);
 export type PrivacyParameters = z.infer<typeof privacySchema>;
 
 export const strategySchema = z.discriminatedUnion('name', [
@@ -76,7 +103,7 @@ const evaluationNoiseSchema = z.strictObject({
   noiseMultiplier: z.number().min(0.1).max(1e6),
 });
 
-export const sessionPlanSchema = z.strictObject({
+const planFields = z.strictObject({
   version: z.literal(1),
   sessionId: z.uuid(),
   title: z.string().min(1).max(200),
@@ -129,6 +156,15 @@ export const sessionPlanSchema = z.strictObject({
     noise: evaluationNoiseSchema.nullable().default(null),
   }),
 });
+
+export const NEEDS_SECURE_AGGREGATION =
+  'Members add the noise that hides an organisation together: without secure aggregation the coordinator sees each ' +
+  'update with only its own share. Plan secure aggregation, or privacy of records.';
+
+export const sessionPlanSchema = planFields.refine(
+  ({ privacy, secureAggregation }) => privacy?.unit !== 'organisation' || secureAggregation !== null,
+  { path: ['privacy'], message: NEEDS_SECURE_AGGREGATION },
+);
 export type SessionPlan = z.infer<typeof sessionPlanSchema>;
 /** A plan as an operator writes it: the coordinator adds the rest. */
 export type SessionPlanDraft = Omit<z.input<typeof sessionPlanSchema>, 'version' | 'sessionId' | 'coordinator'>;

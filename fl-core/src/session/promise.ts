@@ -7,30 +7,13 @@
  * sampled within an organisation, and for them it is. Updates are weighted equally, since counts of rows would be a release
  * of their own. Noise that members add together counts with the fewest of them with which a round still has output.
  */
-import { skellamRound } from '../privacy/distributed-noise.ts';
-import type { Adjacency, PrivacyEvent } from '../privacy/event.ts';
-import { subsampledGaussian } from '../privacy/event.ts';
-import { type Encoding, planEncoding } from '../secure-aggregation/encoding.ts';
+import { aboutRecords, type PrivacyEvent } from '../privacy/event.ts';
+import type { Encoding } from '../secure-aggregation/encoding.ts';
 import { chooseDegree, thresholdOf } from '../secure-aggregation/graph.ts';
-import { metricNames, type PrivacyParameters, type SessionPlan } from './plan.ts';
+import { metricNames, NEEDS_SECURE_AGGREGATION, type SessionPlan } from './plan.ts';
+import { organisationEvent, roundEvent } from './round-event.ts';
 import { secureEncoding, secureTask } from './secure-round.ts';
 import { NOTHING_SPENT, spendingBy } from './spending.ts';
-
-/** A whole organisation's update is hidden by Skellam noise of which each member adds a share under its mask. */
-export interface OrganisationPrivacy {
-  readonly unit: 'organisation';
-  readonly adjacency: Adjacency;
-  /** Variance of each member's share, in ring elements. */
-  readonly noiseVariance: number;
-  /** Survivors that may collude with the coordinator: they can subtract their noise. */
-  readonly colluding: number;
-  readonly delta: number;
-}
-
-/** A session plan, or one with privacy of organisations. */
-export type PromisedPlan = Omit<SessionPlan, 'privacy'> & {
-  readonly privacy: PrivacyParameters | OrganisationPrivacy | null;
-};
 
 /** What an agreement's policy says about training; null: nothing. */
 export interface ContractLimits {
@@ -68,7 +51,6 @@ export type ReasonCode =
   | 'cohort-too-small'
   | 'ring-too-small'
   | 'unit-needs-secure-aggregation'
-  | 'unsound-neighbours'
   | 'no-honest-noise'
   | 'metrics-need-noise'
   | 'secure-aggregation-required'
@@ -105,9 +87,12 @@ export interface SessionPromise {
   /** What is wrong with the plan whatever the agreements say. */
   readonly reasons: readonly Reason[];
   readonly partners: readonly PartnerPromise[];
-  /** Members with which a round still has output: the plan's minimum, the agreements', the threshold. */
+  /**
+   * Members with which a round still has output: the plan's minimum or the agreements'. The threshold counts those who are
+   * there when a round begins, and promises nothing beforehand.
+   */
   readonly fewest: number;
-  /** Members that may be gone at the end of a round. */
+  /** Of everybody invited, members that may be gone at the end of a round that all of them began. */
   readonly mayDrop: number;
   /** Under secure aggregation: how updates become integers. */
   readonly ring: Pick<Encoding, 'bits' | 'scale' | 'wrapProbability'> | null;
@@ -122,15 +107,15 @@ export interface SessionPromise {
  * @param modelHash SHA-256 of the initial parameters, where known: compared with agreements that name one
  */
 export function checkPromise(
-  plan: PromisedPlan,
+  plan: SessionPlan,
   contracts: readonly Contract[],
   { modelHash }: { readonly modelHash?: string } = {},
 ): SessionPromise {
   const cohort = cohortOf(plan, contracts);
   const ring = ringOf(plan, contracts.length);
-  const event = eventOf(plan, ring.encoding, cohort.fewest);
+  const event = eventOf(plan, ring.encoding);
   const reasons = [...cohort.reasons, ...ring.reasons, ...event.reasons, ...evaluationReasons(plan)];
-  const spending = spendingBy(plan, event.event);
+  const spending = spendingBy(plan, event.event && aboutRecords(event.event));
   const partners = contracts.map((contract) => partnerPromise(plan, contract, event.event, spending, modelHash));
   const { encoding } = ring;
   return {
@@ -138,14 +123,14 @@ export function checkPromise(
     reasons,
     partners,
     fewest: cohort.fewest,
-    mayDrop: Math.max(0, contracts.length - cohort.fewest),
+    mayDrop: Math.max(0, contracts.length - cohort.needed),
     ring: encoding && { bits: encoding.bits, scale: encoding.scale, wrapProbability: encoding.wrapProbability },
-    words: wordsOf(plan, contracts.length, cohort.fewest, encoding),
+    words: wordsOf(plan, contracts.length, cohort, encoding),
     cautions: cohort.cautions,
   };
 }
 
-function cohortOf(plan: PromisedPlan, contracts: readonly Contract[]) {
+function cohortOf(plan: SessionPlan, contracts: readonly Contract[]) {
   const { secureAggregation: secure } = plan;
   const invited = contracts.length;
   const reasons: Reason[] = [];
@@ -159,42 +144,43 @@ function cohortOf(plan: PromisedPlan, contracts: readonly Contract[]) {
     reasons.push({ code: 'cohort-too-small', words });
   }
   const cautions: string[] = [];
-  if (secure === null) return { fewest: asked, reasons, cautions };
+  if (secure === null) return { fewest: asked, needed: asked, reasons, cautions };
+  if (asked === 2) {
+    cautions.push('With two in a sum, each knows the other’s update once it sees the model: three would be better.');
+  }
   const { degree, mode } = secure;
   if (degree === null || degree >= invited - 1) {
     // Holders of a secret are a member's neighbours and itself: on the complete graph the whole cohort.
-    const fewest = Math.max(asked, thresholdOf(Math.max(1, invited - 1), mode));
-    if (fewest === 2) {
-      cautions.push('With two in a sum, each knows the other’s update once it sees the model: three would be better.');
-    }
-    return { fewest, reasons, cautions };
+    const needed = Math.max(asked, thresholdOf(Math.max(1, invited - 1), mode));
+    return { fewest: asked, needed, reasons, cautions };
   }
   const corrupt = Math.floor(invited / 50);
   const dropped = Math.max(0, invited - asked);
-  const needed = chooseDegree({ members: invited, corrupt, dropped });
-  if (needed === null || needed > degree) {
-    const wanted = needed === null ? 'the complete graph (degree null)' : `${needed} neighbours`;
+  const enough = chooseDegree({ members: invited, corrupt, dropped });
+  if (enough === null || enough > degree) {
+    const wanted = enough === null ? 'the complete graph (degree null)' : `${enough} neighbours`;
     cautions.push(
       `With ${degree} neighbours each a round may fail, or a secret be exposed, when ${dropped} of ${invited} are gone ` +
         `and ${corrupt} collude: ${wanted} would be enough, or a larger minimum cohort.`,
     );
   }
-  return { fewest: asked, reasons, cautions };
+  return { fewest: asked, needed: asked, reasons, cautions };
 }
 
-function ringOf(plan: PromisedPlan, invited: number): { encoding: Encoding | null; reasons: Reason[] } {
+function ringOf(plan: SessionPlan, invited: number): { encoding: Encoding | null; reasons: Reason[] } {
   const { secureAggregation: secure, privacy } = plan;
   if (secure === null || invited < 2) return { encoding: null, reasons: [] };
-  const noiseVariance = privacy?.unit === 'organisation' ? privacy.noiseVariance : 0;
+  if (privacy?.unit === 'organisation' && leastOf(plan) <= privacy.colluding) return { encoding: null, reasons: [] };
   try {
     const hash = '0'.repeat(64);
     const policies = Array.from({ length: invited }, (_, i): [string, string] => [`${i}`, hash]);
-    // Everybody invited may be in the sum: the ring has to hold that.
-    const task = { plan: withoutPrivacy(plan), planHash: hash, round: 1, modelHash: hash, policies, minimumCohort: 2 };
-    const base = secureEncoding(task.plan, secureTask(task).terms);
-    if (base.clipNorm * base.scale < Math.sqrt(base.length) / 2)
+    // Everybody invited may be in the sum, and as few may be left as the plan says: the ring has to hold the noise of both.
+    const task = { plan, planHash: hash, round: 1, modelHash: hash, policies, minimumCohort: leastOf(plan) };
+    const encoding = secureEncoding(plan, secureTask(task).terms);
+    if (encoding.clipNorm * encoding.scale < Math.sqrt(encoding.length) / 2) {
       throw new RangeError('Rounding would hide the update.');
-    return { encoding: noiseVariance === 0 ? base : withNoise(base, invited, noiseVariance, secure.bits), reasons: [] };
+    }
+    return { encoding, reasons: [] };
   } catch (error) {
     if (!(error instanceof RangeError)) throw error;
     const words =
@@ -204,55 +190,28 @@ function ringOf(plan: PromisedPlan, invited: number): { encoding: Encoding | nul
   }
 }
 
-const withoutPrivacy = (plan: PromisedPlan): SessionPlan => ({ ...plan, privacy: null });
+/**
+ * The smallest cohort that the plan alone allows. What an agreement asks for beyond that is gone when its partner is, and
+ * a round with fewer members, or a smaller minimum, must not cost more than was promised: the grid is never coarser than
+ * with everybody invited and this minimum.
+ */
+const leastOf = ({ minimumCohort }: SessionPlan): number => Math.max(2, minimumCohort);
 
-/** A coarser grid leaves room for the noise. @throws RangeError when the noise alone is too large */
-function withNoise(base: Encoding, cohort: number, noiseVariance: number, bits: number): Encoding {
-  const { length, clipNorm, rotationSeed, wrapProbability } = base;
-  for (let { scale } = base; scale * clipNorm >= 1; scale /= 2) {
-    const options = { length, clipNorm, scale, cohort, rotationSeed, noiseVariance, wrapProbability };
-    const encoding = tryEncoding(options);
-    if (encoding !== undefined && encoding.bits <= bits) return { ...encoding, bits };
-  }
-  throw new RangeError('No grid leaves room for the noise.');
-}
+/**
+ * What a round costs a member at most, when so many are invited.
+ *
+ * @returns null without privacy, or where none could be stated: checkPromise says why
+ */
+export const plannedRoundEvent = (plan: SessionPlan, invited: number): PrivacyEvent | null =>
+  eventOf(plan, ringOf(plan, invited).encoding).event;
 
-function tryEncoding(options: Parameters<typeof planEncoding>[0]): Encoding | undefined {
-  try {
-    return planEncoding(options);
-  } catch (error) {
-    if (error instanceof RangeError) return undefined;
-    throw error;
-  }
-}
-
-/** What one round costs, as the accountant counts it; null: no privacy, or none that could be stated. */
-function eventOf(
-  plan: PromisedPlan,
-  encoding: Encoding | null,
-  fewest: number,
-): { event: PrivacyEvent | null; reasons: Reason[] } {
-  const { privacy, local, secureAggregation } = plan;
+/** What one round costs at most, as the accountant counts it; null: no privacy, or none that could be stated. */
+function eventOf(plan: SessionPlan, encoding: Encoding | null): { event: PrivacyEvent | null; reasons: Reason[] } {
+  const { privacy, secureAggregation } = plan;
   const refused = (code: ReasonCode, words: string) => ({ event: null, reasons: [{ code, words }] });
-  if (privacy === null) return { event: null, reasons: [] };
-  if (privacy.unit === 'record') {
-    const { noiseMultiplier } = privacy;
-    const { samplingRate, steps } = local;
-    return { event: subsampledGaussian({ noiseMultiplier, samplingRate, steps }), reasons: [] };
-  }
-  if (secureAggregation === null) {
-    return refused(
-      'unit-needs-secure-aggregation',
-      'Members add the noise that hides an organisation together: without secure aggregation the coordinator sees each ' +
-        'update with only its own share. Plan secure aggregation, or privacy of records.',
-    );
-  }
-  if (privacy.adjacency === 'add-remove') {
-    return refused(
-      'unsound-neighbours',
-      'Who takes part is known to everybody, so adding or removing an organisation cannot be hidden: plan replace-one.',
-    );
-  }
+  if (privacy?.unit !== 'organisation') return { event: roundEvent(plan, null), reasons: [] };
+  if (secureAggregation === null) return refused('unit-needs-secure-aggregation', NEEDS_SECURE_AGGREGATION);
+  const fewest = leastOf(plan);
   if (fewest <= privacy.colluding) {
     return refused(
       'no-honest-noise',
@@ -260,22 +219,11 @@ function eventOf(
     );
   }
   if (encoding === null) return { event: null, reasons: [] };
-  const event = skellamRound({
-    unit: 'organisation',
-    adjacency: 'replace-one',
-    varianceEach: privacy.noiseVariance,
-    survivors: fewest,
-    colluding: privacy.colluding,
-    // The sum of two neighbours differs by one update less another.
-    l1Sensitivity: 2 * encoding.l1Bound,
-    l2Sensitivity: 2 * encoding.l2Bound,
-    dimension: encoding.length,
-  });
-  return { event, reasons: [] };
+  return { event: organisationEvent(privacy, encoding, fewest), reasons: [] };
 }
 
 /** Metrics of one organisation are a release of their own: with privacy they need noise that ε counts. */
-function evaluationReasons({ evaluation, privacy }: PromisedPlan): Reason[] {
+function evaluationReasons({ evaluation, privacy }: SessionPlan): Reason[] {
   const refused = (words: string): Reason[] => [{ code: 'metrics-need-noise', words }];
   if (evaluation.metrics.length === 0) return [];
   if (privacy === null) {
@@ -302,7 +250,7 @@ const allowsHistograms = ({ metrics }: ContractLimits): boolean =>
 const TOLERANCE = 1e-9;
 
 function partnerPromise(
-  plan: PromisedPlan,
+  plan: SessionPlan,
   { participantId, limits, history = { rounds: 0, events: [] } }: Contract,
   event: PrivacyEvent | null,
   spending: ReturnType<typeof spendingBy>,
@@ -313,11 +261,13 @@ function partnerPromise(
   const reasons: Reason[] = [];
   const refuse = (code: ReasonCode, words: string): void => void reasons.push({ code, words });
   const delta = privacy === null ? null : (budget?.delta ?? privacy.delta);
+  // An agreement's budget is about rows, and what hides an organisation hides each of its rows.
+  const cost = event && aboutRecords(event);
+  const paid = history.events.map((one) => aboutRecords(one));
   const isComparable =
-    event === null ||
-    history.events.every(({ unit, adjacency }) => unit === event.unit && adjacency === event.adjacency);
+    cost === null || paid.every(({ unit, adjacency }) => unit === cost.unit && adjacency === cost.adjacency);
   const { byRound, largestRound, instead } =
-    delta === null || !isComparable ? NOTHING_SPENT : spending(history.events, delta, allowsHistograms(limits));
+    delta === null || !isComparable ? NOTHING_SPENT : spending(paid, delta, allowsHistograms(limits));
   const total = byRound.at(-1)?.epsilon ?? 0;
 
   if (limits.secureAggregation && plan.secureAggregation === null) {
@@ -336,16 +286,11 @@ function partnerPromise(
   if (privacy === null && (budget !== null || roundBudget !== null)) {
     refuse('privacy-required', 'The agreement sets a privacy budget, and the plan trains without noise.');
   }
-  if (privacy?.unit === 'organisation' && budget !== null) {
-    refuse(
-      'unit-not-agreed',
-      "The agreement's budget is about records; privacy of organisations cannot be charged to it.",
-    );
-  } else if (!isComparable) {
+  if (!isComparable) {
     refuse('unit-not-agreed', 'Under this agreement privacy of another unit was paid for: the two cannot be added up.');
   } else if (event !== null && budget !== null && total > budget.epsilon + TOLERANCE) {
-    const cost = `${rounds} rounds cost ε ${shown(total)} at δ ${budget.delta}; the agreement allows ${budget.epsilon}.`;
-    refuse('budget-exceeded', `${cost} ${instead(budget.epsilon)}`);
+    const words = `${rounds} rounds cost ε ${shown(total)} at δ ${budget.delta}; the agreement allows ${budget.epsilon}.`;
+    refuse('budget-exceeded', `${words} ${instead(budget.epsilon)}`);
   }
   if (event !== null && isComparable && roundBudget !== null) {
     if (delta !== null && roundBudget.delta < delta) {
@@ -367,7 +312,7 @@ function partnerPromise(
   };
 }
 
-function notesOf({ evaluation, purpose, privacy }: PromisedPlan, limits: ContractLimits): string[] {
+function notesOf({ evaluation, purpose, privacy }: SessionPlan, limits: ContractLimits): string[] {
   const { metrics, purposes } = limits;
   const { noise } = evaluation;
   const isAllowed = (metric: string): boolean =>
@@ -389,15 +334,20 @@ function notesOf({ evaluation, purpose, privacy }: PromisedPlan, limits: Contrac
   ];
 }
 
-function wordsOf(plan: PromisedPlan, invited: number, fewest: number, encoding: Encoding | null): string[] {
+function wordsOf(
+  plan: SessionPlan,
+  invited: number,
+  { fewest, needed }: { readonly fewest: number; readonly needed: number },
+  encoding: Encoding | null,
+): string[] {
   const { secureAggregation: secure, privacy } = plan;
-  const dropped = Math.max(0, invited - fewest);
+  const dropped = Math.max(0, invited - needed);
   return [
     secure === null
       ? 'The coordinator sees every update.'
       : `The coordinator sees the sum of at least ${fewest} updates and no single one` +
         (secure.mode === 'active-server' ? ', whatever it sends.' : ', as long as it follows the protocol.'),
-    `A round has output while ${fewest} of ${invited} are left: ${dropped} may drop out.`,
+    `A round has output while ${needed} of ${invited} are left: ${dropped} may drop out.`,
     'Every update has the same weight, and no counts of rows are sent.',
     ...(encoding === null
       ? []
@@ -409,7 +359,7 @@ function wordsOf(plan: PromisedPlan, invited: number, fewest: number, encoding: 
       ? 'Nothing is noised: the model may tell about single rows.'
       : privacy.unit === 'record'
         ? 'One row more or less at a partner changes what it releases by no more than its ε says.'
-        : 'All that one organisation contributes is hidden within ε; every organisation is in every round, so nothing is amplified.',
+        : 'All that one organisation contributes is hidden within ε, and with it each of its rows; every organisation is in every round, so nothing is amplified.',
   ];
 }
 

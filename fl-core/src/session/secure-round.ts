@@ -1,5 +1,6 @@
 /** What a session's plan means for a round under secure aggregation: the terms, the encoding, and what a member checks. */
 import { z } from 'zod';
+import { noiseShare } from '../privacy/distributed-noise.ts';
 import { type Encoding, planEncoding } from '../secure-aggregation/encoding.ts';
 import { RoundFailure } from '../secure-aggregation/failure.ts';
 import { documentHash, type RoundTerms, roundTermsSchema, termsHash } from '../secure-aggregation/terms.ts';
@@ -17,12 +18,15 @@ export const secureTaskSchema = z.object({
 });
 export type SecureTask = z.infer<typeof secureTaskSchema>;
 
+/** What the encoding follows from, beside the round's terms. */
+type SecurePlan = Pick<SessionPlan, 'privacy' | 'secureAggregation'>;
+
 /** @returns SHA-256, hex, of what is agreed: the session's plan and the agreement of each member */
 export const policyHashOf = (planHash: string, policies: readonly MemberPolicy[]): string =>
   documentHash({ planHash, agreements: policies });
 
 /** @throws RangeError for a plan without secure aggregation: a defect of the caller */
-function secureOf({ secureAggregation }: SessionPlan): SecureAggregationParameters {
+function secureOf({ secureAggregation }: Pick<SessionPlan, 'secureAggregation'>): SecureAggregationParameters {
   if (secureAggregation === null) throw new RangeError('The plan does not ask for secure aggregation.');
   return secureAggregation;
 }
@@ -117,30 +121,55 @@ export function checkSecureTask(
 /** Powers of two that a grid may have: 2^−30 to 2^40 ring elements for each unit. */
 const COARSEST = -30;
 const FINEST = 40;
+/**
+ * Ring elements squared. A share of noise of this variance is some thousand steps of the grid wide: a finer grid would be
+ * hidden by it all the same, and the sampler would take longer.
+ */
+const MOST_SHARE = 2 ** 24;
 
 /**
  * How updates become ring elements: the finest grid (a power of two, so that all platforms find the same one) with which
- * the sum of the cohort does not wrap around within the plan's bits but with the plan's probability.
+ * the sum of the cohort does not wrap around within the plan's bits but with the plan's probability. Under privacy of
+ * organisations the encoding has each member's share of the noise, and the ring room for it.
+ *
+ * The fewest survivors are the terms' minimum cohort: a member takes no mask off a smaller sum, while the threshold follows
+ * from whoever is there at the round's beginning and promises nothing beforehand.
  *
  * @returns the encoding; its rotation follows from the terms
- * @throws RangeError when no grid fits: plan more bits or a smaller clip
+ * @throws RangeError when no grid fits: plan more bits, a smaller clip or less noise; and when no honest survivor is left
+ *   that would add noise
  */
-export function secureEncoding(plan: SessionPlan, terms: RoundTerms): Encoding {
+export function secureEncoding(plan: SecurePlan, terms: RoundTerms): Encoding {
   const { clip, bits, wrapProbability } = secureOf(plan);
+  const rotationSeed = termsHash(terms);
   for (let exponent = FINEST; exponent >= COARSEST; exponent--) {
+    const scale = 2 ** exponent;
+    const noiseVariance = shareOfNoise(plan, terms, scale);
+    if (noiseVariance > MOST_SHARE) continue;
     const encoding = tryEncoding(() =>
       planEncoding({
         length: terms.length,
         clipNorm: clip,
-        scale: 2 ** exponent,
+        scale,
         cohort: terms.cohort.length,
-        rotationSeed: termsHash(terms),
+        rotationSeed,
+        noiseVariance,
         wrapProbability,
       }),
     );
     if (encoding !== undefined && encoding.bits <= bits) return { ...encoding, bits };
   }
-  throw new RangeError(`A cohort of ${terms.cohort.length} with clip ${clip} does not fit into ${bits} bits.`);
+  throw new RangeError(
+    `A cohort of ${terms.cohort.length} with clip ${clip} does not fit into ${bits} bits. Plan more bits, a smaller clip or less noise.`,
+  );
+}
+
+/** Variance of each member's noise, in ring elements; 0 without privacy of organisations. */
+function shareOfNoise({ privacy, secureAggregation }: SecurePlan, terms: RoundTerms, scale: number): number {
+  if (privacy?.unit !== 'organisation' || secureAggregation === null) return 0;
+  const { noiseMultiplier, colluding } = privacy;
+  const needed = (noiseMultiplier * secureAggregation.clip * scale) ** 2;
+  return noiseShare({ needed, leastSurvivors: terms.minimumCohort, colluding });
 }
 
 function tryEncoding(plan: () => Encoding): Encoding | undefined {

@@ -3,7 +3,7 @@ import { histogramEvent } from '../metrics/score-histogram.ts';
 import { epsilonOf } from '../privacy/accountant.ts';
 import { calibrate } from '../privacy/budget.ts';
 import { type PrivacyEvent, subsampledGaussian } from '../privacy/event.ts';
-import type { PromisedPlan } from './promise.ts';
+import type { SessionPlan } from './plan.ts';
 
 /** Rounds whose ε is stated: each of a short session, some of a long one. */
 const MOST_POINTS = 60;
@@ -70,14 +70,14 @@ export interface Spending extends EpsilonByRound {
 export const NOTHING_SPENT: Spending = { byRound: [], largestRound: 0, instead: () => '' };
 
 /** What every evaluation costs whoever takes part in it; null: nothing. */
-function evaluationOf({ evaluation, privacy }: PromisedPlan): PlannedEvaluation | null {
+function evaluationOf({ evaluation, privacy }: SessionPlan): PlannedEvaluation | null {
   const { metrics, noise, every } = evaluation;
   if (metrics.length === 0 || noise === null || privacy?.unit !== 'record') return null;
   return { event: histogramEvent(noise), every };
 }
 
 /** ε by round after a history; computed once for all partners with the same. */
-export function spendingBy(plan: PromisedPlan, event: PrivacyEvent | null) {
+export function spendingBy(plan: SessionPlan, event: PrivacyEvent | null) {
   const known = new Map<string, Spending>();
   return (history: readonly PrivacyEvent[], delta: number, isEvaluating: boolean): Spending => {
     if (event === null) return NOTHING_SPENT;

@@ -93,7 +93,7 @@ export function createPromisePanel(): Part<SessionView> {
     kind: 'lines',
     title: 'Planned ε by round',
     className: 'promise',
-    explanation: 'What one row of each partner will have paid after each planned round, and what its agreement allows.',
+    explanation: 'What each partner will have paid after each planned round, and what its agreement allows.',
     range: (_, max) => [0, max * 1.08],
     axisValue: (value) => Number(value.toPrecision(3)).toString(),
     value: (value) => (value === null || value === undefined ? '–' : `ε ${epsilonSpent(value)}`),

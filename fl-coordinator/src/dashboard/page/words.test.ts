@@ -16,9 +16,29 @@ import {
   modelWords,
   namesOf,
   privacySentence,
+  protectionWords,
   shortName,
   time,
 } from './words.ts';
+
+describe('what a plan protects, in words', () => {
+  const wordsOf = (privacy: SessionPlan['privacy']): string =>
+    protectionWords({ privacy, secureAggregation: { clip: 2 } } as SessionPlan);
+
+  it('is each row, or each whole partner and against how many', () => {
+    const noise = { noiseMultiplier: 3, delta: 1e-5 };
+    expect(wordsOf({ unit: 'record', adjacency: 'add-remove', clipNorm: 0.5, ...noise })).toBe(
+      'Differential privacy for each row: gradients clipped at norm 0.5, noise multiplier 3, counted at δ 1e-5',
+    );
+    expect(wordsOf({ unit: 'organisation', adjacency: 'replace-one', colluding: 1, ...noise })).toBe(
+      'Differential privacy for each whole partner even if 1 partner colludes with whoever looks: updates clipped at norm 2, noise multiplier 3, counted at δ 1e-5',
+    );
+    expect(wordsOf({ unit: 'organisation', adjacency: 'replace-one', colluding: 2, ...noise })).toContain(
+      'even if 2 partners collude with whoever looks',
+    );
+    expect(wordsOf(null)).toMatch(/^None/);
+  });
+});
 
 describe('a privacy budget in words', () => {
   it('says what is spent, allowed and left', () => {

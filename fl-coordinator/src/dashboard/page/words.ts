@@ -229,11 +229,21 @@ export function localWords(plan: SessionPlan): string {
   return `${plural(steps, 'step')} on samples of ${+(samplingRate * 100).toPrecision(3)} % of the rows, learning rate ${learningRate}`;
 }
 
-/** How rows are protected in training. */
+/** How rows, or whole partners, are protected in training. */
 export function protectionWords(plan: SessionPlan): string {
   if (plan.privacy === null) return 'None: updates carry no noise and no privacy budget is spent';
-  const { noiseMultiplier, clipNorm, delta: at } = plan.privacy;
-  return `Differential privacy for each row: gradients clipped at norm ${clipNorm}, noise multiplier ${noiseMultiplier}, counted at δ ${delta(at)}`;
+  const { noiseMultiplier, delta: at } = plan.privacy;
+  const noise = `noise multiplier ${noiseMultiplier}, counted at δ ${delta(at)}`;
+  if (plan.privacy.unit === 'record') {
+    return `Differential privacy for each row: gradients clipped at norm ${plan.privacy.clipNorm}, ${noise}`;
+  }
+  const clip = plan.secureAggregation?.clip ?? 0;
+  const { colluding } = plan.privacy;
+  const even =
+    colluding === 0
+      ? ''
+      : ` even if ${plural(colluding, 'partner')} ${colluding === 1 ? 'colludes' : 'collude'} with whoever looks`;
+  return `Differential privacy for each whole partner${even}: updates clipped at norm ${clip}, ${noise}`;
 }
 
 /** How updates become the next model. */
