@@ -70,11 +70,11 @@ async function suspendedUnheard() {
   await provider.operator.suspendTransfer(String(pids.providerPid));
   await peer.next('TransferSuspensionMessage', pids.consumerPid);
   const url = `${base()}/transfers/${String(pids.providerPid)}`;
-  const say = async (path: string, body: object) =>
+  const say = async (path: string, said: object) =>
     await client.call(`${url}/${path}`, {
       method: 'POST',
       headers: { 'content-type': 'application/json' },
-      body: JSON.stringify(body),
+      body: JSON.stringify(said),
     });
   const state = async () => (await peer.get(url)).body['state'];
   return { pids, take, say, state };
