@@ -124,6 +124,31 @@ describe('a configuration', () => {
     ]);
   });
 
+  it('names what is wrong within a list by its place there', async () => {
+    const duties = {
+      log: [{ file: 'uses.ndjson' }, { file: '' }, { path: 'x' }],
+      notify: [{ party: 'urn:x', url: 'ftp://x' }],
+    };
+    const transfer = { push: { allowAddresses: ['10.0.0.0/8', '10.0.0.0/99'] } };
+    expect((await problems({ ...right, duties, transfer })).toSorted()).toEqual([
+      'duties.log.1.file: must not be empty (it is ""). Example: "uses.ndjson"',
+      'duties.log.2.file: is missing. Example: "uses.ndjson"',
+      'duties.log.2.path: there is no such setting. Known here: file, system',
+      'duties.notify.0.url: must be an https address (http only on this machine), without a user name (it is "ftp://x"). Example: "https://clearing.example/notices"',
+      'transfer.push.allowAddresses.1: must be a network in CIDR notation (it is "10.0.0.0/99"). Example: "10.0.0.0/8"',
+    ]);
+  });
+
+  it('has paths within lists from the folder of its file too', async () => {
+    const notify = [{ party: 'urn:x', url: 'https://x.example/', tokenFile: 'x.token' }];
+    const { duties } = await load({
+      ...right,
+      duties: { log: [{ file: 'logs/uses.ndjson' }, { file: '/abs' }], notify },
+    });
+    expect(duties.log).toEqual([{ file: join(root, 'logs', 'uses.ndjson') }, { file: '/abs' }]);
+    expect(duties.notify[0]?.tokenFile).toBe(join(root, 'x.token'));
+  });
+
   it("keeps the operator's API on loopback unless told otherwise", async () => {
     const management = { ...right.management, host: '0.0.0.0' };
     expect(await problems({ ...right, management })).toEqual([

@@ -2,6 +2,7 @@ import { z } from 'zod';
 import {
   dataDirSetting,
   identitySettings,
+  networkSetting,
   operatorSettings,
   participantIdSetting,
   pathSetting,
@@ -132,7 +133,7 @@ export const connectorConfigSchema = z.strictObject({
       push: z
         .strictObject({
           /** Networks that may be pushed to although they are not public: nothing else is. */
-          allowAddresses: setting(z.array(z.string().max(100)).max(100), ['10.0.0.0/8']).default([]),
+          allowAddresses: setting(z.array(networkSetting).max(100), ['10.0.0.0/8']).default([]),
         })
         .prefault({}),
       /** Pushes that this node receives. */
@@ -140,7 +141,7 @@ export const connectorConfigSchema = z.strictObject({
         .strictObject({
           /** The most that one transfer may bring. */
           maxBytes: setting(
-            z.int('must be a whole number').min(1).max(Number.MAX_SAFE_INTEGER),
+            z.int('must be a whole number').min(1, 'must be at least 1').max(Number.MAX_SAFE_INTEGER),
             100_000_000_000,
           ).default(100_000_000_000),
         })

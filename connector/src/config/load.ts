@@ -8,6 +8,8 @@ import { factsOf } from './settings.ts';
 export type Environment = Readonly<Record<string, string | undefined>>;
 
 const PREFIX = 'FOEDUS_';
+/** In the path of a leaf: every item of a list. */
+const ITEM = '*';
 
 /** One setting that has no settings below it. */
 interface Leaf {
@@ -37,9 +39,11 @@ export async function loadConfig<S extends z.ZodObject>(
   const raw = await readJson(file);
   const leaves = leavesOf(schema);
   const problems = applyEnvironment(raw, leaves, env);
-  for (const leaf of leaves) {
-    const value = leaf.isPath ? valueAt(raw, leaf.path) : undefined;
-    if (typeof value === 'string' && value !== '') set(raw, leaf.path, resolve(dirname(file), value));
+  for (const leaf of leaves.filter(({ isPath }) => isPath)) {
+    for (const path of pathsIn(raw, leaf.path)) {
+      const value = valueAt(raw, path);
+      if (typeof value === 'string' && value !== '') set(raw, path, resolve(dirname(file), value));
+    }
   }
   const parsed = schema.safeParse(raw);
   if (parsed.success && problems.length === 0) return parsed.data;
@@ -73,7 +77,7 @@ async function readJson(file: string): Promise<Record<string, unknown>> {
   return value;
 }
 
-/** Every setting of a schema, below objects and whatever wraps them (optional, default, prefault). */
+/** Every setting of a schema, below objects, items of lists and whatever wraps them (optional, default, prefault). */
 function leavesOf(schema: z.core.$ZodType, path: readonly string[] = []): Leaf[] {
   let inner = schema;
   let found = factsOf(inner);
@@ -86,12 +90,32 @@ function leavesOf(schema: z.core.$ZodType, path: readonly string[] = []): Leaf[]
   if (inner instanceof z.ZodObject) {
     return Object.entries(inner.shape).flatMap(([key, below]) => leavesOf(below as z.core.$ZodType, [...path, key]));
   }
-  return [{ path, schema: inner, example: found?.example, isPath: found?.path === true, required: inner === schema }];
+  const leaf = {
+    path,
+    schema: inner,
+    example: found?.example,
+    isPath: found?.path === true,
+    required: inner === schema,
+  };
+  return inner instanceof z.ZodArray ? [leaf, ...leavesOf(inner.element, [...path, ITEM])] : [leaf];
+}
+
+/** Whether a setting is this leaf, or lies above it. */
+const leadsTo = (path: readonly string[], leaf: Leaf): boolean =>
+  path.every((key, at) => leaf.path[at] === key || (leaf.path[at] === ITEM && /^\d+$/.test(key)));
+
+/** The paths of a leaf, item by item. */
+function pathsIn(value: unknown, path: readonly string[]): string[][] {
+  const [key, ...rest] = path;
+  if (key === undefined) return [[]];
+  const keys = key !== ITEM ? [key] : Array.isArray(value) ? [...value.keys()].map(String) : [];
+  return keys.flatMap((one) => pathsIn(valueAt(value, [one]), rest).map((below) => [one, ...below]));
 }
 
 /** @returns problems: variables that look like settings and are none */
 function applyEnvironment(raw: Record<string, unknown>, leaves: readonly Leaf[], env: Environment): string[] {
-  const byName = new Map(leaves.map((leaf) => [PREFIX + leaf.path.join('_').toUpperCase(), leaf]));
+  const single = leaves.filter(({ path }) => !path.includes(ITEM));
+  const byName = new Map(single.map((leaf) => [PREFIX + leaf.path.join('_').toUpperCase(), leaf]));
   const groups = new Set(leaves.map(({ path }) => path[0]!.toUpperCase()));
   const problems: string[] = [];
   for (const [name, value] of Object.entries(env)) {
@@ -120,18 +144,18 @@ function typed(schema: z.core.$ZodType, value: string): unknown {
 function explain(issue: z.core.$ZodIssue, raw: unknown, leaves: readonly Leaf[]): string[] {
   const path = issue.path.map(String);
   const name = path.join('.');
-  const below = leaves.filter((leaf) => path.every((key, index) => leaf.path[index] === key));
+  const below = leaves.filter((leaf) => leadsTo(path, leaf));
   if (issue.code === 'unrecognized_keys') {
     const here = [...new Set(below.map((leaf) => leaf.path[path.length]!))].join(', ');
     return issue.keys.map((key) => `${[...path, key].join('.')}: there is no such setting. Known here: ${here}`);
   }
   const value = valueAt(raw, path);
-  const leaf = leaves.find((one) => one.path.join('.') === name);
+  const leaf = below.find((one) => one.path.length === path.length);
   if (value === undefined) {
     // A group that is missing as a whole: name what must be in it.
-    return (leaf ? [leaf] : below.filter(({ required }) => required)).map((one) =>
-      line(one.path.join('.'), 'is missing', one),
-    );
+    return leaf
+      ? [line(name, 'is missing', leaf)]
+      : below.filter(({ required }) => required).map((one) => line(one.path.join('.'), 'is missing', one));
   }
   return [line(name, `${what(issue)} (it is ${abbreviate(value)})`, leaf)];
 }
@@ -165,7 +189,10 @@ const isObject = (value: unknown): value is Record<string, unknown> =>
 
 function valueAt(raw: unknown, path: readonly string[]): unknown {
   let value = raw;
-  for (const key of path) value = isObject(value) && Object.hasOwn(value, key) ? value[key] : undefined;
+  for (const key of path) {
+    if (Array.isArray(value)) value = value[Number(key)];
+    else value = isObject(value) && Object.hasOwn(value, key) ? value[key] : undefined;
+  }
   return value;
 }
 
@@ -174,8 +201,9 @@ function set(raw: Record<string, unknown>, path: readonly string[], value: unkno
   for (const key of path.slice(0, -1)) {
     if (target[key] === undefined) target[key] = {};
     const next = target[key];
-    if (!isObject(next)) return; // the schema reports it
-    target = next;
+    // Anything else is what the schema reports.
+    if (!isObject(next) && !Array.isArray(next)) return;
+    target = next as Record<string, unknown>;
   }
   target[path.at(-1)!] = value;
 }

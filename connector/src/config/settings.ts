@@ -1,4 +1,5 @@
 /** The settings that several programs share. Each leaf carries an example, which an error about it shows. */
+import ipaddr from 'ipaddr.js';
 import { z } from 'zod';
 import { isLoopback } from '../identity/operator-server.ts';
 
@@ -88,6 +89,15 @@ export const webhookSetting = setting(
       return url.protocol === 'https:' || (url.protocol === 'http:' && isLoopback(url.hostname));
     }, 'must be an https address (http only on this machine), without a user name'),
   'https://clearing.example/notices',
+);
+
+/** A network of addresses. */
+export const networkSetting = setting(
+  z
+    .string()
+    .max(100)
+    .refine((text) => ipaddr.isValidCIDR(text), 'must be a network in CIDR notation'),
+  '10.0.0.0/8',
 );
 
 /** The origin that others reach this node at; read without a slash at its end. */
