@@ -1,9 +1,6 @@
 /** `AmazonS3-PUSH` into a real S3 server over TLS, with cuts. */
-import { spawn, type ChildProcess } from 'node:child_process';
-import { once } from 'node:events';
-import { existsSync, writeFileSync } from 'node:fs';
+import { writeFileSync } from 'node:fs';
 import { Agent } from 'node:https';
-import { createServer, type AddressInfo } from 'node:net';
 import { join } from 'node:path';
 import {
   CreateBucketCommand,
@@ -15,22 +12,17 @@ import {
 import { DuckDBInstance } from '@duckdb/node-api';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { createDataSpace, type DataSpace, type Participant } from '../src/connectors.ts';
-
-const server = join(import.meta.dirname, '..', '..', '.cache', 'pyarrow', 'bin', 'moto_server');
-if (!existsSync(server)) {
-  if (process.env['CI']) throw new Error('The S3 server is not there. Run npm run test:pyarrow.');
-  console.log('Skipped: there is no S3 server. npm run test:pyarrow installs one.');
-}
+import { hasS3Server, startS3Server, type S3Server } from './s3-server.ts';
 
 const ROWS = 800_000;
 const Bucket = 'inbox';
 
-describe.skipIf(!existsSync(server))('a push into a bucket', () => {
+describe.skipIf(!hasS3Server)('a push into a bucket', () => {
   let space: DataSpace;
   let provider: Participant;
   let consumer: Participant;
   let agreementId: string;
-  let storage: ChildProcess;
+  let storage: S3Server;
   let client: S3Client;
   let endpoint: string;
 
@@ -42,14 +34,9 @@ describe.skipIf(!existsSync(server))('a push into a bucket', () => {
       writeFileSync(path, text);
       return path;
     };
-    const port = await freePort();
     const files = ['-c', file('s3.crt', tls.cert), '-k', file('s3.key', tls.key)];
-    storage = spawn(server, ['-H', '127.0.0.1', '-p', String(port), '-s', ...files], {
-      stdio: ['ignore', 'ignore', 'pipe'],
-    });
-    for await (const line of storage.stderr!) if (String(line).includes('Running on')) break;
-    storage.stderr!.resume();
-    endpoint = `https://localhost:${port}`;
+    storage = await startS3Server('-s', ...files);
+    endpoint = `https://localhost:${storage.port}`;
     client = new S3Client({
       endpoint,
       region: 'us-east-1',
@@ -80,8 +67,7 @@ describe.skipIf(!existsSync(server))('a push into a bucket', () => {
   });
   afterAll(async () => {
     client.destroy();
-    storage.kill();
-    await once(storage, 'exit');
+    await storage[Symbol.asyncDispose]();
     await space[Symbol.asyncDispose]();
   });
 
@@ -172,12 +158,3 @@ describe.skipIf(!existsSync(server))('a push into a bucket', () => {
     expect(await ended(metadata.id)).toEqual({ state: 'TERMINATED', reason: expect.stringContaining('public') });
   });
 });
-
-async function freePort(): Promise<number> {
-  const probe = createServer().listen(0, '127.0.0.1');
-  await once(probe, 'listening');
-  const { port } = probe.address() as AddressInfo;
-  probe.close();
-  await once(probe, 'close');
-  return port;
-}

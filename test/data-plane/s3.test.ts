@@ -1,37 +1,19 @@
-import { spawn, type ChildProcess } from 'node:child_process';
-import { once } from 'node:events';
-import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
-import { createServer, type AddressInfo } from 'node:net';
+import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { CreateBucketCommand, PutObjectCommand, S3Client } from '@aws-sdk/client-s3';
 import { DuckDBInstance } from '@duckdb/node-api';
 import { createScanner, type Scanner } from '@foedus/connector/data-plane';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-
-const server = join(import.meta.dirname, '..', '..', '.cache', 'pyarrow', 'bin', 'moto_server');
-
-if (!existsSync(server)) {
-  if (process.env['CI']) throw new Error('The S3 server is not there. Run npm run test:pyarrow.');
-  console.log('Skipped: there is no S3 server. npm run test:pyarrow installs one.');
-}
+import { hasS3Server, startS3Server, type S3Server } from './s3-server.ts';
 
 let folder: string;
 let scanner: Scanner;
-let storage: ChildProcess;
+let storage: S3Server;
 let client: S3Client;
 let place: { endpoint: string; region: string; bucket: string; credentialsFile: string };
 
-async function freePort(): Promise<number> {
-  const probe = createServer().listen(0, '127.0.0.1');
-  await once(probe, 'listening');
-  const { port } = probe.address() as AddressInfo;
-  probe.close();
-  await once(probe, 'close');
-  return port;
-}
-
-describe.skipIf(!existsSync(server))('S3-compatible storage', () => {
+describe.skipIf(!hasS3Server)('S3-compatible storage', () => {
   const put = async (key: string, select: string): Promise<void> => {
     const path = join(folder, 'upload.parquet');
     const connection = await (await DuckDBInstance.create(':memory:')).connect();
@@ -50,14 +32,11 @@ describe.skipIf(!existsSync(server))('S3-compatible storage', () => {
   beforeAll(async () => {
     folder = mkdtempSync(join(tmpdir(), 'foedus-s3-'));
     scanner = createScanner({ folder });
-    const port = await freePort();
-    storage = spawn(server, ['-H', '127.0.0.1', '-p', String(port)], { stdio: ['ignore', 'ignore', 'pipe'] });
-    for await (const line of storage.stderr!) if (String(line).includes('Running on')) break;
-    storage.stderr!.resume();
+    storage = await startS3Server();
     const credentials = { accessKeyId: 'key', secretAccessKey: 'secret' };
     const credentialsFile = join(folder, 'credentials.json');
     writeFileSync(credentialsFile, JSON.stringify(credentials));
-    place = { endpoint: `http://127.0.0.1:${port}`, region: 'us-east-1', bucket: 'flights', credentialsFile };
+    place = { endpoint: `http://127.0.0.1:${storage.port}`, region: 'us-east-1', bucket: 'flights', credentialsFile };
     client = new S3Client({ endpoint: place.endpoint, region: place.region, forcePathStyle: true, credentials });
     await client.send(new CreateBucketCommand({ Bucket: place.bucket }));
     await put('year/2001.parquet', 'SELECT 1 AS id');
@@ -66,8 +45,7 @@ describe.skipIf(!existsSync(server))('S3-compatible storage', () => {
   });
   afterAll(async () => {
     client.destroy();
-    storage.kill();
-    await once(storage, 'exit');
+    await storage[Symbol.asyncDispose]();
     await scanner[Symbol.asyncDispose]();
     rmSync(folder, { recursive: true });
   });
