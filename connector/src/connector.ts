@@ -159,6 +159,7 @@ export async function startConnector(config: ConnectorConfig, options: Connector
   const restrict = await loadLocalRules(config.localRules);
   const usageControl = createUsageControl({
     database,
+    transact,
     agreements,
     clock,
     restrict,

@@ -47,12 +47,15 @@ export function usageOperations(
       id: 'reserveUsage',
       summary: 'Decides a use and reserves its charges in one step',
       description:
-        'A key that was used before gives that reservation again, and charges nothing. What has to be logged or told before the use is, or the use is refused.',
+        'A key that was used before gives that reservation again, and charges nothing. With `commit` it is final at once: one durable write instead of two. What has to be logged or told before the use is, or the use is refused.',
       body: model.reservationRequestSchema,
       bodyLimits,
-      answer: json(model.reservationSchema, 'The reservation: release, then commit it.'),
+      answer: json(
+        model.reservationSchema,
+        'The reservation: release, then commit it. Or the committed entry: release.',
+      ),
       errors: ['not-found', 'not-permitted', 'budget-exhausted', 'conflict', 'unavailable'],
-      handle: async ({ body: { basis, asOf, ...use } }) => {
+      handle: async ({ body: { basis, asOf, commit = false, ...use } }) => {
         if (OURS.test(use.key)) {
           throw new FoedusError(
             'bad-request',
@@ -62,6 +65,7 @@ export function usageOperations(
         const consent = await usageControl.ask(use.agreementId, use.request, { key: use.key });
         const { entry, decision } = usageControl.reserve({
           ...use,
+          commit,
           consent,
           ...(basis && { basis }),
           ...(asOf !== undefined && { asOf }),

@@ -146,6 +146,30 @@ describe('usage control', () => {
     expect(usage.account(id).spent.uses).toBe(1);
   });
 
+  test('reserves and commits in one transaction where asked to, also what was only reserved before', () => {
+    const { usage, events } = controlOver(agreementOf([mayUse(constraint('count', 'lteq', '2'))]));
+    const first = usage.reserve({ agreementId: id, key: 'a', request: use, commit: true }).entry;
+    expect(usage.reserve({ agreementId: id, key: 'a', request: use, commit: true }).entry).toEqual(first);
+    const second = usage.reserve({ agreementId: id, key: 'b', request: use }).entry;
+    const { entry } = usage.reserve({ agreementId: id, key: 'b', request: use, commit: true });
+    expect(entry).toMatchObject({ id: second.id, state: 'committed' });
+    expect(usage.account(id)).toMatchObject({
+      spent: { uses: 2 },
+      entries: [{ state: 'committed' }, { state: 'committed' }],
+    });
+    expect(events.map(({ type }) => type)).toEqual(['reserved', 'committed', 'reserved', 'committed']);
+    expect(codeOf(() => usage.reserve({ agreementId: id, key: 'c', request: use, commit: true }))).toBe(
+      'budget-exhausted',
+    );
+  });
+
+  test('does not commit what was given back', () => {
+    const { usage } = controlOver(agreementOf([mayUse()]));
+    usage.refund(usage.reserve({ agreementId: id, key: 'a', request: use }).entry.id);
+    expect(codeOf(() => usage.reserve({ agreementId: id, key: 'a', request: use, commit: true }))).toBe('conflict');
+    expect(usage.account(id).entries).toMatchObject([{ state: 'refunded' }]);
+  });
+
   test('keeps the accounts of two agreements apart, also for the same key', () => {
     const first = agreementOf([mayUse(constraint('count', 'lteq', '1'))]);
     const second = { ...first, id: 'urn:agreement:2', agreement: { ...first.agreement, '@id': 'urn:agreement:2' } };

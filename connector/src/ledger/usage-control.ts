@@ -37,10 +37,12 @@ export interface UsageControl {
   /** Decides without charging. @throws FoedusError `not-found` for an unknown agreement */
   decide(agreementId: string, request: UsageRequestBody, consent?: Consent): Decision;
   /**
-   * Decides and reserves all charges in one transaction. With a `key` seen before, returns that reservation unchanged.
+   * Decides and reserves all charges in one transaction. With a `key` seen before, returns that reservation unchanged;
+   * with `commit`, committed.
    *
    * @throws FoedusError `not-permitted` or `budget-exhausted`; the message names each reason, `details.decision` has all;
-   *   `conflict` with `details.sequence` where the account is not as it was at `asOf` any more
+   *   `conflict` with `details.sequence` where the account is not as it was at `asOf` any more, and without where a
+   *   refunded one is to be committed
    */
   reserve(use: {
     agreementId: string;
@@ -51,6 +53,8 @@ export interface UsageControl {
     consent?: Consent;
     /** `sequence` of the account that the request was made from. */
     asOf?: number;
+    /** Makes it final in the same transaction. */
+    commit?: boolean;
   }): GrantedUse;
   /** Makes a reservation final. Idempotent. A crash between reserve and commit leaves it charged. */
   commit(reservationId: string): LedgerEntry;
@@ -92,7 +96,10 @@ export interface AgreementReader {
   get(agreementId: string): SignedAgreement | undefined;
 }
 
-/** What usage control tells whoever counts and logs: told after the transaction, never before. */
+/**
+ * What usage control tells whoever counts and logs: of a denial after the transaction, of anything else within it, so
+ * that it can be recorded with the charge. Whoever passes it on waits until the transaction is durable.
+ */
 export type UsageEvent =
   | {
       readonly type: 'denied';
@@ -105,6 +112,8 @@ export type UsageEvent =
 
 export interface UsageControlOptions {
   readonly database: Database;
+  /** Runs a transaction of `database`; where `events` has transactions that know when they are durable, one of those. */
+  readonly transact?: <T>(work: () => T) => T;
   readonly agreements: AgreementReader;
   readonly clock: () => Date;
   /** The operator's own rules. @default none */
@@ -131,6 +140,7 @@ const CONNECTOR = 'https://w3id.org/idsa/code/CONNECTOR';
  */
 export function createUsageControl(options: UsageControlOptions): UsageControl {
   const { database, agreements, clock, restrict, duties, events } = options;
+  const transact = options.transact ?? ((work) => database.transaction(work));
   const ledger = createLedger({ database, clock });
   const disputes = createDisputes(database);
   const policyOf = createPolicyCache();
@@ -204,6 +214,15 @@ export function createUsageControl(options: UsageControlOptions): UsageControl {
     return withReports(decision, consented.localRules);
   };
 
+  /** Within a transaction. */
+  const commitNow = (reservationId: string): LedgerEntry => {
+    const { entry, changed } = ledger.commit(reservationId);
+    if (!changed) return entry;
+    duties?.committed(reservationId);
+    tell({ type: 'committed', entry });
+    return entry;
+  };
+
   const drawing = createDraw({
     ledger,
     inForce,
@@ -230,50 +249,41 @@ export function createUsageControl(options: UsageControlOptions): UsageControl {
 
     decide: (agreementId, request, consent) => decideNow(inForce(agreementId), request, consent),
 
-    reserve({ agreementId, key, request, basis, consent, asOf }) {
-      const outcome = onLedger(database, (): { fresh: boolean; entry?: LedgerEntry; decision: Decision } => {
+    reserve({ agreementId, key, request, basis, consent, asOf, commit = false }) {
+      const outcome = onLedger(transact, (): { entry?: LedgerEntry; decision: Decision } => {
         const agreement = inForce(agreementId);
         const earlier = ledger.find(agreementId, key);
-        if (earlier !== undefined) return { fresh: false, ...earlier };
+        if (earlier !== undefined) return commit ? { ...earlier, entry: commitNow(earlier.entry.id) } : earlier;
         if (asOf !== undefined) checkMoved(agreementId, asOf, ledger.sequence(agreementId));
         const decision = decideNow(agreement, request, consent?.look ? undefined : consent);
-        if (!decision.permit) return { fresh: true, decision };
+        if (!decision.permit) return { decision };
         const entry = ledger.reserve({ agreementId, key, decision, request, ...(basis && { basis }) });
         duties?.reserved(agreement, decision, request, entry);
-        return { fresh: true, decision, entry };
+        tell({ type: 'reserved', entry });
+        return { decision, entry: commit ? commitNow(entry.id) : entry };
       });
-      const { fresh, entry, decision } = outcome;
+      const { entry, decision } = outcome;
       if (entry === undefined) {
         tell({ type: 'denied', agreementId, key, request, decision });
         throw denial(decision);
       }
-      if (fresh) tell({ type: 'reserved', entry });
       return { entry, decision };
     },
 
-    commit(reservationId) {
-      const { entry, changed } = onLedger(database, () => {
-        const settled = ledger.commit(reservationId);
-        if (settled.changed) duties?.committed(reservationId);
-        return settled;
-      });
-      if (changed) tell({ type: 'committed', entry });
-      return entry;
-    },
+    commit: (reservationId) => onLedger(transact, () => commitNow(reservationId)),
 
-    refund(reservationId) {
-      const { entry, changed } = onLedger(database, () => {
-        const settled = ledger.refund(reservationId);
-        if (settled.changed) duties?.refunded(reservationId);
-        return settled;
-      });
-      if (changed) tell({ type: 'refunded', entry });
-      return entry;
-    },
+    refund: (reservationId) =>
+      onLedger(transact, () => {
+        const { entry, changed } = ledger.refund(reservationId);
+        if (!changed) return entry;
+        duties?.refunded(reservationId);
+        tell({ type: 'refunded', entry });
+        return entry;
+      }),
 
-    draw: (reservationId, amounts) => onLedger(database, () => drawing(reservationId, amounts)),
+    draw: (reservationId, amounts) => onLedger(transact, () => drawing(reservationId, amounts)),
 
-    head: (agreementId) => onLedger(database, () => ledger.head(known(agreementId).id)),
+    head: (agreementId) => onLedger(transact, () => ledger.head(known(agreementId).id)),
 
     account(agreementId) {
       const agreement = known(agreementId);
@@ -341,9 +351,9 @@ function denial(decision: Decision & Partial<LocalDecision>): FoedusError {
 }
 
 /** Runs `work` in one transaction; a database that stays locked is an outage, not a fault of the program. */
-function onLedger<T>(database: Database, work: () => T): T {
+function onLedger<T>(transact: <R>(work: () => R) => R, work: () => T): T {
   try {
-    return database.transaction(work);
+    return transact(work);
   } catch (cause) {
     const SQLITE_BUSY = 5;
     if (cause instanceof Error && 'errcode' in cause && cause.errcode === SQLITE_BUSY) {

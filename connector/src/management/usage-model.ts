@@ -60,6 +60,10 @@ export const reservationRequestSchema = z.strictObject({
   basis: jsonObject
     .optional()
     .describe("What a later reader needs to recompute the charge, for instance the mechanism's parameters."),
+  commit: z
+    .boolean()
+    .optional()
+    .describe('Commits it in the same step: for what is released afterwards and never given back.'),
   asOf: z
     .int()
     .min(0)

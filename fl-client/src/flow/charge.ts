@@ -127,18 +127,21 @@ function releaseOfEvaluation(use: EvaluationUse, metrics: readonly MetricName[])
 }
 
 export function createCharging(
-  connector: Pick<OperatorClient, 'account' | 'decide' | 'reserve' | 'commit'>,
+  connector: Pick<OperatorClient, 'account' | 'decide' | 'reserve'>,
 ): Charging & EvaluationCharging {
   const oneAtATime = createQueues();
+  /** As they were when a release was quoted: still so, unless something was charged meanwhile. */
+  const quoted = new Map<string, Account>();
 
   const decide = (release: Release, account: Account) =>
     connector.decide(release.use.agreementId, requestOf(release, account));
 
   /** Other clients charge the same account: where it has moved meanwhile, the release costs something else. */
-  const reserve = async (release: Release): Promise<{ readonly entry: LedgerEntry }> => {
+  const reserve = async (release: Release): Promise<{ readonly entry: LedgerEntry; readonly head: SignedHead }> => {
     const { agreementId } = release.use;
     for (let attempt = 1; ; attempt++) {
-      const account = await connector.account(agreementId);
+      const account = quoted.get(agreementId) ?? (await connector.account(agreementId));
+      quoted.delete(agreementId);
       try {
         return await connector.reserve({
           agreementId,
@@ -146,6 +149,7 @@ export function createCharging(
           request: requestOf(release, account),
           basis: basisOf(release),
           asOf: account.sequence,
+          commit: true,
         });
       } catch (error) {
         const hasMoved = error instanceof FoedusError && error.code === 'conflict' && 'sequence' in error.details;
@@ -158,17 +162,16 @@ export function createCharging(
   const charge = (release: Release): Promise<SignedHead> =>
     oneAtATime(release.use.agreementId, async () => {
       const { agreementId } = release.use;
-      const { entry } = await reserve(release);
-      if (entry.agreementId !== agreementId || entry.state === 'refunded') {
-        throw new FoedusError('conflict', `The charge ${release.key} was given back and cannot be used again.`);
-      }
-      return (await connector.commit(entry.id)).head;
+      const { entry, head } = await reserve(release);
+      if (entry.agreementId === agreementId && entry.state === 'committed') return head;
+      throw new FoedusError('bad-answer', `The connector has not committed the charge ${release.key}. Update it.`);
     });
 
   return {
     async quote(use) {
       const release = releaseOfRound(use);
       const account = await connector.account(use.agreementId);
+      quoted.set(use.agreementId, account);
       const request = requestOf(release, account);
       const { permit } = await connector.decide(use.agreementId, request);
       const entry = entryOf(account, release.key);
