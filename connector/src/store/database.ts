@@ -20,6 +20,11 @@ export interface Database extends AsyncDisposable {
    * A nested call joins the transaction around it. `work` must be synchronous: nothing else may run in between.
    */
   transaction<T>(work: () => T): T;
+  /**
+   * As `transaction`, without waiting for the disk: it survives the end of the process; a power cut may take it back
+   * unless a `transaction` came after it, which makes it durable, too. For what memory alone holds the rest of.
+   */
+  passing<T>(work: () => T): T;
   close(): void;
 }
 
@@ -44,11 +49,12 @@ export function openDatabase(path: string, migrations: readonly Migration[]): Da
   sql.exec(`PRAGMA wal_autocheckpoint = ${CHECKPOINT_PAGES}; PRAGMA cache_size = -${CACHE_KIB};`);
   const begin = sql.prepare('BEGIN IMMEDIATE');
   const commit = sql.prepare('COMMIT');
-  let depth = 0;
-  const transaction = <T>(work: () => T): T => {
-    if (depth > 0) return work();
+  let under: 'none' | 'durable' | 'passing' = 'none';
+  const run = <T>(kind: 'durable' | 'passing', work: () => T): T => {
+    if (under === 'passing' && kind === 'durable') throw new Error('nothing is durable within a passing transaction');
+    if (under !== 'none') return work();
     begin.run();
-    depth = 1;
+    under = kind;
     try {
       const result = work();
       commit.run();
@@ -58,14 +64,24 @@ export function openDatabase(path: string, migrations: readonly Migration[]): Da
       if (sql.isTransaction) sql.exec('ROLLBACK');
       throw error;
     } finally {
-      depth = 0;
+      under = 'none';
+    }
+  };
+  const transaction = <T>(work: () => T): T => run('durable', work);
+  const passing = <T>(work: () => T): T => {
+    // With NORMAL a commit does not wait for the log to be on disk (https://sqlite.org/pragma.html#pragma_synchronous).
+    if (under === 'none') sql.exec('PRAGMA synchronous = NORMAL');
+    try {
+      return run('passing', work);
+    } finally {
+      if (under === 'none') sql.exec('PRAGMA synchronous = FULL');
     }
   };
   migrate(path, sql, migrations, transaction);
   const close = (): void => {
     if (sql.isOpen) sql.close();
   };
-  return { sql, transaction, close, [Symbol.asyncDispose]: async () => close() };
+  return { sql, transaction, passing, close, [Symbol.asyncDispose]: async () => close() };
 }
 
 function migrate(

@@ -209,7 +209,8 @@ export function createParticipation(options: ParticipationOptions) {
       if (head === null) return;
       const { agreementId } = member(sessionId, caller).participant;
       verifyHead(head, { agreementId, signer: caller, trust: identity.trust });
-      heads.keep(caller, head);
+      // Durable with what comes of the release at the latest: until then the release itself is in memory only.
+      store.passing(() => heads.keep(caller, head));
     },
 
     /** @returns the task, or null when it is still number `after` after `waitMs` */

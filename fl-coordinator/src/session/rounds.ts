@@ -218,7 +218,7 @@ export function createRounds(options: RoundsOptions): Rounds {
     store.lastRound(session.id)?.endedAt ?? session.recruitingSince;
 
   const closeContributions = (session: SessionRecord, round: RoundRecord): void => {
-    store.transaction(() => {
+    store.passing(() => {
       for (const one of store.contributions(session.id, round.round)) {
         if (one.status !== 'waiting') continue;
         const reason = 'No update before the round closed.';
@@ -462,7 +462,7 @@ export function createRounds(options: RoundsOptions): Rounds {
       const of = sums.get(sessionId);
       if (of?.round !== round) throw new Error(`round ${round} has no sum`);
       of.sum.add(values);
-      store.transaction(() => {
+      store.passing(() => {
         store.updateContribution(sessionId, round, participantId, {
           status: 'received',
           reason: null,
@@ -479,7 +479,7 @@ export function createRounds(options: RoundsOptions): Rounds {
       settle(sessionId);
     },
     receiveMasked(sessionId, round, participantId, { privacy, bytes }) {
-      store.transaction(() => {
+      store.passing(() => {
         store.updateContribution(sessionId, round, participantId, { status: 'received', reason: null, bytes });
         store.updateParticipant(sessionId, participantId, { status: 'enrolled', note: null, privacy });
       });

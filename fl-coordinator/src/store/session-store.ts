@@ -127,6 +127,8 @@ export function createSessionStore(db: Database, now: () => Date) {
   const insertParticipant = insertInto('participants', participantColumns, ['session_id']);
   const insertContribution = insertInto('contributions', contributionColumns, ['session_id']);
   const selectSession = sql.prepare('SELECT * FROM sessions WHERE id = ?');
+  const allButPlan = Object.values(sessionColumns).filter((column) => column !== 'plan');
+  const selectKnown = sql.prepare(`SELECT ${allButPlan.join(', ')} FROM sessions WHERE id = ?`);
   const selectSessions = sql.prepare('SELECT * FROM sessions ORDER BY created_at DESC, id');
   const selectParticipants = sql.prepare('SELECT * FROM participants WHERE session_id = ? ORDER BY participant_id');
   const selectParticipant = sql.prepare('SELECT * FROM participants WHERE session_id = ? AND participant_id = ?');
@@ -157,6 +159,8 @@ export function createSessionStore(db: Database, now: () => Date) {
 
   return {
     transaction: <T>(work: () => T): T => db.transaction(work),
+    /** For what follows from a sum in memory: when that is lost, its round begins again or is over. */
+    passing: <T>(work: () => T): T => db.passing(work),
 
     insert(session: SessionRecord, participants: readonly ParticipantRecord[]): void {
       insertSession.run(...values(sessionColumns, session));
@@ -165,7 +169,7 @@ export function createSessionStore(db: Database, now: () => Date) {
       }
     },
     session(id: string): SessionRecord | undefined {
-      const row = selectSession.get(id);
+      const row = (plans.has(id) ? selectKnown : selectSession).get(id);
       return row === undefined ? undefined : toSession(row);
     },
     /** Newest first. */
