@@ -3,16 +3,17 @@
  *
  *     npm run bench:rounds -- --clients 10 --rounds 20 --ingest-clients 50
  *
- * Rounds: coordinator, clients and their connectors are as they are (mutual TLS on loopback, ledgers, durable writes),
- * all in this one process; only the trainer is replaced, by one that returns a fixed update at once. So every
- * millisecond is a round's own, for all clients together on one thread.
+ * Rounds: coordinator, clients and their connectors are as they are (mutual TLS on loopback, ledgers, durable writes), in
+ * three processes; only the trainer is replaced, by one that returns a fixed update at once. So every millisecond is a
+ * round's own, for all clients together; CPU time is told by part, so that what clients and connectors of a real data
+ * space do on computers of their own can be taken off. Beside it: what the ledgers take of it, and a floor.
  */
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { join } from 'node:path';
 import { text } from 'node:stream/consumers';
 import { parseArgs } from 'node:util';
-import { median } from '../negotiation/floor.ts';
+import { median, quantile } from '../negotiation/floor.ts';
 import { measureRounds, type RoundTimes } from './measure-rounds.ts';
 
 const { values } = parseArgs({
@@ -34,22 +35,27 @@ const table = (rows: readonly (readonly string[])[]): string => {
 
 if (parts.has('rounds')) {
   const clients = Number(values.clients);
-  const times = await measureRounds({ clients, rounds: Number(values.rounds) });
-  const row = ({ name, parameters, milliseconds }: RoundTimes): string[] => {
-    const sorted = milliseconds.toSorted((a, b) => a - b);
-    const at = (share: number): string => sorted[Math.floor(share * (sorted.length - 1))]!.toFixed(0);
-    const base = median(times[0]!.milliseconds);
+  const { parameters, times } = await measureRounds({ clients, rounds: Number(values.rounds) });
+  const floor = median(times.at(-1)!.milliseconds);
+  const row = ({ name, milliseconds, cpu }: RoundTimes): string[] => {
+    const at = (share: number): string => quantile(milliseconds, share).toFixed(0);
+    const ms = (value: number | undefined): string => value?.toFixed(0) ?? '';
     return [
       name,
-      parameters.toLocaleString('en'),
-      at(0.1),
+      Math.min(...milliseconds).toFixed(0),
       at(0.5),
       at(0.9),
-      `${(median(milliseconds) / base).toFixed(2)}×`,
+      `${(median(milliseconds) / floor).toFixed(1)}×`,
+      ms(cpu?.coordinator),
+      ms(cpu === null ? undefined : cpu.clients / clients),
+      ms(cpu === null ? undefined : cpu.connectors / clients),
     ];
   };
-  console.log(`A round beyond training, ${clients} clients on loopback, ${values.rounds} rounds each, in ms:\n`);
-  console.log(table([['', 'parameters', 'p10', 'median', 'p90', 'ratio'], ...times.map(row)]));
+  const head = ['', 'best', 'median', 'p90', 'of the floor', 'CPU: coordinator', 'a client', 'a connector'];
+  console.log(
+    `A round beyond training, ${clients} clients on loopback, ${parameters.toLocaleString('en')} parameters, ${values.rounds} rounds each, in ms:\n`,
+  );
+  console.log(table([head, ...times.map(row)]));
   console.log();
 }
 

@@ -1,13 +1,26 @@
-/** Rounds of real coordinators and clients, with a trainer that takes no time. */
-import { parameterCount, type SessionPlanDraft } from '@foedus/fl-core';
-import type { StartTrainer } from '@foedus/fl-client';
-import { createFederation, plan as testPlan } from '../../test/federated/federation.ts';
+/**
+ * Rounds of a real coordinator and real clients, with a trainer that takes no time, in three processes: the coordinator;
+ * the clients; the connectors with their ledgers (this one). Real ones have a process each.
+ */
+import { readFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { parameterCount, type SessionPlan, type SessionPlanDraft } from '@foedus/fl-core';
+import type { SessionView } from '@foedus/fl-coordinator';
+import { createFederation, plan as testPlan, type Federation, type Partner } from '../../test/federated/federation.ts';
+import type { Member } from './members-part.ts';
+import { cpuMs, startPart, type Part } from './part.ts';
 
 export interface RoundTimes {
   readonly name: string;
-  readonly parameters: number;
-  /** From one round's beginning to the next one's. */
+  /** Of each round, from its beginning to the next one's; with all clients together. */
   readonly milliseconds: readonly number[];
+  /** CPU time of a round by part, of all clients and all connectors together, in ms. */
+  readonly cpu: Readonly<Record<'coordinator' | 'clients' | 'connectors', number>> | null;
+}
+
+export interface Measured {
+  readonly parameters: number;
+  readonly times: readonly RoundTimes[];
 }
 
 const base: SessionPlanDraft = {
@@ -18,41 +31,129 @@ const base: SessionPlanDraft = {
   evaluation: { holdOut: 0, salt: 'bench', metrics: [] },
 };
 const parameters = parameterCount({ features: base.features, model: base.model });
+const secureAggregation = { clip: 10, stepTimeoutSeconds: 60 } as const;
+const drafts: readonly { readonly name: string; readonly draft: Partial<SessionPlanDraft> }[] = [
+  { name: 'every update seen', draft: { secureAggregation: null } },
+  { name: 'honest-server', draft: { secureAggregation: { ...secureAggregation, mode: 'honest-server' } } },
+  { name: 'active-server', draft: { secureAggregation: { ...secureAggregation, mode: 'active-server' } } },
+];
+/** Rounds that wait for enrolments and cold code. */
+const WARM_UP = 3;
 
-const update = Float32Array.from({ length: parameters }, (_, i) => 0.01 * Math.sin(i));
-const startTrainer: StartTrainer = async () => ({
-  trainRound: async () => ({ update: update.slice(), seconds: 0 }),
-  evaluate: async () => ({ auc: null, logLoss: null }),
-  histogram: async (_, bins) => ({ negatives: Array<number>(bins).fill(0), positives: Array<number>(bins).fill(0) }),
-  [Symbol.asyncDispose]: async () => {},
+const part = (name: string): Part => startPart(join(import.meta.dirname, `${name}-part.ts`));
+const identityFiles = (folder: string): Member['files'] => ({
+  tlsKey: join(folder, 'tls.key'),
+  tlsCertificate: join(folder, 'tls.crt'),
+  signingKey: join(folder, 'signing.key'),
+  signingCertificate: join(folder, 'signing.crt'),
+  trustAnchors: join(folder, 'ca.crt'),
 });
 
-export async function measureRounds(options: {
-  readonly clients: number;
-  readonly rounds: number;
-}): Promise<RoundTimes[]> {
+export async function measureRounds(options: { readonly clients: number; readonly rounds: number }): Promise<Measured> {
   const { clients, rounds } = options;
   const names = Array.from({ length: clients }, (_, i) => `m${String(i).padStart(2, '0')}`);
   await using federation = await createFederation(names);
-  const secureAggregation = { clip: 10, stepTimeoutSeconds: 60 } as const;
-  const drafts: readonly { readonly name: string; readonly draft: Partial<SessionPlanDraft> }[] = [
-    { name: 'every update seen', draft: { secureAggregation: null } },
-    { name: 'honest-server', draft: { secureAggregation: { ...secureAggregation, mode: 'honest-server' } } },
-    { name: 'active-server', draft: { secureAggregation: { ...secureAggregation, mode: 'active-server' } } },
-  ];
   const times: RoundTimes[] = [];
+  let plan: SessionPlan | undefined;
   for (const { name, draft } of drafts) {
     const partners = await federation.agree({});
-    await using stack = new AsyncDisposableStack();
-    const coordinator = stack.use(await federation.coordinator());
-    for (const partner of partners) stack.use(await federation.client(partner, startTrainer));
-    const { id } = await coordinator.plan({ ...base, ...draft, rounds: rounds + 2, minimumCohort: clients }, partners);
-    await coordinator.session('POST', `/api/sessions/${id}/start`, {});
-    const end = await coordinator.until(id, ({ state }) => state === 'completed' || state === 'failed');
-    if (end.state !== 'completed') throw new Error(`${name}: ${end.reason}`);
-    const starts = end.rounds.map(({ startedAt }) => Date.parse(startedAt));
-    // The first round waits for enrolments and cold code.
-    times.push({ name, parameters, milliseconds: starts.slice(2).map((start, i) => start - starts[i + 1]!) });
+    const measured = await measureSession(federation, partners, { ...base, ...draft, minimumCohort: clients }, rounds);
+    plan ??= measured.plan;
+    times.push({ name, ...measured.times });
   }
-  return times;
+  const members = membersOf(federation, await federation.agree({}));
+  await using side = part('members');
+  const ledger = await side.ask<number[]>('charge', { members, plan, rounds });
+  await using coordinator = part('coordinator');
+  const files = identityFiles(join(federation.space.folder, 'coordinator'));
+  const { participantId } = federation.owner;
+  const bytes = 4 * parameters;
+  const { url } = await coordinator.ask<{ url: string }>('serveBytes', { participantId, files, bytes });
+  const floor = await side.ask<number[]>('floor', { members, url, rounds });
+  times.push({ name: 'the ledgers alone: quote and charge', milliseconds: ledger, cpu: null });
+  times.push({ name: 'floor: bytes and one commit each', milliseconds: floor.slice(1), cpu: null });
+  return { parameters, times };
+}
+
+function membersOf(federation: Federation, partners: readonly Partner[]): Member[] {
+  return partners.map(({ name, participantId, agreementId, connector }) => {
+    const folder = join(federation.space.folder, name);
+    const operator = { url: connector.managementUrl, tokenFile: join(folder, 'token') };
+    return { participantId, agreementId, files: identityFiles(folder), connector: operator };
+  });
+}
+
+async function measureSession(
+  federation: Federation,
+  partners: readonly Partner[],
+  draft: SessionPlanDraft,
+  rounds: number,
+): Promise<{ readonly plan: SessionPlan; readonly times: Omit<RoundTimes, 'name'> }> {
+  const { folder } = federation.space;
+  const { owner } = federation;
+  const own = join(folder, 'coordinator');
+  const tokenFile = join(own, 'operator.token');
+  await using coordinator = part('coordinator');
+  const { operatorUrl } = await coordinator.ask<{ operatorUrl: string }>('start', {
+    program: 'coordinator',
+    participantId: owner.participantId,
+    dataDir: join(own, 'rounds'),
+    identity: identityFiles(own),
+    rounds: { port: 0, publicUrl: 'https://localhost:0' },
+    operator: { port: 0, tokenFile },
+    connector: { url: owner.connector.managementUrl, tokenFile: join(own, 'token') },
+  });
+  await using clients = part('members');
+  await clients.ask('start', {
+    configs: membersOf(federation, partners).map(({ participantId, files, connector }, i) => ({
+      program: 'client',
+      participantId,
+      dataDir: join(folder, partners[i]!.name, 'client'),
+      identity: files,
+      connector,
+      health: { port: 0 },
+    })),
+  });
+  const token = (await readFile(tokenFile, 'utf8')).trim();
+  const call = async (method: string, path: string, body?: unknown): Promise<SessionView> => {
+    const headers = { authorization: `Bearer ${token}`, 'content-type': 'application/json' };
+    const response = await fetch(operatorUrl + path, {
+      method,
+      headers,
+      ...(body === undefined ? {} : { body: JSON.stringify(body) }),
+    });
+    if (!response.ok) throw new Error(await response.text());
+    return (await response.json()) as SessionView;
+  };
+  const until = async (isReached: (view: SessionView) => boolean): Promise<SessionView> => {
+    for (;;) {
+      const view = await call('GET', `/api/sessions/${id}`);
+      if (isReached(view)) return view;
+      if (view.state === 'failed') throw new Error(view.reason ?? 'the session failed');
+      await new Promise((resolve) => setTimeout(resolve, 100));
+    }
+  };
+  const cpu = async () => ({
+    coordinator: await coordinator.cpuMs(),
+    clients: await clients.cpuMs(),
+    connectors: cpuMs(),
+  });
+
+  const participants = partners.map(({ participantId, agreementId }) => ({ participantId, agreementId }));
+  const all = rounds + WARM_UP;
+  const { id, plan } = await call('POST', '/api/sessions', { plan: { ...draft, rounds: all }, participants });
+  await call('POST', `/api/sessions/${id}/start`, {});
+  const { roundsDone } = await until((view) => view.roundsDone >= WARM_UP);
+  const before = await cpu();
+  const { rounds: held } = await until(({ state }) => state === 'completed');
+  const after = await cpu();
+  const each = (name: keyof typeof after): number => (after[name] - before[name]) / (all - roundsDone);
+  const starts = held.map(({ startedAt }) => Date.parse(startedAt));
+  return {
+    plan,
+    times: {
+      milliseconds: starts.slice(WARM_UP).map((start, i) => start - starts[i + WARM_UP - 1]!),
+      cpu: { coordinator: each('coordinator'), clients: each('clients'), connectors: each('connectors') },
+    },
+  };
 }
