@@ -30,7 +30,7 @@ export function addConsumer(program: Command): void {
     .argument('<agreement>', 'its id')
     .option('--columns <names>', 'only these columns, with commas between', list)
     .option('--purpose <iri>', 'what the rows are for')
-    .option('-o, --output <file>', 'where the rows go, - for standard output (default: rows.arrow)', 'rows.arrow')
+    .option('-o, --output <file>', 'where the rows go, - for standard output', 'rows.arrow')
     .addOption(ownConfig())
     .action(async (agreement: string, options: import('./commands/fetch.ts').FetchRows) => {
       const { fetchRows } = await import('./commands/fetch.ts');
