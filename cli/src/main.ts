@@ -261,9 +261,8 @@ function addPolicies(program: Command): void {
 }
 
 function addPrivacy(program: Command): void {
-  program
-    .command('privacy')
-    .description('privacy budgets')
+  const privacy = program.command('privacy').description('privacy budgets');
+  privacy
     .command('plan')
     .description('find noise and rounds for a budget, and show what other choices would cost')
     .requiredOption('--epsilon <epsilon>', 'ε of the whole training')
@@ -280,6 +279,22 @@ function addPrivacy(program: Command): void {
     .action(async (options: import('./commands/privacy.ts').PrivacyPlanOptions) => {
       const { planPrivacy } = await import('./commands/privacy.ts');
       await planPrivacy(options);
+    });
+  privacy
+    .command('plan-organisations')
+    .description('find the noise for a budget when all that one organisation contributes is hidden')
+    .requiredOption('--epsilon <epsilon>', 'ε of the whole training')
+    .option('--delta <delta>', 'δ at which ε is counted', '1e-5')
+    .requiredOption('--members <count>', 'organisations invited')
+    .requiredOption('--minimum <count>', 'minimum cohort: a round with fewer ends without output')
+    .option('--colluding <count>', 'of those left, how many may tell whoever looks what they know', '1')
+    .requiredOption('--parameters <count>', 'parameters of the model')
+    .option('--rounds <rounds>', 'rounds', '30')
+    .option('--clip <norm>', 'L2 norm that an update is clipped to', '1')
+    .option('--bits <bits>', 'bits of a value under the masks', '24')
+    .action(async (options: import('./commands/privacy-organisations.ts').OrganisationPlanOptions) => {
+      const { planOrganisations } = await import('./commands/privacy-organisations.ts');
+      planOrganisations(options);
     });
 }
 
