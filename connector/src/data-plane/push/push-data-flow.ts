@@ -84,11 +84,11 @@ export function createPushDataFlow(options: PushDataFlowOptions): PushDataFlow {
     const request = usageOf(target.query);
     const key = `push/${transfer.id}`;
     const consent = await usageControl.ask(agreementId, request, { key });
-    return database.transaction(() => {
-      const { entry, decision } = usageControl.reserve({ agreementId, key, request, consent });
-      store.begin(transfer.id, { entryId: entry.id, decision });
-      return store.get(transfer.id)!;
-    });
+    // Not one transaction with what follows: what is denied has to stay on record. After a crash in between, the key
+    // gives the same use again.
+    const { entry, decision } = usageControl.reserve({ agreementId, key, request, consent });
+    store.begin(transfer.id, { entryId: entry.id, decision });
+    return store.get(transfer.id)!;
   };
 
   const receiverOf = async (transfer: Transfer, target: PushTarget, signal: AbortSignal): Promise<Receiver> => {

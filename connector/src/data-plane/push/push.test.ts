@@ -127,6 +127,10 @@ describe('a push to the inbox of the consumer’s connector', () => {
     expect(await readFile((await consumer.operator.received(id)).path, 'utf8')).toBe('"id"\r\n0\r\n1\r\n');
     const forbidden = await push({ ...CSV, 'https://w3id.org/foedus/ns#query': 'columns=tail' });
     expect(await ended(forbidden.id)).toMatchObject({ state: 'TERMINATED' });
+    const { providerPid } = await consumer.operator.transfer(forbidden.id);
+    using store = openStore('provider');
+    const told = store.prepare("SELECT body FROM event WHERE type = 'usage' AND body LIKE ?").all(`%${providerPid}%`);
+    expect(told.map(({ body }) => JSON.parse(String(body)).usage.type)).toEqual(['denied']);
   });
 
   it('stops at the next part when it is suspended, by either side, and goes on when it is started', async () => {
