@@ -263,17 +263,17 @@ describe('planning', () => {
 
 describe('ε after so many events more', () => {
   test('is that of all of them, also where batches are cut and a history comes before', () => {
-    const delta = 1e-5;
+    const at = 1e-5;
     const capped = { records: 150, datasetSize: 10_000 };
     const history = [subsampledGaussian({ noiseMultiplier: 0.9, samplingRate: 0.02, steps: 7 })];
     for (const event of [
       subsampledGaussian({ noiseMultiplier: 1.1, samplingRate: 0.01, steps: 3 }),
       subsampledGaussian({ noiseMultiplier: 1.1, samplingRate: 0.01, steps: 3, batchCap: capped }),
     ]) {
-      const after = epsilonAfter(history, event, delta);
+      const after = epsilonAfter(history, event, at);
       for (const count of [0, 1, 5]) {
         const all = [...history, ...Array.from({ length: count }, () => event)];
-        expect(after(count)).toBeCloseTo(epsilonOf(all, delta).epsilon, 9);
+        expect(after(count)).toBeCloseTo(epsilonOf(all, at).epsilon, 9);
       }
     }
   });
