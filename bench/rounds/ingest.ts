@@ -11,7 +11,14 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { openDatabase } from '@foedus/connector/store';
-import { decode, decodeUpdate, encodeMaskedInput, encodeUpdate, planEncoding, readMaskedInput } from '@foedus/fl-core';
+import {
+  decode,
+  encodeMaskedInput,
+  encodeUpdate,
+  planEncoding,
+  readMaskedInput,
+  readUpdateInto,
+} from '@foedus/fl-core';
 import { addPacked, packedBytes } from '../../fl-core/src/secure-aggregation/packing.ts';
 import { createStaging } from '../../fl-coordinator/src/protocol/staging.ts';
 import { migrations } from '../../fl-coordinator/src/store/migrations.ts';
@@ -74,19 +81,16 @@ try {
   const staging = createStaging(2);
   const start = cpu();
   let aggregate: Aggregate;
+  let uploadMs: number;
   if (words === null) {
     const sum = createRunningSum(parameters);
     for (let client = 0; client < clients; client++) {
       await staging.use(parameters, never, async (buffer) => {
-        const { chunks } = await decodeUpdate(chunksOf(encoded), { maxCount: parameters });
-        let offset = 0;
-        for await (const chunk of chunks) {
-          buffer.set(chunk, offset);
-          offset += chunk.length;
-        }
+        await readUpdateInto(chunksOf(encoded), { maxCount: parameters }, buffer);
         sum.add(buffer);
       });
     }
+    uploadMs = cpu() - start;
     aggregate = sum;
   } else {
     const sum = new Uint32Array(parameters);
@@ -97,12 +101,12 @@ try {
         addPacked(sum, into, BITS);
       });
     }
+    uploadMs = cpu() - start;
     const clipNorm = 10;
     const planned = { length: parameters, clipNorm, scale: 2 ** 10, cohort: clients, rotationSeed: hash };
     aggregate = { sum: decode(sum, { ...planEncoding(planned), bits: BITS }), updates: clients };
     sum.buffer.transfer(0);
   }
-  const uploadMs = cpu() - start;
   const model = models.read(sessionId, 0)!;
   const next = strategyOf({ name: 'fedavg', serverLearningRate: 1 })(model, aggregate);
   release(aggregate);
@@ -110,6 +114,7 @@ try {
   console.log(
     JSON.stringify({
       msPerUpload: uploadMs / clients,
+      endMs: cpu() - start - uploadMs,
       // Bytes that came, against bytes that a copy reads and writes.
       gigabytesPerSecond: (clients * encoded.length) / uploadMs / 1e6,
       memoryGigabytesPerSecond,

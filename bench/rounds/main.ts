@@ -61,7 +61,7 @@ if (parts.has('rounds')) {
 
 if (parts.has('ingest')) {
   const rows: string[][] = [
-    ['', 'clients', 'CPU ms an upload', 'GB/s', 'of memory bandwidth', 'peak MiB', 'of the model'],
+    ['', 'clients', 'CPU ms an upload', 'GB/s', 'of memory bandwidth', 'peak MiB', 'of the model', 'CPU ms of the end'],
   ];
   for (const kind of ['clear', 'masked']) {
     for (const clients of values['ingest-clients'].split(',')) {
@@ -85,9 +85,8 @@ async function ingest(kind: string, clients: string, parameters: string): Promis
   );
   const [output, [code]] = await Promise.all([text(child.stdout), once(child, 'exit') as Promise<[number]>]);
   if (code !== 0) throw new Error(`the process that takes uploads in ended with code ${code}`);
-  const { msPerUpload, gigabytesPerSecond, memoryGigabytesPerSecond, peakBytes, modelBytes, idleBytes } = JSON.parse(
-    output,
-  ) as Record<string, number>;
+  const { msPerUpload, endMs, gigabytesPerSecond, memoryGigabytesPerSecond, peakBytes, modelBytes, idleBytes } =
+    JSON.parse(output) as Record<string, number>;
   return [
     kind,
     clients,
@@ -96,5 +95,6 @@ async function ingest(kind: string, clients: string, parameters: string): Promis
     `${((100 * gigabytesPerSecond!) / memoryGigabytesPerSecond!).toFixed(0)}% of ${memoryGigabytesPerSecond!.toFixed(1)} GB/s`,
     (peakBytes! / 2 ** 20).toFixed(0),
     `${((peakBytes! - idleBytes!) / modelBytes!).toFixed(1)}×`,
+    endMs!.toFixed(0),
   ];
 }

@@ -5,9 +5,9 @@ import {
   MAX_UPDATE_HEADER_BYTES,
   UPDATE_MEDIA_TYPE,
   clientPhaseSchema,
-  decodeUpdate,
   enrolmentSchema,
   evaluationSchema,
+  readUpdateInto,
   refusalSchema,
 } from '@foedus/fl-core';
 import { type Context, Hono } from 'hono';
@@ -111,15 +111,9 @@ export function roundRoutes(options: RoundRoutesOptions): Hono {
       await staging.use(session.parameters, signal, async (buffer) => {
         // It may have waited for long.
         participation.admitUpdate(id, caller, round);
-        const { header, chunks } = await decodeUpdate(chunksOf(body, uploadIdleMs, signal), {
-          maxCount: session.parameters,
-          expected: { sessionId: id, planHash: session.planHash, round, kind: 'update', count: session.parameters },
-        });
-        let offset = 0;
-        for await (const chunk of chunks) {
-          buffer.set(chunk, offset);
-          offset += chunk.length;
-        }
+        const expected = { sessionId: id, planHash: session.planHash, round, kind: 'update' } as const;
+        const source = chunksOf(body, uploadIdleMs, signal);
+        const header = await readUpdateInto(source, { maxCount: session.parameters, expected }, buffer);
         // Nothing is awaited after this: the round cannot close in between.
         participation.keepHead(id, caller, head);
         if (participation.admitUpdate(id, caller, round) === 'received') return;

@@ -10,7 +10,7 @@
 import { createHash, hash } from 'node:crypto';
 import { type UpdateHeader, updateHeaderSchema } from '../session/messages.ts';
 import { encodeFrame, InvalidUpdateError, nextChunk, readFrameHeader } from './frame.ts';
-import { fromLittleEndianBytes, littleEndianBytes } from './float32.ts';
+import { fromLittleEndian, littleEndianBytes } from './float32.ts';
 
 const MAGIC = 'FDUP';
 
@@ -28,15 +28,6 @@ export interface DecodeOptions {
   /** The most float32 values that are accepted: the plan's parameterCount. */
   readonly maxCount: number;
   readonly expected?: ExpectedHeader;
-}
-
-export interface DecodedUpdate {
-  readonly header: UpdateHeader;
-  /**
-   * The parameters in order, as float32 chunks of the sizes in which they arrive. Can be read once. Only when it ends
-   * without an error are length and payload hash right: keep apart what was read until then.
-   */
-  readonly chunks: AsyncIterable<Float32Array>;
 }
 
 /**
@@ -59,40 +50,52 @@ export function encodeUpdate(
 }
 
 /**
- * Reads and checks the header, then hands out the parameters as they arrive.
+ * Reads parameters into a buffer as they arrive: each byte is copied once.
  *
- * @param source the encoded bytes in chunks of any size; closed when decoding fails or ends
- * @throws InvalidUpdateError from the call itself (header) or from the iteration (values, length, hash)
+ * @param source the encoded bytes in chunks of any size; closed when reading fails or ends
+ * @param into float32 [count]; only when this returns is its content complete, checked and of its hash
+ * @returns the header
+ * @throws InvalidUpdateError for a header, values, length or hash that are not right
  */
-export async function decodeUpdate(source: AsyncIterable<Uint8Array>, options: DecodeOptions): Promise<DecodedUpdate> {
-  const iterator = source[Symbol.asyncIterator]();
-  try {
-    const { header, rest } = await readHeader(iterator, options);
-    return { header, chunks: readPayload(iterator, header, rest) };
-  } catch (error) {
-    await iterator.return?.();
-    throw error;
-  }
+export async function readUpdateInto(
+  source: AsyncIterable<Uint8Array>,
+  options: DecodeOptions,
+  into: Float32Array,
+): Promise<UpdateHeader> {
+  const { header } = await readWith(source, options, ({ count }) => {
+    if (count === into.length) return into;
+    throw new InvalidUpdateError('bad-request', `The update has ${count} parameters; ${into.length} were expected.`);
+  });
+  return header;
 }
 
 /**
- * The whole of an update at once, for whoever needs it in one piece (a client that downloads the model).
+ * Reads parameters into new memory.
  *
  * @returns the header and float32 [count], complete and checked
- * @throws InvalidUpdateError as decodeUpdate
+ * @throws InvalidUpdateError as readUpdateInto
  */
 export async function readUpdate(
   source: AsyncIterable<Uint8Array>,
   options: DecodeOptions,
 ): Promise<{ readonly header: UpdateHeader; readonly parameters: Float32Array }> {
-  const { header, chunks } = await decodeUpdate(source, options);
-  const parameters = new Float32Array(header.count);
-  let offset = 0;
-  for await (const chunk of chunks) {
-    parameters.set(chunk, offset);
-    offset += chunk.length;
+  return await readWith(source, options, ({ count }) => new Float32Array(count));
+}
+
+async function readWith(
+  source: AsyncIterable<Uint8Array>,
+  options: DecodeOptions,
+  place: (header: UpdateHeader) => Float32Array,
+): Promise<{ readonly header: UpdateHeader; readonly parameters: Float32Array }> {
+  const iterator = source[Symbol.asyncIterator]();
+  try {
+    const { header, rest } = await readHeader(iterator, options);
+    const parameters = place(header);
+    await readPayload(iterator, header, rest, parameters);
+    return { header, parameters };
+  } finally {
+    await iterator.return?.();
   }
-  return { header, parameters };
 }
 
 async function readHeader(
@@ -126,52 +129,49 @@ function parseHeader(json: unknown): UpdateHeader {
   return parsed.data;
 }
 
-async function* readPayload(
+async function readPayload(
   iterator: AsyncIterator<Uint8Array>,
   header: UpdateHeader,
   rest: Uint8Array,
-): AsyncGenerator<Float32Array, void, undefined> {
+  into: Float32Array,
+): Promise<void> {
   const digest = createHash('sha256');
-  const expectedBytes = header.count * 4;
+  const bytes = new Uint8Array(into.buffer, into.byteOffset, into.byteLength);
   let received = 0;
-  /** Bytes of a value that the end of a chunk has cut: 0 to 3. */
-  let cut: Uint8Array = new Uint8Array(0);
-  try {
-    for (let chunk: Uint8Array | undefined = rest; chunk !== undefined; chunk = await nextChunk(iterator)) {
-      if (chunk.length === 0) continue;
-      if (chunk.length > expectedBytes - received) {
-        throw new InvalidUpdateError(
-          'bad-request',
-          `More than the ${expectedBytes} bytes of parameters that the update's header announces were sent.`,
-        );
-      }
-      digest.update(chunk);
-      const firstValue = (received - cut.length) / 4;
-      received += chunk.length;
-      const bytes: Uint8Array = cut.length === 0 ? chunk : Buffer.concat([cut, chunk]);
-      const whole = bytes.length - (bytes.length % 4);
-      const values = fromLittleEndianBytes(bytes.subarray(0, whole));
-      cut = new Uint8Array(bytes.subarray(whole));
-      requireFinite(values, firstValue);
-      if (values.length > 0) yield values;
-    }
-    if (received < expectedBytes) {
+  /** Values that are complete and have been looked at. */
+  let checked = 0;
+  for (let chunk: Uint8Array | undefined = rest; chunk !== undefined; chunk = await nextChunk(iterator)) {
+    if (chunk.length > bytes.length - received) {
       throw new InvalidUpdateError(
         'bad-request',
-        `The update ends after ${received} of the ${expectedBytes} bytes of parameters that its header announces.`,
+        `More than the ${bytes.length} bytes of parameters that the update's header announces were sent.`,
       );
     }
-    if (digest.digest('hex') !== header.payloadHash) {
-      throw new InvalidUpdateError('bad-request', "The parameters' SHA-256 is not the payloadHash of the header.");
-    }
-  } finally {
-    await iterator.return?.();
+    digest.update(chunk);
+    bytes.set(chunk, received);
+    received += chunk.length;
+    // While they are in the processor's cache.
+    const whole = into.subarray(checked, Math.floor(received / 4));
+    fromLittleEndian(whole);
+    requireFinite(whole, checked);
+    checked += whole.length;
+  }
+  if (received < bytes.length) {
+    throw new InvalidUpdateError(
+      'bad-request',
+      `The update ends after ${received} of the ${bytes.length} bytes of parameters that its header announces.`,
+    );
+  }
+  if (digest.digest('hex') !== header.payloadHash) {
+    throw new InvalidUpdateError('bad-request', "The parameters' SHA-256 is not the payloadHash of the header.");
   }
 }
 
 function requireFinite(values: Float32Array, firstIndex: number): void {
-  // NaN and ±∞ are the values whose difference with themselves is not 0.
-  const at = values.findIndex((value) => value - value !== 0);
-  if (at < 0) return;
+  // The difference of a number with itself is 0, of NaN and ±∞ NaN; and NaN plus anything is NaN.
+  let differences = 0;
+  for (let i = 0; i < values.length; i++) differences += values[i]! - values[i]!;
+  if (differences === 0) return;
+  const at = values.findIndex((value) => !Number.isFinite(value));
   throw new InvalidUpdateError('bad-request', `Parameter ${firstIndex + at} is ${values[at]}, not a finite number.`);
 }

@@ -11,14 +11,11 @@ export function littleEndianBytes(values: Float32Array): Uint8Array {
   return hostIsLittleEndian ? bytes : swapped(bytes);
 }
 
-/**
- * @param bytes length a multiple of 4, aligned or not
- * @returns a copy as float32 values
- */
-export function fromLittleEndianBytes(bytes: Uint8Array): Float32Array {
-  // Not slice(): that of a Buffer is a view of the same memory, aligned to nothing.
-  const copy = hostIsLittleEndian ? new Uint8Array(bytes) : swapped(bytes);
-  return new Float32Array(copy.buffer, copy.byteOffset, copy.byteLength / 4);
+/** Little-endian bytes that lie where values should be become those values, in place. */
+export function fromLittleEndian(values: Float32Array): void {
+  if (hostIsLittleEndian) return;
+  const bytes = new Uint8Array(values.buffer, values.byteOffset, values.byteLength);
+  bytes.set(swapped(bytes));
 }
 
 function swapped(bytes: Uint8Array): Uint8Array<ArrayBuffer> {
