@@ -86,6 +86,8 @@ export async function startConnector(config: ConnectorConfig, options: Connector
 
   // Store
   const database = started.use(openDatabase(join(config.dataDir, 'connector.sqlite'), migrations));
+  // Tokens and credentials that are erased are overwritten as well: else they stay in the file's free places.
+  database.sql.exec('PRAGMA secure_delete = ON');
   const transact = createTransact(database);
   const group = started.use(
     createGroupCommit(transact, (error) => logger.error({ err: error }, 'something could not be stored')),

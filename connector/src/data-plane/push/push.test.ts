@@ -290,6 +290,23 @@ describe('a push to any https address', () => {
     expect(store.prepare('SELECT transfer_id FROM push_part').all()).toEqual([]);
   });
 
+  it('leaves no credential in the file of either store once its node has been stopped', async () => {
+    answer = (request, response) => {
+      request.resume();
+      request.on('end', () => response.writeHead(200).end());
+    };
+    // Longer than a page of the store.
+    const authCode = `not to be found ${'x'.repeat(5_000)}`;
+    const { id } = await push({ ...CSV, method: 'PUT', authKey: 'X-Key', authCode }, address);
+    expect((await ended(id)).state).toBe('COMPLETED');
+    [provider, consumer] = await Promise.all([provider.restart(), consumer.restart()]);
+    for (const name of ['provider', 'consumer']) {
+      const file = await readFile(join(space.folder, name, 'data', 'connector.sqlite'), 'latin1');
+      expect(file.includes(id)).toBe(true);
+      expect(file.includes('not to be found')).toBe(false);
+    }
+  });
+
   it('shows no credential in any view of either side', async () => {
     answer = (request, response) => {
       request.resume();
