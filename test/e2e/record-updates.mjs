@@ -38,7 +38,7 @@ export const encodeUpdate = (header, values) => {
       const loaded = nextLoad(url, context);
       if (!url.endsWith('/fl-core/src/index.ts')) return loaded;
       // A module's own exports come before what it passes on by `export *`.
-      return { ...loaded, source: `${String(loaded.source)}\n${recording}` };
+      return { ...loaded, source: `${Buffer.from(loaded.source ?? '').toString()}\n${recording}` };
     },
   });
 }
