@@ -16,8 +16,8 @@ export interface StoredUpdate {
 
 export interface UpdateFiles {
   find(round: number): Promise<StoredUpdate | undefined>;
-  /** On return the update survives a power cut. */
-  write(round: number, of: string, bytes: Uint8Array): Promise<StoredUpdate>;
+  /** On return the update survives a power cut. @returns it, without reading it again */
+  write(round: number, of: string, bytes: Uint8Array<ArrayBuffer>): Promise<StoredUpdate>;
   /** Deletes all but the update of `round`; null: all. */
   keepOnly(round: number | null): Promise<void>;
 }
@@ -54,7 +54,7 @@ export function createUpdateFiles(folder: string, kind: Kind): UpdateFiles {
     async write(round, of, bytes) {
       const path = join(folder, `${round}-${of}.${kind}`);
       await writeDurably(path, bytes);
-      return stored({ round, of, path });
+      return { round, of, read: async () => bytes };
     },
     async keepOnly(round) {
       for (const update of await list()) {
