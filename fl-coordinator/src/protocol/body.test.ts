@@ -1,3 +1,5 @@
+import { setFlagsFromString } from 'node:v8';
+import { runInNewContext } from 'node:vm';
 import { expect, test } from 'vitest';
 import { chunksOf, discard } from './body.ts';
 
@@ -37,4 +39,32 @@ test('stops discarding where nothing acceptable can follow', async () => {
   });
   await discard(body, 100, 1_000, never);
   expect(pulled).toBeLessThan(20);
+});
+
+test('keeps nothing of what has been read, however long the upload is', async () => {
+  setFlagsFromString('--expose-gc');
+  const collect = runInNewContext('gc') as () => void;
+  const [chunks, bytes] = [512, 131_072];
+  let given = 0;
+  const body = new ReadableStream<Uint8Array>({
+    async pull(controller) {
+      // As from a network: not in the turn in which it is asked for.
+      await new Promise(setImmediate);
+      if (given === chunks) return controller.close();
+      given += 1;
+      controller.enqueue(new Uint8Array(bytes));
+    },
+  });
+  collect();
+  const before = process.memoryUsage().arrayBuffers;
+  let kept = 0;
+  let total = 0;
+  for await (const chunk of chunksOf(body, 60_000, never)) {
+    total += chunk.length;
+    if (total !== (chunks - 1) * bytes) continue;
+    collect();
+    kept = process.memoryUsage().arrayBuffers - before;
+  }
+  expect(total).toBe(chunks * bytes);
+  expect(kept).toBeLessThan((chunks * bytes) / 4);
 });

@@ -14,24 +14,32 @@ export async function* chunksOf(
 ): AsyncGenerator<Uint8Array, void, undefined> {
   if (body === null) return;
   const reader = body.getReader();
-  const { promise: stopped, reject: stop } = Promise.withResolvers<never>();
-  stopped.catch(() => undefined);
+  let stopped: { readonly reason: unknown } | null = null;
+  // Ends the read that is waited for. A race against a promise that lasts would keep every chunk until its end.
+  const stop = (reason: unknown): void => {
+    stopped ??= { reason };
+    void reader.cancel().catch(() => undefined);
+  };
+  const next = async (): Promise<Uint8Array | undefined> => {
+    signal.throwIfAborted();
+    const silence = setTimeout(
+      () => stop(new FoedusError('bad-request', `No byte came for ${idleMs / 1000} seconds. Upload again.`)),
+      idleMs,
+    );
+    try {
+      return (await reader.read().catch((cause: unknown) => (stopped === null ? cutOff(cause) : undefined)))?.value;
+    } finally {
+      clearTimeout(silence);
+    }
+  };
   const onAbort = (): void => stop(signal.reason);
   signal.addEventListener('abort', onAbort, { once: true });
   try {
     for (;;) {
-      signal.throwIfAborted();
-      const silence = setTimeout(
-        () => stop(new FoedusError('bad-request', `No byte came for ${idleMs / 1000} seconds. Upload again.`)),
-        idleMs,
-      );
-      try {
-        const next = await Promise.race([reader.read().catch(cutOff), stopped]);
-        if (next.done) return;
-        yield next.value;
-      } finally {
-        clearTimeout(silence);
-      }
+      const chunk = await next();
+      if (stopped !== null) throw (stopped as { readonly reason: unknown }).reason;
+      if (chunk === undefined) return;
+      yield chunk;
     }
   } finally {
     signal.removeEventListener('abort', onAbort);
