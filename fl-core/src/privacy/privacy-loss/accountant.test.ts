@@ -124,7 +124,8 @@ describe('the bounds', () => {
           expect(optimistic).toBeLessThanOrEqual(epsilonOf(events, delta).epsilon);
         },
       ),
-      few,
+      // So much loss that all of it is rounding: nothing is known from below.
+      { ...few, examples: [[0.6, 0.2856, 2000, 1e-6]] },
     );
   });
 

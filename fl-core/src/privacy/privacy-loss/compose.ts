@@ -138,7 +138,8 @@ export function compose(
           return Math.max(0, rest <= 0 ? epsilon + h : epsilon + Math.min(h, within));
         }
         if (epsilon <= 0) return 0;
-        if (grid < window.low && above === 0) return Math.max(0, last);
+        // Nothing in the window is beyond rounding: that says nothing from below.
+        if (grid < window.low && above === 0) return sense === 'pessimistic' ? Math.max(0, last) : 0;
         above += grid >= window.low ? massAt(grid - window.low) : 0;
         excess = shrink * excess + gain * above;
       }
