@@ -155,7 +155,9 @@ describe('a header', () => {
     const bytes = encodeUpdate(header, new Float32Array(2));
     await expect(read(bytes, [7], { expected: { round: 4 } })).rejects.toThrow('round is 3, but 4 was expected');
     await expect(read(bytes, [7], { expected: { kind: 'model' } })).rejects.toThrow(/kind/);
-    await expect(read(bytes, [7], { expected: { kind: 'update', round: 3, count: 2 } })).resolves.toBeDefined();
+    const asExpected = await read(bytes, [7], { expected: { kind: 'update', round: 3, count: 2 } });
+    expect(asExpected.header).toMatchObject({ ...header, count: 2 });
+    expect(asExpected.parameters).toEqual(new Float32Array(2));
   });
 
   test('that is refused closes its source', async () => {

@@ -186,9 +186,45 @@ describe('words exist', () => {
     }
   });
 
-  test('for every operand of ours in a sentence of its own', () => {
-    for (const name of OPERANDS.keys()) {
-      if (name.startsWith(FOEDUS)) expect(ourSentence(name), name).toBeDefined();
+  test('for every operand of ours in a sentence of its own, with the value that the contract has', () => {
+    const loss = { epsilon: 2.5, delta: 1e-5 };
+    /** A value of each operand, and what of it must be read in every language. */
+    const values: Record<string, readonly [value: unknown, shown: readonly string[]]> = {
+      columns: [
+        ['date', 'delay'],
+        ['date', 'delay'],
+      ],
+      rowFilter: [{ column: 'distance', operator: 'gt', value: 117 }, ['distance', '117']],
+      masks: [{ tail: { method: 'hash' } }, ['tail']],
+      privacyBudget: [loss, ['2.5', '0.00001']],
+      roundPrivacyBudget: [loss, ['2.5', '0.00001']],
+      rounds: ['24', ['24']],
+      minimumCohort: ['3', ['3']],
+      metrics: [
+        ['auc', 'logLoss'],
+        ['auc', 'logLoss'],
+      ],
+      planHash: ['5e5e', ['5e5e']],
+      modelHash: ['7f7f', ['7f7f']],
+      minimumGroupSize: ['11', ['11']],
+      aggregates: [
+        ['sum', 'mean'],
+        ['sum', 'mean'],
+      ],
+      rowLimit: ['1000', ['1000']],
+      byteLimit: ['2048', ['2048']],
+      rows: ['5000', ['5000']],
+      bytes: ['9999', ['9999']],
+      sampling: ['0.1', ['0.1']],
+      secureAggregation: ['required', ['required']],
+    };
+    const ourOperands = [...OPERANDS.keys()].filter((name) => name.startsWith(FOEDUS));
+    expect(Object.keys(values).toSorted()).toEqual(ourOperands.map((name) => name.slice(FOEDUS.length)).toSorted());
+    for (const language of LANGUAGES) {
+      for (const [name, [right, shown]] of Object.entries(values)) {
+        const sentence = ourSentence(FOEDUS + name)?.(right, language);
+        for (const part of shown) expect(sentence, `${name}, ${language}`).toContain(part);
+      }
     }
   });
 
