@@ -246,7 +246,9 @@ export const emptySchema = z.strictObject({});
 export const healthSchema = z.object({ status: z.string() });
 export const readinessSchema = healthSchema.extend({
   delivery: z.object({
-    unreachablePeers: z.int().describe('Counterparties that nothing is sent to for now, because they do not answer.'),
+    unreachablePeers: z
+      .int()
+      .describe('Counterparties whose circuit breaker is open, because they do not answer: their messages wait.'),
     processesWaiting: z.int().describe('Negotiations and transfers with something to say to them.'),
   }),
 });

@@ -12,7 +12,7 @@ export interface PeerGate {
   leave(peer: string, sign: SignOfLife): void;
   /** The counterparty has called: it may be back. */
   heard(peer: string): void;
-  /** Whether nothing is sent to `peer` for now. */
+  /** Whether the circuit breaker of `peer` is open: messages to it wait until one has found it back. */
   isOpen(peer: string): boolean;
   /** Counterparties that are out of reach. */
   unreachable(): UnreachablePeer[];
