@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { createFederation, type Federation } from './federation.ts';
-import { running, startSession, trainerOf } from './secure-member.ts';
+import { hasEnded, running, startSession, trainerOf } from './secure-member.ts';
 
 let federation: Federation;
 let backup: string;
@@ -15,8 +15,6 @@ afterAll(async () => {
   await federation?.[Symbol.asyncDispose]();
   await rm(backup, { recursive: true, force: true });
 });
-
-const hasEnded = ({ state }: { readonly state: string }): boolean => state === 'completed' || state === 'failed';
 
 describe('a ledger that was put back from a backup', () => {
   test('is found out by the head that came with the last release: nothing is trained or charged until it is reconciled', async () => {

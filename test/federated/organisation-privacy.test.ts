@@ -15,7 +15,7 @@ import {
 } from '@foedus/fl-core';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { createFederation, type Federation, type Partner, plan as base } from './federation.ts';
-import { enrolled, histogram, running, scriptedMember, startSession, type Run } from './secure-member.ts';
+import { enrolled, hasEnded, histogram, running, scriptedMember, startSession, type Run } from './secure-member.ts';
 
 let federation: Federation;
 beforeAll(async () => {
@@ -25,7 +25,6 @@ afterAll(async () => {
   await federation?.[Symbol.asyncDispose]();
 });
 
-const hasEnded = ({ state }: SessionView): boolean => state === 'completed' || state === 'failed';
 const CLIP = 2;
 const NOISE = 1;
 const COLLUDING = 1;

@@ -5,6 +5,7 @@ import {
   createRandomBits,
   encode,
   encodeMaskedInput,
+  initialParameters,
   maskInput,
   readUpdate,
   secureEncoding,
@@ -24,6 +25,7 @@ import {
 import type { Client, StartTrainer } from '@foedus/fl-client';
 import type { SessionView } from '@foedus/fl-coordinator';
 import { pino } from 'pino';
+import { expect } from 'vitest';
 import { untilItWorks } from '../../fl-client/src/flow/retry.ts';
 import { parameters, type Federation, type Partner, type RunningCoordinator } from './federation.ts';
 import { scriptedClient, type ScriptedClient } from './scripted-client.ts';
@@ -65,9 +67,19 @@ export async function modelOf(coordinator: RunningCoordinator, { id, plan }: Ses
   return (await readUpdate(response.body!, { maxCount: parameters, expected })).parameters;
 }
 
+/** A session that nothing more will come of. */
+export const hasEnded = ({ state }: SessionView): boolean => state === 'completed' || state === 'failed';
+
 export interface Run extends AsyncDisposable {
   coordinator: RunningCoordinator;
   readonly clients: Client[];
+}
+
+/** The model is the initial one and a multiple of the known update. */
+export async function expectMoved({ coordinator }: Run, view: SessionView, by: number): Promise<void> {
+  const initial = initialParameters(view.plan);
+  const [model, unit] = [await modelOf(coordinator, view), updateOf(1)];
+  for (const [i, value] of model.entries()) expect(value).toBeCloseTo(initial[i]! + by * unit[i]!, 4);
 }
 
 /** A coordinator and real clients of partners, as long as a test lasts. */

@@ -1,18 +1,17 @@
-import { initialParameters, secureSteps, type SecureStep } from '@foedus/fl-core';
-import type { SessionView } from '@foedus/fl-coordinator';
+import { secureSteps, type SecureStep } from '@foedus/fl-core';
 import { readdir, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { createFederation, type Federation, type Partner } from './federation.ts';
 import {
   enrolled,
-  modelOf,
+  expectMoved,
+  hasEnded,
   running,
   scriptedMember,
   startSession,
   trainerOf,
   updateOf,
-  type Run,
 } from './secure-member.ts';
 
 let federation: Federation;
@@ -23,18 +22,11 @@ afterAll(async () => {
   await federation?.[Symbol.asyncDispose]();
 });
 
-const hasEnded = ({ state }: SessionView): boolean => state === 'completed' || state === 'failed';
 const scales = [0.1, -0.2, 0.4, 0.6] as const;
 const all = scales.map((scale) => trainerOf(scale));
 const never = new AbortController().signal;
 const keysOf = async ({ operator, agreementId }: Partner): Promise<string[]> =>
   (await operator.account(agreementId)).entries.map(({ key }) => key).toSorted();
-
-async function expectMoved({ coordinator }: Run, view: SessionView, by: number): Promise<void> {
-  const initial = initialParameters(view.plan);
-  const [model, unit] = [await modelOf(coordinator, view), updateOf(1)];
-  for (const [i, value] of model.entries()) expect(value).toBeCloseTo(initial[i]! + by * unit[i]!, 4);
-}
 
 describe('a coordinator that is killed', () => {
   test.for(secureSteps)(

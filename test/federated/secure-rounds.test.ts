@@ -1,17 +1,7 @@
-import { initialParameters, type SecureStep } from '@foedus/fl-core';
-import type { SessionView } from '@foedus/fl-coordinator';
+import { type SecureStep } from '@foedus/fl-core';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { createFederation, type Federation, type Partner } from './federation.ts';
-import {
-  enrolled,
-  modelOf,
-  running,
-  scriptedMember,
-  startSession,
-  trainerOf,
-  updateOf,
-  type Run,
-} from './secure-member.ts';
+import { enrolled, expectMoved, hasEnded, running, scriptedMember, startSession, trainerOf } from './secure-member.ts';
 
 let federation: Federation;
 beforeAll(async () => {
@@ -21,16 +11,8 @@ afterAll(async () => {
   await federation?.[Symbol.asyncDispose]();
 });
 
-const hasEnded = ({ state }: SessionView): boolean => state === 'completed' || state === 'failed';
 const scales = [0.1, -0.2, 0.4, 0.6] as const;
 const sum = (values: readonly number[]): number => values.reduce((total, value) => total + value, 0);
-
-/** The model is the initial one and a multiple of the known update. */
-async function expectMoved({ coordinator }: Run, view: SessionView, by: number): Promise<void> {
-  const initial = initialParameters(view.plan);
-  const [model, unit] = [await modelOf(coordinator, view), updateOf(1)];
-  for (const [i, value] of model.entries()) expect(value).toBeCloseTo(initial[i]! + by * unit[i]!, 4);
-}
 
 describe('a session under secure aggregation', () => {
   test.for(['honest-server', 'active-server'] as const)(

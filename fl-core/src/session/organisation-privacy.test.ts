@@ -4,28 +4,16 @@ import { epsilonOf } from '../privacy/accountant.ts';
 import { aboutRecords, type PrivacyEvent, subsampledGaussian } from '../privacy/event.ts';
 import { encode } from '../secure-aggregation/encoding.ts';
 import { type SessionPlan, sessionPlanSchema } from './plan.ts';
+import { flightsDraft } from './plan.test-data.ts';
 import { checkPromise, type Contract, NO_LIMITS } from './promise.ts';
 import { roundEvent } from './round-event.ts';
 import { secureEncoding, secureTask } from './secure-round.ts';
 
 const draft = {
-  version: 1,
-  sessionId: '6f9619ff-8b86-4d01-b42d-00cf4fc964ff',
-  title: 'Will a flight leave late?',
-  coordinator: 'did:web:coordinator.example',
-  purpose: 'https://w3id.org/dpv#ServiceOptimisation',
-  label: { column: 'delay', atLeast: 15 },
-  features: [{ kind: 'number', column: 'distance', center: 700, scale: 500 }],
-  model: { kind: 'mlp', hidden: [64], activation: 'tanh', seed: '5e'.repeat(32) },
+  ...flightsDraft,
+  model: { ...flightsDraft.model, hidden: [64] },
   rounds: 3,
-  local: { steps: 10, samplingRate: 0.05, learningRate: 0.5 },
   privacy: { unit: 'organisation', adjacency: 'replace-one', noiseMultiplier: 4, delta: 1e-5 },
-  secureAggregation: { mode: 'honest-server', clip: 1 },
-  strategy: { name: 'fedavg', serverLearningRate: 1 },
-  minimumCohort: 3,
-  roundTimeoutSeconds: 60,
-  earlyStop: null,
-  evaluation: { holdOut: 0.2, salt: 'test', metrics: [] },
 };
 const planOf = (change: Record<string, unknown> = {}): SessionPlan => sessionPlanSchema.parse({ ...draft, ...change });
 const privacyOf = (noiseMultiplier: number, colluding: number) => ({ ...draft.privacy, noiseMultiplier, colluding });

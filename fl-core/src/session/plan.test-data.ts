@@ -1,0 +1,20 @@
+/** A session plan that tests of plans change. */
+export const flightsDraft = {
+  version: 1,
+  sessionId: '6f9619ff-8b86-4d01-b42d-00cf4fc964ff',
+  title: 'Will a flight leave late?',
+  coordinator: 'did:web:coordinator.example',
+  purpose: 'https://w3id.org/dpv#ServiceOptimisation',
+  label: { column: 'delay', atLeast: 15 },
+  features: [{ kind: 'number', column: 'distance', center: 700, scale: 500 }],
+  model: { kind: 'mlp', hidden: [4], activation: 'tanh', seed: '5e'.repeat(32) },
+  rounds: 20,
+  local: { steps: 10, samplingRate: 0.05, learningRate: 0.5 },
+  privacy: { unit: 'record', adjacency: 'add-remove', noiseMultiplier: 1.2, clipNorm: 1, delta: 1e-5 },
+  secureAggregation: { mode: 'honest-server', clip: 1 },
+  strategy: { name: 'fedavg', serverLearningRate: 1 },
+  minimumCohort: 3,
+  roundTimeoutSeconds: 60,
+  earlyStop: null,
+  evaluation: { holdOut: 0.2, salt: 'test', metrics: [] },
+};
