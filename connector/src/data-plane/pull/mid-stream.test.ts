@@ -9,6 +9,8 @@ import { CHARGED_BYTES } from '../metering.ts';
 const ARROW = 'application/vnd.apache.arrow.stream';
 const PARQUET = 'application/vnd.apache.parquet';
 const ROWS = 200_000;
+/** A file of 64 MB: more than the buffers of a connection take in (a kernel's receive window may be 32 MiB). */
+const ROWS_BEYOND_BUFFERS = 1_000_000;
 const BYTE_LIMIT = 6 * CHARGED_BYTES;
 /** What is drawn at once: whole pieces of 256 KiB, so never more than this. */
 const ONE_PART = CHARGED_BYTES + 256 * 1024;
@@ -33,18 +35,30 @@ const until2090 = constraint('dateTime', 'lteq', '2090-01-01T00:00:00Z');
 beforeAll(async () => {
   space = await createDataSpace();
   const duckdb = await (await DuckDBInstance.create(':memory:')).connect();
-  await duckdb.run(`COPY (SELECT i AS id, sha256(i::VARCHAR) AS text FROM range(${ROWS}) t(i))
-    TO '${space.file}' (FORMAT parquet)`);
+  const large = `${space.file}.large.parquet`;
+  for (const [file, rows] of [
+    [space.file, ROWS],
+    [large, ROWS_BEYOND_BUFFERS],
+  ] as const) {
+    await duckdb.run(`COPY (SELECT i AS id, sha256(i::VARCHAR) AS text FROM range(${rows}) t(i))
+      TO '${file}' (FORMAT parquet)`);
+  }
   duckdb.closeSync();
   const clock = (): Date => now;
   const delivery = { longestPauseSeconds: 0.05 };
   provider = await space.join('provider', { clock, delivery });
   consumer = await space.join('consumer', { clock, delivery });
-  const source = { type: 'parquet' as const, path: space.file };
-  await provider.operator.putAsset({ id: 'table', title: 'Table', source, formats: ['HttpData-PULL'] });
+  for (const [id, path] of [
+    ['table', space.file],
+    ['large', large],
+  ] as const) {
+    const source = { type: 'parquet' as const, path };
+    await provider.operator.putAsset({ id, title: 'Table', source, formats: ['HttpData-PULL'] });
+  }
   const terms = {
     cut: [until2090, constraint(`${FOEDUS}columns`, 'isPartOf', ['id', 'text'])],
     whole: [until2090],
+    large: [until2090],
     ...Object.fromEntries(
       FORMATS.map((accept) => [accept, [constraint(`${FOEDUS}bytes`, 'lteq', String(BYTE_LIMIT))]]),
     ),
@@ -52,11 +66,12 @@ beforeAll(async () => {
   for (const [name, rules] of Object.entries(terms)) {
     const permission = [{ action: 'use', constraint: rules }];
     await provider.operator.putPolicy({ id: name, policy: { '@type': 'Offer', permission } });
-    await provider.operator.putContractDefinition({ id: name, assets: ['table'], policy: name });
+    const table = name === 'large' ? 'large' : 'table';
+    await provider.operator.putContractDefinition({ id: name, assets: [table], policy: name });
     const { id } = await consumer.operator.negotiate({
       counterPartyAddress: provider.connector.protocolUrl,
-      datasetId: 'table',
-      offerId: `${encodeURIComponent(name)}:table`,
+      datasetId: table,
+      offerId: `${encodeURIComponent(name)}:${table}`,
     });
     const { agreementId } = await consumer.operator.negotiationUntil(id, ['FINALIZED']);
     agreements[name] = agreementId!;
@@ -202,7 +217,7 @@ it('an answer that nobody ends comes whole, and every row and byte of it is char
 it('answers to one consumer are 32 at the most, over all its transfers, and make room when one ends', async () => {
   const open = async () => {
     const { id } = await consumer.operator.requestTransfer({
-      agreementId: agreements['whole']!,
+      agreementId: agreements['large']!,
       format: 'HttpData-PULL',
     });
     const { endpoint, properties } = (await consumer.operator.transferUntil(id, ['STARTED'])).dataAddress!;
