@@ -20,7 +20,7 @@ import type { EvaluationCharging, EvaluationQuote, EvaluationUse, MetricName } f
 import type { CoordinatorClient } from './coordinator-client.ts';
 import { OutOfStep, type RoundCalls, codeOf, ignoreOutOfStep } from './round-calls.ts';
 import type { Trainer } from './trainer.ts';
-import type { StoredUpdate, UpdateFiles } from './update-files.ts';
+import { type StoredUpdate, type UpdateFiles, madeFrom } from './update-files.ts';
 
 type EvaluateTask = Extract<Task, { kind: 'evaluate' }>;
 
@@ -90,7 +90,7 @@ export function createEvaluationWork(options: EvaluationWorkOptions) {
     const evaluation = await measure(task, quote, signal);
     signal.throwIfAborted();
     const stored: z.input<typeof storedSchema> = { evaluation, metrics: [...quote.metrics] };
-    return await files.write(task.round, task.modelHash, Buffer.from(JSON.stringify(stored)));
+    return await files.write(task.round, madeFrom(planHash, task.modelHash), Buffer.from(JSON.stringify(stored)));
   };
 
   const charge = async (
@@ -120,8 +120,10 @@ export function createEvaluationWork(options: EvaluationWorkOptions) {
       throw new NotReleased('The plan has privacy and no noise for metrics: this node keeps exact ones to itself.');
     }
     let stored = await files.find(round);
-    if (stored !== undefined && stored.of !== modelHash) {
-      throw new NotReleased(`Another model was evaluated after round ${round}; one evaluation is paid for, not two.`);
+    if (stored !== undefined && stored.of !== madeFrom(planHash, modelHash)) {
+      throw new NotReleased(
+        `Another model was evaluated after round ${round}, or under another plan; one evaluation is paid for, not two.`,
+      );
     }
     stored ??= await make(task, use, signal);
     await files.keepOnly(round);

@@ -8,7 +8,7 @@ import { createEvaluationWork } from './evaluation-work.ts';
 import { ALREADY_RELEASED, OutOfStep, Refused, codeOf, createRoundCalls, ignoreOutOfStep } from './round-calls.ts';
 import { createSecureWork } from './secure-work.ts';
 import type { Trainer } from './trainer.ts';
-import { type StoredUpdate, createUpdateFiles } from './update-files.ts';
+import { type StoredUpdate, createUpdateFiles, madeFrom } from './update-files.ts';
 
 type TrainTask = Extract<Task, { kind: 'train' }>;
 type EvaluateTask = Extract<Task, { kind: 'evaluate' }>;
@@ -126,7 +126,7 @@ export function createRoundWork(options: RoundWorkOptions): RoundWork {
     const header = { sessionId: plan.sessionId, planHash, round, kind: 'update', privacy: quote.privacy } as const;
     // How long training takes depends on how many rows there are: with privacy that is not told.
     const told = plan.privacy === null ? { trainingSeconds: seconds } : {};
-    return await updates.write(round, modelHash, encodeUpdate({ ...header, ...told }, update));
+    return await updates.write(round, madeFrom(planHash, modelHash), encodeUpdate({ ...header, ...told }, update));
   };
 
   const refusalOf = (error: unknown): Refused => {
@@ -140,8 +140,9 @@ export function createRoundWork(options: RoundWorkOptions): RoundWork {
     const { round, modelHash, cohort } = task;
     const use: RoundUse = { agreementId, plan, planHash, modelHash: initialHash, round, cohort };
     let stored = await updates.find(round);
-    if (stored !== undefined && stored.of !== modelHash) {
-      throw new Refused(ALREADY_RELEASED, `The update of round ${round} was trained from other parameters.`);
+    if (stored !== undefined && stored.of !== madeFrom(planHash, modelHash)) {
+      const what = `The update of round ${round} was trained from other parameters or under another plan.`;
+      throw new Refused(ALREADY_RELEASED, what);
     }
     stored ??= await makeUpdate(task, use, signal);
     signal.throwIfAborted();

@@ -3,13 +3,14 @@
  * charged and kept until its round is known to be over: whatever crashes, the same bytes go out again, never others
  * under the same charge.
  */
+import { documentHash } from '@foedus/fl-core';
 import { randomBytes } from 'node:crypto';
 import { mkdir, open, readFile, readdir, rename, rm, unlink } from 'node:fs/promises';
 import { join } from 'node:path';
 
 export interface StoredUpdate {
   readonly round: number;
-  /** What it belongs to, SHA-256, hex: the parameters that an update was trained from, or the round's terms. */
+  /** What it belongs to, SHA-256, hex: what `madeFrom` gives, or the hash of the terms of a round under masks. */
   readonly of: string;
   read(): Promise<Uint8Array<ArrayBuffer>>;
 }
@@ -21,6 +22,16 @@ export interface UpdateFiles {
   /** Deletes all but the update of `round`; null: all. */
   keepOnly(round: number | null): Promise<void>;
 }
+
+/**
+ * What something was made from that lies on the disk: a session that is described anew may have another plan, under which
+ * the same bytes would be charged at another price.
+ *
+ * @param planHash SHA-256 of the plan, hex
+ * @param modelHash SHA-256 of the parameters that were trained or evaluated, hex
+ * @returns SHA-256, hex
+ */
+export const madeFrom = (planHash: string, modelHash: string): string => documentHash({ planHash, modelHash });
 
 /**
  * `update` as it is sent without secure aggregation; `masked` input and `answer` to the unmasking with it; the
