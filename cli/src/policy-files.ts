@@ -58,6 +58,8 @@ const requestSchema = z.strictObject({
       metrics: z.array(name).default([]),
       modelHash: z.string().exactOptional(),
       secureAggregation: z.boolean().exactOptional(),
+      privacyUnit: z.enum(['record', 'organisation']).nullable().exactOptional(),
+      evaluation: z.boolean().exactOptional(),
     })
     .exactOptional(),
 });

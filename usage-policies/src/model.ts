@@ -208,6 +208,9 @@ export type Value = string | number | boolean | Date | { readonly value: string 
 /** By operand, short name or IRI: `{ spatial: 'http://ontologi.es/place/DE', resolution: 600 }`. */
 export type Values = Readonly<Record<string, Value | readonly Value[]>>;
 
+/** What privacy is about: one row, or all that an organisation has, and so each of its rows too. */
+export type PrivacyUnit = 'record' | 'organisation';
+
 /** A use that somebody asks for. */
 export interface UsageRequest {
   readonly action: string;
@@ -230,6 +233,8 @@ export interface UsageRequest {
     readonly modelHash?: string;
     /** Whether updates are summed under masks, so that nobody sees a single one. Absent: not said. */
     readonly secureAggregation?: boolean;
+    /** What the noise of this release hides; null: there is none. Absent: not said. */
+    readonly privacyUnit?: PrivacyUnit | null;
     /** What leaves are `metrics` of a model on own held-out rows, and no update: it loses ε and is no round. */
     readonly evaluation?: boolean;
   };

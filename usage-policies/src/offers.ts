@@ -1,5 +1,5 @@
 import { problemsOf } from './compile.ts';
-import { FOEDUS, type Mask, type RowFilter } from './model.ts';
+import { FOEDUS, type Mask, type PrivacyUnit, type RowFilter } from './model.ts';
 import { parsePolicy } from './parse.ts';
 import { PolicyError, Unreadable } from './policy-error.ts';
 import { PROFILE, TRAIN, USE } from './terms.ts';
@@ -40,6 +40,10 @@ export interface TrainingOfferOptions extends Conditions {
   readonly minimumCohort: number;
   /** Metrics about held-out rows that may be released. @default none */
   readonly metrics?: readonly string[];
+  /** Updates are summed under masks. @default false */
+  readonly secureAggregation?: boolean;
+  /** What noise has to hide at least; absent: what the session's plan says. */
+  readonly privacyUnit?: PrivacyUnit;
   /** SHA-256 of the only session plan, hex; absent: any plan within the other conditions. */
   readonly planHash?: string;
 }
@@ -73,9 +77,11 @@ export function trainingOffer(options: TrainingOfferOptions): OfferJson {
     ...optional(options.privacyBudget, ({ epsilon, delta }) =>
       ours('privacyBudget', 'lteq', { epsilon: String(epsilon), delta: String(delta) }),
     ),
+    ...optional(options.privacyUnit, (unit) => ours('privacyUnit', 'gteq', unit)),
     ours('rounds', 'lteq', String(options.rounds)),
     ours('minimumCohort', 'gteq', String(options.minimumCohort)),
     ours('metrics', 'isPartOf', [...(options.metrics ?? [])]),
+    ...(options.secureAggregation === true ? [ours('secureAggregation', 'eq', 'required')] : []),
     ...optional(options.planHash, (hash) => ours('planHash', 'eq', hash)),
   ];
   return offer(options.id, TRAIN, constraints, []);

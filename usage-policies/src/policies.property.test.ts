@@ -39,6 +39,7 @@ const trainConstraint = fc.oneof(
   fc.integer({ min: 1, max: 4 }).map((n) => ours('minimumCohort', 'gteq', String(n))),
   some(['auc', 'logLoss']).map((names) => ours('metrics', 'isPartOf', names)),
   some(columnNames).map((names) => ours('columns', 'isPartOf', names)),
+  fc.constantFrom('record', 'organisation').map((unit) => ours('privacyUnit', 'gteq', unit)),
 );
 
 /** Things that this package does not know, each of which may change what a rule means. */
@@ -69,14 +70,15 @@ const request: fc.Arbitrary<UsageRequest> = fc
     cohort: fc.integer({ min: 1, max: 4 }),
     loss: fc.option(fc.record({ epsilon: fc.constantFrom(0, 0.4, 2), delta: fc.constantFrom(1e-5, 1e-6) })),
     metrics: fc.subarray(['auc', 'logLoss']),
+    privacyUnit: fc.constantFrom(null, 'record' as const, 'organisation' as const),
   })
-  .map(({ action, purpose, columns, at, cohort, loss, metrics }) => ({
+  .map(({ action, purpose, columns, at, cohort, loss, metrics, privacyUnit }) => ({
     action,
     purpose,
     at,
     assignee: CONSUMER,
     ...(columns === undefined ? {} : { columns }),
-    training: { round: 1, planHash: PLAN_HASH, cohort, privacyLoss: loss, metrics },
+    training: { round: 1, planHash: PLAN_HASH, cohort, privacyLoss: loss, metrics, privacyUnit },
   }));
 
 const state: fc.Arbitrary<UsageState> = fc.record({

@@ -52,6 +52,7 @@ test('the library holds the templates that the documentation names', () => {
   expect(files.sort()).toEqual([
     'read-rows-until.json',
     'read-rows.json',
+    'train-hiding-organisations.json',
     'train-with-privacy-budget.json',
     'train-without-noise.json',
   ]);
@@ -76,6 +77,13 @@ test('a template says the same as the builder', () => {
     sameRules(
       instantiate(template('train-with-privacy-budget.json'), { ...training, ...budget }),
       trainingOffer({ ...training, privacyBudget: budget }),
+    ),
+  ).toBe(true);
+  const { metrics: _, ...hiding } = training;
+  expect(
+    sameRules(
+      instantiate(template('train-hiding-organisations.json'), { ...hiding, ...budget }),
+      trainingOffer({ ...hiding, privacyBudget: budget, privacyUnit: 'organisation', secureAggregation: true }),
     ),
   ).toBe(true);
 });

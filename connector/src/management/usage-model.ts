@@ -1,9 +1,11 @@
 /** Uses and what they are charged: part of the types of the operator's API in model.ts. */
-import type { Meter } from '@foedus/usage-policies';
+import type { Meter, PrivacyUnit } from '@foedus/usage-policies';
 import { z } from 'zod';
 import { signedHeadSchema } from '../ledger/head.ts';
 import { decisionSchema } from './decision.ts';
 import { iri, jsonObject, timestamp } from './values.ts';
+
+export const privacyUnits = ['record', 'organisation'] as const satisfies readonly PrivacyUnit[];
 
 export const usageRequestSchema = z
   .strictObject({
@@ -35,6 +37,13 @@ export const usageRequestSchema = z
           .boolean()
           .exactOptional()
           .describe('Whether updates are summed under masks: then `cohort` is the fewest that the sum can be over.'),
+        privacyUnit: z
+          .enum(privacyUnits)
+          .nullable()
+          .exactOptional()
+          .describe(
+            'What the noise of this release hides: single rows, or all that the organisation contributes; null: there is none.',
+          ),
         evaluation: z
           .boolean()
           .exactOptional()

@@ -75,7 +75,7 @@ describe('an evaluation', () => {
       9,
     );
     expect(quote.privacy!.epsilonSpent).toBeCloseTo(epsilonOf([...history, histogramEvent(noise)], delta).epsilon, 9);
-    expect(asked[0]!.training).toMatchObject({ evaluation: true, cohort: 1 });
+    expect(asked[0]!.training).toMatchObject({ evaluation: true, cohort: 1, privacyUnit: 'record' });
   });
 
   test('costs a round that follows as much as the composition of all of them asks', async () => {
@@ -86,6 +86,7 @@ describe('an evaluation', () => {
     expect(asked[0]!.training!.privacyLoss!.epsilon).toBeCloseTo(added, 9);
     expect(asked[0]!.training!.metrics).toEqual([]);
     expect(asked[0]!.training!.evaluation).toBeUndefined();
+    expect(asked[0]!.training!.privacyUnit).toBe('record');
   });
 
   test.each([
@@ -111,6 +112,6 @@ describe('an evaluation', () => {
     const exact = connectorWith(account, ['auc']);
     const quote = await exact.charging.quoteEvaluation(use(3, { ...plan, privacy: null, evaluation } as SessionPlan));
     expect(quote.metrics).toEqual(['auc']);
-    expect(exact.asked.every(({ training }) => training!.privacyLoss === null)).toBe(true);
+    for (const { training } of exact.asked) expect(training).toMatchObject({ privacyLoss: null, privacyUnit: null });
   });
 });

@@ -288,7 +288,7 @@ function privacyLossOf({ use, key: own, event }: Release, account: Account): Pri
 
 /** The release as the connector's decision point sees it. */
 function requestOf(release: Release, account: Account): UsageRequestBody {
-  const { use, metrics, cohort } = release;
+  const { use, event, metrics, cohort } = release;
   const { plan, planHash, modelHash, round } = use;
   const secureAggregation = plan.secureAggregation !== null;
   return {
@@ -305,6 +305,7 @@ function requestOf(release: Release, account: Account): UsageRequestBody {
       metrics: [...metrics],
       modelHash,
       secureAggregation,
+      privacyUnit: event?.unit ?? null,
       ...(cohort === null ? { evaluation: true } : {}),
     },
   };

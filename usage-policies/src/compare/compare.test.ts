@@ -137,6 +137,12 @@ describe('offer B asks', () => {
     ],
     [
       'less',
+      'whole organisations hidden, not only rows',
+      { permission: [permission(TRAIN, ours('privacyUnit', 'gteq', 'record'))] },
+      { permission: [permission(TRAIN, ours('privacyUnit', 'gteq', 'organisation'))] },
+    ],
+    [
+      'less',
       'fewer metrics',
       { permission: [permission(TRAIN, ours('metrics', 'isPartOf', ['auc']))] },
       { permission: [permission(TRAIN, ours('metrics', 'isPartOf', []))] },
@@ -258,7 +264,13 @@ const requests: UsageRequest[] = statements.flatMap((stated) =>
       const shared = { assignee: CONSUMER, at: new Date(at), columns: wanted, ...stated };
       return [
         { ...shared, action: 'use' },
-        ...[2, 4].map((cohort) => ({
+        ...(
+          [
+            ['record', 2],
+            ['organisation', 4],
+            ['record', 4],
+          ] as const
+        ).map(([privacyUnit, cohort]) => ({
           ...shared,
           action: TRAIN,
           training: {
@@ -267,6 +279,7 @@ const requests: UsageRequest[] = statements.flatMap((stated) =>
             cohort,
             privacyLoss: { epsilon: 1, delta: 1e-5 },
             metrics: ['auc'],
+            privacyUnit,
           },
         })),
       ];
@@ -352,6 +365,7 @@ const trainConstraint = fc.oneof(
   fc.integer({ min: 0, max: 4 }).map((n) => ours('rounds', 'lteq', String(n))),
   fc.integer({ min: 1, max: 5 }).map((n) => ours('minimumCohort', 'gteq', String(n))),
   fc.subarray(['auc', 'logLoss']).map((names) => ours('metrics', 'isPartOf', names)),
+  fc.constantFrom('record', 'organisation').map((unit) => ours('privacyUnit', 'gteq', unit)),
   fc
     .record({ epsilon: fc.constantFrom(1, 2, 3), delta: fc.constantFrom(1e-6, 1e-5) })
     .map((budget) => ours('privacyBudget', 'lteq', budget)),

@@ -1,6 +1,7 @@
 import { readSpan, readDuration, type Duration } from '../time.ts';
 import type { Constraint } from '../model.ts';
 import { FOEDUS } from '../model.ts';
+import { hidesAsMuch, PRIVACY_UNITS } from '../operands/session.ts';
 import { Unreadable } from '../policy-error.ts';
 import { isKindOf, purposeIri } from '../purposes.ts';
 import { itemsOf } from '../values.ts';
@@ -18,6 +19,7 @@ export function valuesImply(given: Constraint, wanted: Constraint): boolean {
     return budgetImplies(given.rightOperand, wanted.rightOperand);
   }
   if (leftOperand === `${FOEDUS}metrics`) return namesIn(given).every((name) => namesIn(wanted).includes(name));
+  if (leftOperand === `${FOEDUS}privacyUnit`) return unitImplies(given.rightOperand, wanted.rightOperand);
   // Our other operands are objects, or cut the data: compared as grants, or to the letter.
   if (leftOperand.startsWith(FOEDUS) && !OURS_BY_NUMBER.has(leftOperand)) return false;
   if (PERIODS.has(leftOperand)) return periodImplies(given, wanted);
@@ -175,6 +177,13 @@ function budgetImplies(given: unknown, wanted: unknown): boolean {
   if (numbers.some((each) => typeof each !== 'number')) return false;
   return Number(from.epsilon) <= Number(to.epsilon) && Number(from.delta) <= Number(to.delta);
 }
+
+/** What hides an organisation hides its rows: asking for the stronger unit permits less. */
+function unitImplies(given: unknown, wanted: unknown): boolean {
+  const [from, to] = [given, wanted].map((each) => PRIVACY_UNITS.find((unit) => unit === each));
+  return from !== undefined && to !== undefined && hidesAsMuch(from, to);
+}
+
 interface Budget {
   readonly epsilon: number;
   readonly delta: number;

@@ -38,7 +38,7 @@ export const FOEDUS_PROVIDER: NodeCapabilities = {
     'timeInterval',
     'https://w3id.org/idsa/code/CONNECTOR',
     ...ours('columns rowFilter masks minimumGroupSize aggregates rowLimit byteLimit sampling rows bytes'),
-    ...ours('privacyBudget roundPrivacyBudget rounds metrics planHash'),
+    ...ours('privacyBudget roundPrivacyBudget rounds metrics planHash modelHash secureAggregation privacyUnit'),
   ],
   statements: ['purpose', ...ours('minimumCohort')],
   duties: [INFORM, LOG],

@@ -217,6 +217,7 @@ describe('words exist', () => {
       bytes: ['9999', ['9999']],
       sampling: ['0.1', ['0.1']],
       secureAggregation: ['required', ['required']],
+      privacyUnit: ['organisation', ['organisation']],
     };
     const ourOperands = [...OPERANDS.keys()].filter((name) => name.startsWith(FOEDUS));
     expect(Object.keys(values).toSorted()).toEqual(ourOperands.map((name) => name.slice(FOEDUS.length)).toSorted());

@@ -97,7 +97,18 @@ const OURS: Readonly<Record<string, Readonly<Record<Language, (right: unknown) =
     en: () => 'only with secure aggregation (required): nobody sees a single update',
     de: () => 'nur mit sicherer Aggregation (required): niemand sieht eine einzelne Aktualisierung',
   },
+  privacyUnit: {
+    en: (right) => `only with noise that hides ${hidden(right, 'en')}`,
+    de: (right) => `nur mit Rauschen, das ${hidden(right, 'de')} verbirgt`,
+  },
 };
+
+function hidden(right: unknown, language: Language): string {
+  if (right !== 'organisation') return language === 'en' ? 'single rows (record)' : 'einzelne Zeilen (record)';
+  return language === 'en'
+    ? 'all that one organisation has (organisation)'
+    : 'alles, was eine Organisation hat (organisation),';
+}
 
 function masksOf(right: unknown, language: Language): string[] {
   return Object.entries(right as Record<string, Mask>).map(([column, mask]) => maskWords(column, mask, language));

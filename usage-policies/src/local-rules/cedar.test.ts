@@ -51,6 +51,26 @@ describe('Cedar rules', () => {
       'context has training && context.training.metrics.contains("auc")',
       trainRequest({ metrics: ['auc'] }),
     ],
+    [
+      'the unit of privacy',
+      'context has training && context.training has privacyUnit && context.training.privacyUnit == "record"',
+      trainRequest({ privacyUnit: 'record' }),
+    ],
+    [
+      'no privacy at all',
+      'context has training && !(context.training has privacyUnit)',
+      trainRequest({ privacyLoss: null, privacyUnit: null }),
+    ],
+    [
+      'plain sums',
+      'context has training && context.training has secureAggregation && !context.training.secureAggregation',
+      trainRequest({ secureAggregation: false }),
+    ],
+    [
+      'the model',
+      'context has training && context.training has modelHash && context.training.modelHash like "a1*"',
+      trainRequest({ modelHash: 'a1'.repeat(32) }),
+    ],
   ])('can forbid by %s', async (_, condition, request) => {
     const text = `permit (principal, action, resource);
       @id("rule") @reason("Not with us.") forbid (principal, action, resource) when { ${condition} };`;

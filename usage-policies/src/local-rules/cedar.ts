@@ -15,7 +15,7 @@ function schemaFor(actions: readonly string[]): string {
   type Spent = { uses: Long, rounds: Long, epsilon: decimal, rows?: Long, bytes?: Long };
   type Training = {
     round: Long, planHash: String, cohort: Long, metrics: Set<String>, epsilon?: decimal, delta?: String,
-    evaluation?: Bool
+    evaluation?: Bool, modelHash?: String, secureAggregation?: Bool, privacyUnit?: String
   };
   action ${actions.map((action) => JSON.stringify(action)).join(', ')} appliesTo {
     principal: [Participant], resource: [DataSet],
@@ -141,6 +141,9 @@ function trainingOf({
   metrics,
   privacyLoss,
   evaluation,
+  modelHash,
+  secureAggregation,
+  privacyUnit,
 }: NonNullable<PermittedUse['request']['training']>) {
   return {
     round,
@@ -148,6 +151,9 @@ function trainingOf({
     cohort,
     metrics: [...metrics],
     ...(evaluation !== undefined && { evaluation }),
+    ...(modelHash !== undefined && { modelHash }),
+    ...(secureAggregation !== undefined && { secureAggregation }),
+    ...(typeof privacyUnit === 'string' && { privacyUnit }),
     ...(privacyLoss !== null && { epsilon: decimal(privacyLoss.epsilon), delta: String(privacyLoss.delta) }),
   };
 }

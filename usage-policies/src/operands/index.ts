@@ -5,7 +5,7 @@ import { aggregates, byteLimit, minimumGroupSize, rowLimit, sampling } from './d
 import { named } from './names.ts';
 import { ODRL_OPERANDS } from './odrl.ts';
 import type { Operand } from './operand.ts';
-import { modelHash, roundPrivacyBudget, secureAggregation } from './session.ts';
+import { modelHash, privacyUnit, roundPrivacyBudget, secureAggregation } from './session.ts';
 import { metrics, minimumCohort, planHash, privacyBudget, rounds } from './training.ts';
 import { bytes, rows } from './volume.ts';
 
@@ -30,6 +30,7 @@ export const OPERANDS: ReadonlyMap<string, Operand> = new Map([
   [`${FOEDUS}roundPrivacyBudget`, roundPrivacyBudget],
   [`${FOEDUS}modelHash`, modelHash],
   [`${FOEDUS}secureAggregation`, secureAggregation],
+  [`${FOEDUS}privacyUnit`, privacyUnit],
 ]);
 
 /** What the values of an operand are that a profile adds: names and IRIs, or numbers. */

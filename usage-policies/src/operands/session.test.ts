@@ -50,7 +50,50 @@ test('required secure aggregation permits rounds that say they have it', () => {
   expect(train(required).permit).toBe(false);
 });
 
+describe('the unit of privacy that an agreement asks for', () => {
+  const atLeast = (unit: string) => ours('privacyUnit', 'gteq', unit);
+
+  test.each([
+    ['record', 'record', true],
+    ['record', 'organisation', true],
+    ['organisation', 'organisation', true],
+    ['organisation', 'record', false],
+  ] as const)('%s: noise that hides the unit %s is permitted: %s', (wanted, stated, permit) => {
+    expect(train(atLeast(wanted), { privacyUnit: stated }).permit).toBe(permit);
+    const naming = [atLeast(wanted), ours('metrics', 'isPartOf', ['auc'])];
+    const evaluation = trainRequest({ privacyUnit: stated, evaluation: true, metrics: ['auc'] });
+    expect(decideByOne(TRAIN, naming, evaluation, spentSoFar({})).permit).toBe(permit);
+  });
+
+  test('says what is missing', () => {
+    expect(train(atLeast('organisation'), { privacyUnit: 'record' }).reasons).toEqual([
+      'The noise of this round hides single rows; the agreement asks for it to hide whole organisations.',
+    ]);
+    expect(train(atLeast('record')).reasons).toEqual(['The request does not say what the noise hides.']);
+  });
+
+  test('refuses whatever has no noise, also where the request says otherwise', () => {
+    for (const privacyUnit of ['record', 'organisation', null] as const) {
+      expect(train(atLeast('record'), { privacyLoss: null, privacyUnit })).toMatchObject({
+        permit: false,
+        exhausted: false,
+        reasons: ['The agreement asks for noise that hides single rows, and this round has none.'],
+      });
+    }
+    expect(train(atLeast('record'), { privacyUnit: null }).permit).toBe(false);
+  });
+
+  test('of two, the stronger counts', () => {
+    const both = [atLeast('record'), atLeast('organisation')];
+    const round = (privacyUnit: 'record' | 'organisation') =>
+      decideByOne(TRAIN, both, trainRequest({ privacyUnit }), spentSoFar({})).permit;
+    expect([round('record'), round('organisation')]).toEqual([false, true]);
+  });
+});
+
 test.each([
+  ['privacyUnit', 'gteq', 'row'],
+  ['privacyUnit', 'gteq', ['record', 'organisation']],
   ['modelHash', 'eq', 'B2'.repeat(32)],
   ['modelHash', 'eq', 'short'],
   ['secureAggregation', 'eq', 'preferred'],

@@ -1,4 +1,5 @@
-/** Our operands about how a session trains: roundPrivacyBudget, modelHash, secureAggregation. */
+/** Our operands about how a session trains: roundPrivacyBudget, modelHash, secureAggregation, privacyUnit. */
+import type { PrivacyUnit } from '../model.ts';
 import { Unreadable } from '../policy-error.ts';
 import { TRAIN } from '../terms.ts';
 import { onlyItem, readText } from '../values.ts';
@@ -64,5 +65,39 @@ export const secureAggregation: Operand = {
       return stated ? HOLDS : fails('The agreement asks for secure aggregation, and this round has none.');
     };
     return { value: REQUIRED, words: 'only with secure aggregation', test };
+  },
+};
+
+/** From the weaker to the stronger: what hides an organisation hides each of its rows. */
+export const PRIVACY_UNITS = ['record', 'organisation'] as const satisfies readonly PrivacyUnit[];
+
+/** Whether hiding one unit hides the other too. */
+export function hidesAsMuch(given: PrivacyUnit, wanted: PrivacyUnit): boolean {
+  return PRIVACY_UNITS.indexOf(given) >= PRIVACY_UNITS.indexOf(wanted);
+}
+
+const HIDDEN: Readonly<Record<PrivacyUnit, string>> = { record: 'single rows', organisation: 'whole organisations' };
+
+/** What the noise of every release hides at least: a row, or all that one organisation has. */
+export const privacyUnit: Operand = {
+  ...forTraining,
+  operators: ['gteq'],
+  read(raw, _operator, dataType) {
+    const text = readText(onlyItem(raw), dataType);
+    const wanted = PRIVACY_UNITS.find((unit) => unit === text);
+    if (wanted === undefined) throw new Unreadable(`${shown(text)} is none of ${PRIVACY_UNITS.join(', ')}`);
+    const hidden = HIDDEN[wanted];
+    const test: Test = ({ training }) => {
+      if (training === undefined) return unknown('The request says nothing about the training.');
+      const { privacyUnit: stated, privacyLoss, evaluation = false } = training;
+      const what = evaluation ? 'evaluation' : 'round';
+      if (privacyLoss === null || stated === null) {
+        return fails(`The agreement asks for noise that hides ${hidden}, and this ${what} has none.`);
+      }
+      if (stated === undefined) return unknown('The request does not say what the noise hides.');
+      if (hidesAsMuch(stated, wanted)) return HOLDS;
+      return fails(`The noise of this ${what} hides ${HIDDEN[stated]}; the agreement asks for it to hide ${hidden}.`);
+    };
+    return { value: wanted, words: `only with noise that hides ${hidden}`, test };
   },
 };
