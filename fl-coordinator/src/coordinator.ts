@@ -20,12 +20,16 @@ import { restingStates } from './session/session-machine.ts';
 import { sessionView } from './session/session-view.ts';
 import { createSecureRounds } from './session/secure-rounds.ts';
 import { createSessions } from './session/sessions.ts';
+import { createTradeOffs } from './session/trade-offs.ts';
 import { createTransfers } from './session/transfers.ts';
 import type { SessionView } from './session/view.ts';
 import { createLedgerHeads } from './store/ledger-heads.ts';
 import { migrations } from './store/migrations.ts';
 import { createModelRegistry } from './store/model-registry.ts';
 import { createSessionStore } from './store/session-store.ts';
+
+/** A trade-off of noise and rounds takes some seconds of computing at most, on a machine that is busy many times as long. */
+const MOST_PLANNING_SECONDS = 120;
 
 /** A coordinator that takes requests. Disposing it stops it; what was under way goes on at the next start. */
 export interface Coordinator extends AsyncDisposable {
@@ -123,6 +127,7 @@ export async function startCoordinator(
     connector,
     rounds,
     transfers,
+    tradeOffs: started.use(createTradeOffs({ mostSeconds: MOST_PLANNING_SECONDS })),
     coordinator: identity.participantId,
     maxParameters: config.rounds.maxParameters,
     now,

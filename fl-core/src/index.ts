@@ -4,6 +4,14 @@ export * from './session/hash.ts';
 export * from './session/secure-round.ts';
 export * from './session/round-event.ts';
 export * from './session/promise.ts';
+export {
+  type BudgetTradeOff,
+  lengthsAround,
+  noiseByRounds,
+  type SessionTradeOff,
+  sessionTradeOff,
+  spread,
+} from './session/trade-off.ts';
 export { type EpsilonByRound, epsilonByRound, type PlannedEvaluation } from './session/spending.ts';
 export * from './session/back-off.ts';
 export * from './update/codec.ts';

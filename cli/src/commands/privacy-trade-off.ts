@@ -1,11 +1,13 @@
 /** What a privacy budget buys: the noise for every length of training, and the ε of every round of the one chosen. */
 import {
-  calibrate,
   epsilonByRound,
   histogramEvent,
+  lengthsAround,
+  noiseByRounds,
   type PlannedEvaluation,
   type PrivacyEvent,
   spentEpsilon,
+  spread,
   subsampledGaussian,
 } from '@foedus/fl-core';
 
@@ -50,13 +52,11 @@ export interface TradeOff {
   readonly isShortened: boolean;
 }
 
-/** Few enough that the whole takes seconds, many enough for a curve. */
-const POINTS = 9;
-
 /**
+ * @param onStep is called before each of the choices is worked out, the longest part of the work
  * @throws RangeError when not even one round fits into the budget with `mostNoise`
  */
-export function tradeOffOf(question: PlanQuestion): TradeOff {
+export function tradeOffOf(question: PlanQuestion, onStep: () => void = () => {}): TradeOff {
   const { epsilon, delta, rows, stepsPerRound, clipNorm, mostNoise } = question;
   const eventOf = (noiseMultiplier: number, batch: number, rounds: number): PrivacyEvent =>
     subsampledGaussian({ noiseMultiplier, samplingRate: batch / rows, steps: stepsPerRound * rounds });
@@ -65,14 +65,15 @@ export function tradeOffOf(question: PlanQuestion): TradeOff {
     eventOf(noiseMultiplier, batch, rounds),
     ...evaluationsWithin(question, rounds),
   ];
-  const choose = (batch: number, rounds: number): PlanChoice => {
-    const noiseMultiplier = calibrate({
+  /** null: evaluations alone cost more than the budget, or the noise would be beyond all reason. */
+  const choose = (batch: number, rounds: number): PlanChoice | null => {
+    onStep();
+    const [noiseMultiplier = null] = noiseByRounds({
       budget: { epsilon, delta },
-      planned: (noise) => releases(noise, batch, rounds),
-      // Rényi composition is what the ledger charges by, so the plan holds there.
-      accountant: 'rdp',
-      tolerance: 1e-3,
+      lengths: [rounds],
+      releasesOf: (noise, count) => releases(noise, batch, count),
     });
+    if (noiseMultiplier === null) return null;
     return {
       rounds,
       batch,
@@ -82,34 +83,23 @@ export function tradeOffOf(question: PlanQuestion): TradeOff {
       epsilon: spentEpsilon(releases(noiseMultiplier, batch, rounds), delta, 'rdp'),
     };
   };
-  /** null: evaluations alone cost more than the budget, or the noise would be beyond all reason. */
-  const tryToChoose = (batch: number, rounds: number): PlanChoice | null => {
-    try {
-      return choose(batch, rounds);
-    } catch (error) {
-      if (error instanceof RangeError) return null;
-      throw error;
-    }
-  };
   const rounds = longest(
     question.rounds,
-    (count) => (tryToChoose(question.batch, count)?.noiseMultiplier ?? Infinity) <= mostNoise,
+    (count) => (choose(question.batch, count)?.noiseMultiplier ?? Infinity) <= mostNoise,
   );
-  if (rounds === 0) {
+  const choice = rounds === 0 ? null : choose(question.batch, rounds);
+  if (choice === null) {
     throw new RangeError(
       `Not even one round fits into ε = ${epsilon} at δ = ${delta} with noise of at most ${mostNoise}: ` +
         'take a smaller batch, fewer steps a round, or ask for a larger budget.',
     );
   }
-  const choice = choose(question.batch, rounds);
-  const batches = spread(Math.max(1, question.batch / 8), Math.min(rows, question.batch * 8));
+  const batches = [...spread(Math.max(1, question.batch / 8), Math.min(rows, question.batch * 8)), question.batch];
   return {
     question,
     choice,
-    byRounds: spread(Math.max(1, question.rounds / 8), question.rounds * 4).flatMap(
-      (count) => tryToChoose(question.batch, count) ?? [],
-    ),
-    byBatch: batches.flatMap((batch) => tryToChoose(batch, rounds) ?? []),
+    byRounds: lengthsAround(rounds).flatMap((count) => choose(question.batch, count) ?? []),
+    byBatch: [...new Set(batches)].toSorted((a, b) => a - b).flatMap((batch) => choose(batch, rounds) ?? []),
     // What a coordinator states, and checks agreements by, when such a session is planned.
     spent: epsilonByRound(
       eventOf(choice.noiseMultiplier, question.batch, 1),
@@ -145,10 +135,4 @@ function longest(most: number, holds: (count: number) => boolean): number {
     else high = middle;
   }
   return low;
-}
-
-/** Whole numbers from `least` to `most`, evenly on a logarithmic scale, each once. */
-function spread(least: number, most: number): number[] {
-  const ratio = (most / least) ** (1 / (POINTS - 1));
-  return [...new Set(Array.from({ length: POINTS }, (_, i) => Math.round(least * ratio ** i)))];
 }

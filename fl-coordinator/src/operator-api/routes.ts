@@ -67,6 +67,7 @@ export function operatorRoutes(options: OperatorRoutesOptions): Hono {
   });
   api.get('/sessions/:id', (c) => c.json(viewOf(id(c))));
   api.get('/sessions/:id/promise', async (c) => c.json(await sessions.promise(id(c))));
+  api.get('/sessions/:id/trade-off', async (c) => c.json(await sessions.tradeOff(id(c))));
   api.post('/sessions/:id/start', async (c) => {
     await readBody(c, nothingSchema);
     sessions.start(id(c));

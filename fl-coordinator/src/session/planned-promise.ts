@@ -22,23 +22,29 @@ export interface Invited {
   readonly agreement: unknown;
 }
 
-/** @param initialHash SHA-256 of the initial parameters, hex */
-export function promiseOf(
-  session: Pick<SessionRecord, 'id' | 'plan' | 'initialHash'>,
-  invited: readonly Invited[],
-  store: Pick<SessionStore, 'sessions' | 'participants' | 'contributions'>,
-): SessionPromise {
-  const earlier = historyOf(session.id, store);
-  const contracts = invited.map(({ participantId, agreementId, agreement }): Contract => ({
+type History = Pick<SessionStore, 'sessions' | 'participants' | 'contributions'>;
+
+/** What the partners' agreements ask for, and what they have paid for in other sessions until now. */
+export function contractsOf(sessionId: string, invited: readonly Invited[], store: History): Contract[] {
+  const earlier = historyOf(sessionId, store);
+  return invited.map(({ participantId, agreementId, agreement }) => ({
     participantId,
     limits: contractLimitsOf(agreement),
     history: earlier(participantId, agreementId),
   }));
-  return checkPromise(session.plan, contracts, { modelHash: session.initialHash });
+}
+
+/** @param initialHash SHA-256 of the initial parameters, hex */
+export function promiseOf(
+  session: Pick<SessionRecord, 'id' | 'plan' | 'initialHash'>,
+  invited: readonly Invited[],
+  store: History,
+): SessionPromise {
+  return checkPromise(session.plan, contractsOf(session.id, invited, store), { modelHash: session.initialHash });
 }
 
 /** What other sessions held under an agreement: the updates and histograms that came, so at least what was charged for. */
-function historyOf(sessionId: string, store: Pick<SessionStore, 'sessions' | 'participants' | 'contributions'>) {
+function historyOf(sessionId: string, store: History) {
   const held = new Map<string, { rounds: number; events: PrivacyEvent[] }>();
   for (const { id, plan } of store.sessions()) {
     if (id === sessionId) continue;

@@ -4,6 +4,7 @@ import type { OperatorClient, SignedAgreement } from '@foedus/connector/operator
 import {
   type SessionPlan,
   type SessionPromise,
+  type SessionTradeOff,
   documentHash,
   initialParameters,
   parameterCount,
@@ -17,10 +18,11 @@ import type { ModelRegistry } from '../store/model-registry.ts';
 import type { ParticipantRecord, SessionRecord } from '../store/records.ts';
 import type { SessionStore } from '../store/session-store.ts';
 import { minimumCohortOf } from './minimum-cohort.ts';
-import { type Invited, promiseOf, requirePromise } from './planned-promise.ts';
+import { contractsOf, type Invited, promiseOf, requirePromise } from './planned-promise.ts';
 import type { Rounds } from './rounds.ts';
 import { checkSecureRounds } from './secure-rounds.ts';
 import { canTransition, transition } from './session-machine.ts';
+import type { TradeOffs } from './trade-offs.ts';
 import type { Transfers } from './transfers.ts';
 
 export const sessionRequestSchema = z.strictObject({
@@ -43,6 +45,7 @@ export interface SessionsOptions {
   readonly connector: OperatorClient;
   readonly rounds: Rounds;
   readonly transfers: Transfers;
+  readonly tradeOffs: TradeOffs;
   /** Participant id of the coordinator. */
   readonly coordinator: string;
   /** The largest model accepted, in float32 values. */
@@ -54,7 +57,7 @@ export interface SessionsOptions {
 export type Sessions = ReturnType<typeof createSessions>;
 
 export function createSessions(options: SessionsOptions) {
-  const { store, models, connector, rounds, transfers, coordinator, maxParameters, now, onChange } = options;
+  const { store, models, connector, rounds, transfers, tradeOffs, coordinator, maxParameters, now, onChange } = options;
 
   const known = (id: string): SessionRecord => {
     const session = store.session(id);
@@ -109,6 +112,14 @@ export function createSessions(options: SessionsOptions) {
     checkSecureRounds(plan, invited);
     return invited;
   };
+
+  const invitedTo = (id: string): Promise<Invited[]> =>
+    Promise.all(
+      store.participants(id).map(async ({ participantId, agreementId }) => {
+        const { agreement } = await connector.agreement(agreementId);
+        return { participantId, agreementId, agreement };
+      }),
+    );
 
   /** Everybody is asked (again), under the same agreements. */
   const recruit = (session: SessionRecord): void => {
@@ -167,15 +178,11 @@ export function createSessions(options: SessionsOptions) {
       return session;
     },
     /** What a session promises, with what its partners have paid for in other sessions until now. */
-    async promise(id: string): Promise<SessionPromise> {
-      const session = known(id);
-      const invited = await Promise.all(
-        store.participants(id).map(async ({ participantId, agreementId }) => {
-          const { agreement } = await connector.agreement(agreementId);
-          return { participantId, agreementId, agreement };
-        }),
-      );
-      return promiseOf(session, invited, store);
+    promise: async (id: string): Promise<SessionPromise> => promiseOf(known(id), await invitedTo(id), store),
+    /** Which noise each length of training takes within the partners' budgets. @throws FoedusError `unavailable` */
+    async tradeOff(id: string): Promise<SessionTradeOff> {
+      const { plan } = known(id);
+      return await tradeOffs.of(plan, contractsOf(id, await invitedTo(id), store));
     },
     start(id: string): void {
       const session = known(id);

@@ -243,7 +243,7 @@ function evaluationReasons({ evaluation, privacy }: SessionPlan): Reason[] {
 }
 
 /** A histogram tells all of them, so an agreement has to allow all of them. */
-const allowsHistograms = ({ metrics }: ContractLimits): boolean =>
+export const allowsHistograms = ({ metrics }: Pick<ContractLimits, 'metrics'>): boolean =>
   metrics !== null && metricNames.every((metric) => metrics.includes(metric));
 
 /** As the partner's policy decides: sums of floating-point numbers may exceed a limit by this. */

@@ -55,7 +55,7 @@ export function epsilonByRound(
 }
 
 /** All that so many rounds release. */
-function releases(event: PrivacyEvent, rounds: number, evaluation: PlannedEvaluation | null): PrivacyEvent[] {
+export function releases(event: PrivacyEvent, rounds: number, evaluation: PlannedEvaluation | null): PrivacyEvent[] {
   const updates = { ...event, steps: event.steps * rounds };
   if (evaluation === null) return [updates];
   const { event: each, every } = evaluation;
@@ -70,7 +70,7 @@ export interface Spending extends EpsilonByRound {
 export const NOTHING_SPENT: Spending = { byRound: [], largestRound: 0, instead: () => '' };
 
 /** What every evaluation costs whoever takes part in it; null: nothing. */
-function evaluationOf({ evaluation, privacy }: SessionPlan): PlannedEvaluation | null {
+export function evaluationOf({ evaluation, privacy }: SessionPlan): PlannedEvaluation | null {
   const { metrics, noise, every } = evaluation;
   if (metrics.length === 0 || noise === null || privacy?.unit !== 'record') return null;
   return { event: histogramEvent(noise), every };
