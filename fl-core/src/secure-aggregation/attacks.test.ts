@@ -199,6 +199,67 @@ describe('keys', () => {
   });
 });
 
+describe('a member that advertises keys which the others must refuse', () => {
+  /** Public keys of small order: with any secret they agree on zeros (RFC 7748, section 6.1). */
+  const ofSmallOrder = [
+    '00'.repeat(32),
+    `01${'00'.repeat(31)}`,
+    'e0eb7a7c3b41b8ae1656e3faf19fc46ada098deb9c32b1fd866205165f49b800',
+    '5f9c95bca3508c24b1d0b1559c83ef5b04445cc4581c8e86d8224eddd09f1157',
+    `ec${'ff'.repeat(30)}7f`,
+    `ed${'ff'.repeat(30)}7f`,
+    `ee${'ff'.repeat(30)}7f`,
+  ];
+  const own = publicKeyOf(new Uint8Array(32).fill(7));
+  const keys = [
+    ...ofSmallOrder.flatMap((key) => [
+      { name: `${key} for masks`, hostile: { maskKey: key } },
+      { name: `${key} for shares`, hostile: { shareKey: key } },
+    ]),
+    { name: 'one key for both', hostile: { maskKey: own, shareKey: own } },
+  ];
+
+  test.for(keys)('($name) loses its place, and costs nobody else the round', async ({ hostile }) => {
+    const cohort = createCohort(4, active);
+    const { terms, edges } = cohort;
+    const stage = openRound(terms, cohort.verify);
+    const states: Advertised[] = [];
+    for (const [member, id] of terms.cohort.entries()) {
+      const { state, message } = await advertiseKeys(terms, id, edges(member));
+      states.push(state);
+      if (member < 3) await stage.accept(member, message);
+      else {
+        const advertisement = { ...message.advertisement, ...hostile };
+        const signed = { advertisement, signature: await edges(member).sign(advertisement) };
+        await expect(stage.accept(member, signed)).rejects.toMatchObject({ code: 'bad-message' });
+      }
+    }
+    const { outgoing } = stage.close();
+    expect([...outgoing.keys()]).toEqual([0, 1, 2]);
+    for (const [member, roster] of outgoing) {
+      const { state } = await shareSecrets(states[member]!, roster, edges(member));
+      expect([...state.members]).toEqual([0, 1, 2]);
+    }
+  });
+
+  test('a copy of another member’s is refused as well', async () => {
+    const { terms, edges, verify } = createCohort(3, active);
+    const stage = openRound(terms, verify);
+    const [first, second] = await Promise.all([0, 1].map((m) => advertiseKeys(terms, terms.cohort[m]!, edges(m))));
+    await stage.accept(0, first!.message);
+    for (const copied of [
+      { maskKey: first!.message.advertisement.shareKey },
+      { shareKey: first!.message.advertisement.shareKey },
+    ]) {
+      const advertisement = { ...second!.message.advertisement, ...copied };
+      const signed = { advertisement, signature: await edges(1).sign(advertisement) };
+      await expect(stage.accept(1, signed)).rejects.toMatchObject({ code: 'bad-message' });
+    }
+    await stage.accept(1, second!.message);
+    expect([...stage.close().outgoing.keys()]).toEqual([0, 1]);
+  });
+});
+
 describe('a server that gives one client another model', () => {
   test('has it in a round of its own: nobody accepts its keys', async () => {
     const cohort = createCohort(3, active);

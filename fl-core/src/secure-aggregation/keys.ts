@@ -68,6 +68,15 @@ export function agree(secret: KeyObject, publicKey: string | KeyObject, purpose:
   return expand(shared, purpose, length);
 }
 
+const throwaway = createPrivateKey({
+  key: Buffer.concat([PKCS8, Buffer.alloc(KEY_BYTES, 1)]),
+  format: 'der',
+  type: 'pkcs8',
+});
+
+/** @throws RoundFailure bad-message when nobody could agree on anything with this public key, hex */
+export const requireUsable = (publicKey: string): void => void agree(throwaway, publicKey, 'trial', KEY_BYTES);
+
 /** HKDF without salt. */
 export function expand(secret: Uint8Array, purpose: string, length: number): Buffer {
   return Buffer.from(hkdfSync('sha256', secret, new Uint8Array(0), purpose, length));

@@ -10,7 +10,15 @@
  */
 import { RoundFailure } from './failure.ts';
 import { neighboursOf, thresholdOf } from './graph.ts';
-import { pairMaskKey, privateKeyOf, publicKeyOf, readPublicKey, selfMaskCommitment, selfMaskKey } from './keys.ts';
+import {
+  pairMaskKey,
+  privateKeyOf,
+  publicKeyOf,
+  readPublicKey,
+  requireUsable,
+  selfMaskCommitment,
+  selfMaskKey,
+} from './keys.ts';
 import { addMasks, type SignedMask } from './mask.ts';
 import {
   type Advertisement,
@@ -80,12 +88,20 @@ export function openRound(input: RoundTerms, verify: Verify): KeysStage {
   const terms = parse(roundTermsSchema, input);
   const round: Round = { terms, hash: termsHash(terms), verify };
   const adverts = new Map<number, SignedAdvertisement>();
+  const taken = new Set<string>();
   return {
     async accept(member, message) {
       const signed = parse(signedAdvertisementSchema, message);
       if (member >= terms.cohort.length) throw new RoundFailure('other-round', 'This is no member of the cohort.');
       await checkAdvertisement(signed, member, round, verify);
+      // What the other members would leave the round for costs only the one who sends it.
+      const keys = [signed.advertisement.maskKey, signed.advertisement.shareKey];
+      for (const key of keys) requireUsable(key);
+      if (!adverts.has(member) && (new Set(keys).size < keys.length || keys.some((key) => taken.has(key)))) {
+        throw new RoundFailure('bad-message', `Member ${member} advertises a key twice, or one of another member.`);
+      }
       once(adverts, member, signed);
+      for (const key of keys) taken.add(key);
     },
     close() {
       requireMinimum(round, adverts.size);
