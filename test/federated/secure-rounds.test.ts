@@ -135,6 +135,16 @@ describe('a message for a step', () => {
     expect(await put(1, 'unmasking', JSON.stringify({ termsHash: 'ab'.repeat(32), selfMasks: [], maskKeys: [] }))).toBe(
       400,
     );
+    // An update in the clear has no place in such a session, and is no fault of the coordinator's.
+    const bare = await client.peer.fetch(`${client.root}/rounds/1/update`, {
+      method: 'PUT',
+      body: client.update(1, 0),
+    });
+    expect(bare.status).toBe(400);
+    expect(await bare.json()).toMatchObject({
+      code: 'bad-request',
+      message: expect.stringContaining('masks') as string,
+    });
     await first.upTo('keys');
     // The same again is what a lost answer looks like.
     expect(await put(1, 'keys', JSON.stringify(first.keys))).toBe(204);

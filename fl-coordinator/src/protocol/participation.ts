@@ -253,9 +253,15 @@ export function createParticipation(options: ParticipationOptions) {
       return bytes;
     },
 
-    /** @returns whether the update is already in. @throws FoedusError `round-over`, `not-enrolled` */
+    /** @returns whether the update is already in. @throws FoedusError `round-over`, `not-enrolled`, `bad-request` */
     admitUpdate(sessionId: string, caller: string, round: number): 'welcome' | 'received' {
       const found = enrolled(sessionId, caller);
+      if (found.session.plan.secureAggregation !== null) {
+        throw new FoedusError(
+          'bad-request',
+          'This session sums updates under masks and takes none without. Send the steps of its task.',
+        );
+      }
       requireRound(found, round, 'training');
       return ownContribution(sessionId, round, caller)?.status === 'received' ? 'received' : 'welcome';
     },
