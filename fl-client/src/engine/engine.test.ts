@@ -148,6 +148,53 @@ describe.each([
     );
   });
 
+  test.skipIf(skip)(
+    'clips to the norm whatever the parameters are: none makes a gradient that has no norm',
+    async () => {
+      const magnitude = fc.tuple(fc.double({ min: -30, max: 38.5, noNaN: true }), fc.boolean());
+      const hostile = fc
+        .record({
+          hidden: fc.array(fc.integer({ min: 1, max: 3 }), { maxLength: 3 }),
+          activation: fc.constantFrom('relu' as const, 'tanh' as const),
+          clipNorm: fc.double({ min: -6, max: 6, noNaN: true }).map((exponent) => 10 ** exponent),
+          label: fc.constantFrom(0, 1),
+          inputs: fc.tuple(fc.double({ min: -1e6, max: 1e6, noNaN: true }), fc.constantFrom(0, 1)),
+        })
+        .chain(({ hidden, activation, ...rest }) => {
+          const plan = planOf(2, hidden, activation);
+          const count = parameterCount(plan);
+          const parameters = fc
+            .array(magnitude, { minLength: count, maxLength: count })
+            .map((values) => Float32Array.from(values, ([exponent, minus]) => (minus ? -1 : 1) * 10 ** exponent));
+          return fc.record({ plan: fc.constant(plan), parameters, rest: fc.constant(rest) });
+        });
+      await fc.assert(
+        fc.asyncProperty(hostile, async ({ plan, parameters, rest: { clipNorm, label, inputs } }) => {
+          const model = await engine.createModel(plan, 2);
+          const batch = {
+            inputs: Float32Array.of(...inputs, 0, 0),
+            labels: Float32Array.of(label, 0),
+            weights: Float32Array.of(1, 0),
+          };
+          const { sum } = await model.clippedGradientSum(parameters, batch, clipNorm);
+          expect(Math.hypot(...sum)).toBeLessThanOrEqual(clipNorm * 1.0001);
+          model.dispose();
+        }),
+        { numRuns: 2 * runs },
+      );
+    },
+  );
+
+  test.skipIf(skip)('does not take a gradient for short whose factors are very small and very large', async () => {
+    // The hidden value is 10¹¹; the log odds 60, so that δ = 9·10⁻²⁷, whose square is no float32.
+    const plan = planOf(2, [1], 'relu');
+    const model = await engine.createModel(plan, 1);
+    const batch = { inputs: Float32Array.of(1, 0), labels: Float32Array.of(0), weights: Float32Array.of(1) };
+    const { sum } = await model.clippedGradientSum(Float32Array.of(1e11, 0, 0, -6e-10, 0), batch, 1e-20);
+    expect(Math.hypot(...sum) / 1e-20).toBeCloseTo(1, 4);
+    model.dispose();
+  });
+
   test.skipIf(skip)('without clipping sums the gradients as they are', async () => {
     await fc.assert(
       fc.asyncProperty(problems, async ({ plan, rows, parameters, batch }) => {

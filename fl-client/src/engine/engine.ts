@@ -20,6 +20,14 @@ export interface Engine extends AsyncDisposable {
   createModel(plan: ModelPlan, microBatch: number): Promise<EngineModel>;
 }
 
+/**
+ * Where gradients are clipped, an activation or a derivative beyond this, or that is no number, counts as 0. Parameters
+ * come from outside and may be made such that a row's values overflow: its gradient would have no norm, could not be
+ * clipped, and would spoil the sum, which tells that such a row is there. Below this every norm is a float32, and with
+ * C ≥ 10⁻⁶ every clipped value is as well.
+ */
+export const LARGEST_VALUE = 1e12;
+
 /** B rows. Rows that are only there to fill the shape have weight 0 and finite inputs, and contribute nothing. */
 export interface MicroBatch {
   /** float32 [B × D], row-major. */
@@ -47,10 +55,10 @@ export interface EngineModel {
    * Σᵢ gᵢ · min(1, C/‖gᵢ‖₂), the clipped sum of Abadi et al. 2016, Algorithm 1, by ghost norms: per layer
    * ‖gᵢ‖² = ‖δᵢ‖²(‖aᵢ‖² + 1) for the layer's input a and output gradient δ (Goodfellow, arXiv:1510.01799), so no
    * example's gradient is ever written out, and the sum is aᵀ(c ⊙ δ) (Li et al., arXiv:2110.05679; Bu et al.,
-   * arXiv:2210.00038).
+   * arXiv:2210.00038). No parameters, however large, make an example's part longer than C, but for rounding.
    *
-   * @param parameters float32 [P]
-   * @param clipNorm C > 0
+   * @param parameters float32 [P], finite or not
+   * @param clipNorm C ≥ 10⁻⁶
    */
   clippedGradientSum(parameters: Float32Array, batch: MicroBatch, clipNorm: number): Promise<GradientSum>;
   /** Σᵢ gᵢ, for training without a privacy budget. */

@@ -6,7 +6,14 @@
  */
 import { type Device, init, jit, nn, numpy as np } from '@jax-js/jax';
 import { inputWidth } from '@foedus/fl-core';
-import type { Engine, EngineModel, GradientSum, MicroBatch, ModelPlan } from './engine.ts';
+import {
+  type Engine,
+  type EngineModel,
+  type GradientSum,
+  LARGEST_VALUE,
+  type MicroBatch,
+  type ModelPlan,
+} from './engine.ts';
 import { type LayerPlace, layerPlaces, shapeCheck } from './model-shape.ts';
 import { provideWebGpu } from './webgpu.ts';
 
@@ -106,11 +113,16 @@ function split(parameters: np.Array, places: readonly LayerPlace[]): Layer[] {
   return layers;
 }
 
-/** Consumes everything; returns the logits [B, 1] and each layer's input [B, in]. */
+/** Every value that is beyond LARGEST_VALUE, or no number, becomes 0; consumes it. */
+const bounded = (values: np.Array): np.Array =>
+  np.where(np.lessEqual(np.absolute(values.ref), LARGEST_VALUE), values, 0);
+
+/** Consumes everything; returns the logits [B, 1] and each layer's input [B, in], which `keep` has seen. */
 function forward(
   layers: readonly Layer[],
   inputs: np.Array,
   activation: Activation,
+  keep: (values: np.Array) => np.Array = (values) => values,
 ): { output: np.Array; activations: np.Array[] } {
   const activations: np.Array[] = [];
   let current = inputs;
@@ -118,7 +130,7 @@ function forward(
     activations.push(current.ref);
     const sums = np.matmul(current, weights).add(bias);
     if (i === layers.length - 1) return { output: sums, activations };
-    current = activation === 'relu' ? nn.relu(sums) : np.tanh(sums);
+    current = keep(activation === 'relu' ? nn.relu(sums) : np.tanh(sums));
   }
   throw new RangeError('A model has at least one layer.');
 }
@@ -140,22 +152,25 @@ function gradientSum(operands: {
   activation: Activation;
 }): np.Array {
   const { labels, weights, clipNorm, activation } = operands;
+  // A gradient that is to be clipped must have a norm: see LARGEST_VALUE.
+  const keep = clipNorm === null ? (values: np.Array): np.Array => values : bounded;
   const layers = split(operands.parameters, operands.places);
   const { output, activations } = forward(
     layers.map((layer) => ({ weights: layer.weights.ref, bias: layer.bias })),
     operands.inputs,
     activation,
+    keep,
   );
   const losses = nn.softplus(output.ref).sub(labels.ref.mul(output.ref));
   const lossSum = np.sum(losses.mul(weights.ref)).reshape([1]);
 
   // δ of the last layer is σ(z) − y; of an earlier one (δ Wᵀ) ⊙ act'(z).
-  let delta = nn.sigmoid(output).sub(labels).mul(weights.ref);
+  let delta = keep(nn.sigmoid(output).sub(labels).mul(weights.ref));
   const deltas: np.Array[] = [];
   for (let i = layers.length - 1; i > 0; i--) {
     deltas.unshift(delta);
     const through = np.matmul(delta.ref, np.transpose(layerAt(layers, i).weights));
-    delta = through.mul(slope(arrayAt(activations, i).ref, activation));
+    delta = keep(through.mul(slope(arrayAt(activations, i).ref, activation)));
   }
   deltas.unshift(delta);
   layerAt(layers, 0).weights.dispose();
@@ -163,7 +178,7 @@ function gradientSum(operands: {
   let factor: np.Array | null = null;
   let clipped = np.array([0]);
   if (clipNorm !== null) {
-    const norm = np.sqrt(squaredNorms(activations, deltas));
+    const norm = gradientNorms(activations, deltas);
     clipped.dispose();
     clipped = np.sum(np.where(np.greater(norm.ref, clipNorm.ref), 1, 0).mul(weights.ref)).reshape([1]);
     // min(1, C/‖g‖) without dividing by 0
@@ -181,12 +196,25 @@ function gradientSum(operands: {
   return np.concatenate([...parts, lossSum, clipped]);
 }
 
-/** [B, 1]: Σ over layers of ‖δ‖²(‖a‖² + 1); keeps its arguments. */
-function squaredNorms(activations: readonly np.Array[], deltas: readonly np.Array[]): np.Array {
-  return deltas
-    .map((delta, i) => rowSums(np.square(delta.ref)).mul(rowSums(np.square(arrayAt(activations, i).ref)).add(1)))
-    .reduce((sum, term) => sum.add(term));
+/**
+ * [B, 1]: √Σ over layers of ‖δ‖²(‖a‖² + 1); keeps its arguments. Each is divided by its largest value before it is
+ * squared: the square of a small one would be 0, and a gradient with a large `a` count as short.
+ */
+function gradientNorms(activations: readonly np.Array[], deltas: readonly np.Array[]): np.Array {
+  const norms = deltas.map((delta, i) => {
+    const largest = np.max(np.absolute(delta.ref), 1, { keepdims: true });
+    const part = np.square(delta.ref.div(orOne(largest.ref)));
+    return np.sqrt(rowSums(part).mul(rowSums(np.square(arrayAt(activations, i).ref)).add(1))).mul(largest);
+  });
+  const largest = norms.map(({ ref }) => ref).reduce((one, other) => np.maximum(one, other));
+  const unit = orOne(largest.ref);
+  const squares = norms.map((norm) => np.square(norm.div(unit.ref))).reduce((sum, square) => sum.add(square));
+  unit.dispose();
+  return np.sqrt(squares).mul(largest);
 }
+
+/** 1 where it is 0, so that it can be divided by; consumes it. */
+const orOne = (values: np.Array): np.Array => np.where(np.greater(values.ref, 0), values, 1);
 
 const rowSums = (matrix: np.Array): np.Array => np.sum(matrix, 1, { keepdims: true });
 

@@ -6,7 +6,14 @@ import { createRequire } from 'node:module';
 import type * as TensorFlow from '@tensorflow/tfjs-core';
 import { FoedusError } from '@foedus/connector/errors';
 import { inputWidth } from '@foedus/fl-core';
-import type { Engine, EngineModel, GradientSum, MicroBatch, ModelPlan } from './engine.ts';
+import {
+  type Engine,
+  type EngineModel,
+  type GradientSum,
+  LARGEST_VALUE,
+  type MicroBatch,
+  type ModelPlan,
+} from './engine.ts';
 import { type LayerPlace, layerPlaces, shapeCheck } from './model-shape.ts';
 
 export type TensorFlowModule = typeof TensorFlow;
@@ -127,18 +134,23 @@ function split(tf: TensorFlowModule, parameters: Float32Array, places: readonly 
   }));
 }
 
+/** Every value that is beyond LARGEST_VALUE, or no number, becomes 0. */
+const bounded = (tf: TensorFlowModule, values: Tensor2D): Tensor2D =>
+  tf.where(tf.lessEqual(tf.abs(values), LARGEST_VALUE), values, tf.zerosLike(values));
+
 function forward(
   tf: TensorFlowModule,
   layers: readonly Layer[],
   inputs: Tensor2D,
   activation: ModelPlan['model']['activation'],
+  keep: (values: Tensor2D) => Tensor2D = (values) => values,
 ): { output: Tensor2D; activations: Tensor2D[] } {
   const activations: Tensor2D[] = [];
   let current = inputs;
   for (const [i, { weights, bias }] of layers.entries()) {
     activations.push(current);
     current = tf.add(tf.matMul(current, weights), bias);
-    if (i < layers.length - 1) current = activation === 'relu' ? tf.relu(current) : tf.tanh(current);
+    if (i < layers.length - 1) current = keep(activation === 'relu' ? tf.relu(current) : tf.tanh(current));
   }
   return { output: current, activations };
 }
@@ -156,26 +168,25 @@ function gradientSum(
   },
 ): Tensor1D {
   const { layers, labels, weights, clipNorm, activation } = operands;
-  const { output, activations } = forward(tf, layers, operands.inputs, activation);
+  // A gradient that is to be clipped must have a norm: see LARGEST_VALUE.
+  const keep = (values: Tensor2D): Tensor2D => (clipNorm === null ? values : bounded(tf, values));
+  const { output, activations } = forward(tf, layers, operands.inputs, activation, keep);
   const losses = tf.sub(tf.softplus(output), tf.mul(labels, output));
   const lossSum = flat(tf, tf.sum(tf.mul(losses, weights)));
 
-  let delta: Tensor2D = tf.mul(tf.sub(tf.sigmoid(output), labels), weights);
+  let delta: Tensor2D = keep(tf.mul(tf.sub(tf.sigmoid(output), labels), weights));
   const deltas: Tensor2D[] = [];
   for (const [i, { weights: ofLayer }] of [...layers.entries()].toReversed()) {
     deltas.unshift(delta);
     const activated = activations[i];
     if (i === 0 || activated === undefined) break;
-    delta = tf.mul(tf.matMul(delta, ofLayer, false, true), slope(tf, activated, activation));
+    delta = keep(tf.mul(tf.matMul(delta, ofLayer, false, true), slope(tf, activated, activation)));
   }
 
   let factor: TensorFlow.Tensor = tf.scalar(1);
   let clipped = tf.zeros<TensorFlow.Rank.R1>([1]);
   if (clipNorm !== null) {
-    const squares = deltas.map((ofLayer, i) =>
-      tf.mul(rowSums(tf, tf.square(ofLayer)), tf.add(rowSums(tf, tf.square(activations[i] ?? ofLayer)), 1)),
-    );
-    const norm = tf.sqrt(tf.addN(squares));
+    const norm = gradientNorms(tf, activations, deltas);
     clipped = flat(tf, tf.sum(tf.mul(tf.cast(tf.greater(norm, clipNorm), 'float32'), weights)));
     factor = tf.div(clipNorm, tf.maximum(norm, clipNorm));
   }
@@ -186,6 +197,28 @@ function gradientSum(
   });
   return tf.concat1d([...parts, lossSum, clipped]);
 }
+
+/**
+ * [B, 1]: √Σ over layers of ‖δ‖²(‖a‖² + 1). Each is divided by its largest value before it is squared: the square of a
+ * small one would be 0, and a gradient with a large `a` count as short.
+ */
+function gradientNorms(tf: TensorFlowModule, activations: readonly Tensor2D[], deltas: readonly Tensor2D[]): Tensor2D {
+  const norms = deltas.map((delta, i) => {
+    const largest = tf.max<Tensor2D>(tf.abs(delta), 1, true);
+    const squares = rowSums(tf, tf.square(tf.div<Tensor2D>(delta, orOne(tf, largest))));
+    return tf.mul<Tensor2D>(
+      tf.sqrt(tf.mul(squares, tf.add(rowSums(tf, tf.square(activations[i] ?? delta)), 1))),
+      largest,
+    );
+  });
+  const largest = norms.reduce((one, other) => tf.maximum(one, other));
+  const squares = norms.map((norm) => tf.square(tf.div<Tensor2D>(norm, orOne(tf, largest))));
+  return tf.mul(tf.sqrt(tf.addN(squares)), largest);
+}
+
+/** 1 where it is 0, so that it can be divided by. */
+const orOne = (tf: TensorFlowModule, values: Tensor2D): Tensor2D =>
+  tf.where(tf.greater(values, 0), values, tf.onesLike(values));
 
 /** act'(z) as a function of act(z). */
 function slope(tf: TensorFlowModule, activated: Tensor2D, activation: ModelPlan['model']['activation']): Tensor2D {

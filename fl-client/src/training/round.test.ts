@@ -1,9 +1,9 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { initialParameters, inputWidth, type SessionPlan, sessionPlanSchema } from '@foedus/fl-core';
 import type { Dataset } from '../data/dataset.ts';
-import type { Engine } from '../engine/engine.ts';
+import type { Engine, EngineModel } from '../engine/engine.ts';
 import { createJaxWasmEngine } from '../engine/jax.ts';
-import { evaluate, microBatchSize, trainRound } from './round.ts';
+import { countScores, evaluate, microBatchSize, trainRound } from './round.ts';
 
 function planOf(local: SessionPlan['local'], privacy: SessionPlan['privacy'], hidden: number[] = []): SessionPlan {
   return sessionPlanSchema.parse({
@@ -123,6 +123,48 @@ describe('a round', () => {
     model.dispose();
   });
 
+  test('under privacy never fails by its rows, whatever parameters it is sent', async () => {
+    const noise = { ...record, noiseMultiplier: 1, clipNorm: 1 };
+    const data = { dataset: opposite(40), train: rowsFrom(0, 40) };
+    const plan = planOf({ steps: 3, samplingRate: 1, learningRate: 0.1 }, noise, [4]);
+    const model = await engine.createModel(plan, 32);
+    // Sums of ±Infinity: no number for every row, and for some of the parameters.
+    const overflowing = initialParameters(plan).map((_, i) => (i % 2 === 0 ? 3e38 : -3e38));
+    const { update, parameters } = await trainRound(model, plan, overflowing, data);
+    expect(update.every(Number.isFinite)).toBe(true);
+    expect(parameters.every(Number.isFinite)).toBe(true);
+    const wild = planOf({ steps: 3, samplingRate: 1, learningRate: 1e60 }, noise, [4]);
+    const start = initialParameters(wild);
+    const thrown = await trainRound(model, wild, start, data);
+    // Every value overflowed, so none has moved.
+    expect(thrown.update).toEqual(new Float32Array(start.length));
+    expect(thrown.parameters).toEqual(start);
+    model.dispose();
+  });
+
+  test('leaves out a row whose gradient an engine cannot clip, and no other', async () => {
+    const noise = { ...record, noiseMultiplier: 1e-9, clipNorm: 1 };
+    const plan = planOf({ steps: 1, samplingRate: 1, learningRate: 1 }, noise);
+    const real = await engine.createModel(plan, 16);
+    const dataset = opposite(10);
+    const spoilt = dataset.values[2 * 3];
+    // As a graphics card may have it: one row's NaN is in everything that it is added to.
+    const model: EngineModel = {
+      ...real,
+      clippedGradientSum: async (parameters, batch, clipNorm) => {
+        const result = await real.clippedGradientSum(parameters, batch, clipNorm);
+        const isIn = batch.weights.some((weight, i) => weight === 1 && batch.inputs[2 * i] === spoilt);
+        return isIn ? { ...result, sum: result.sum.map(() => Number.NaN) } : result;
+      },
+    };
+    const start = Float32Array.of(0.3, -0.2, 0.1);
+    const { update } = await trainRound(model, plan, start, { dataset, train: rowsFrom(0, 10) });
+    const others = Uint32Array.of(0, 1, 2, 4, 5, 6, 7, 8, 9);
+    const without = await trainRound(real, plan, start, { dataset, train: others });
+    for (const [i, value] of without.update.entries()) expect(update[i]).toBeCloseTo((value * 9) / 10, 5);
+    real.dispose();
+  });
+
   test('that diverges is an error that says what to change', async () => {
     const plan = planOf({ steps: 30, samplingRate: 1, learningRate: 1e60 }, null, [4]);
     const model = await engine.createModel(plan, 32);
@@ -132,6 +174,21 @@ describe('a round', () => {
     });
     model.dispose();
   });
+});
+
+test('a histogram counts every row, also those whose score is no number', async () => {
+  const plan = planOf({ steps: 1, samplingRate: 1, learningRate: 1 }, null, [2]);
+  const model = await engine.createModel(plan, 32);
+  const data = { dataset: opposite(20), rows: rowsFrom(0, 20), bins: 4 };
+  const overflowing = initialParameters(plan).map((_, i) => (i % 2 === 0 ? 3e38 : -3e38));
+  await expect(evaluate(model, new Float32Array(overflowing.length).fill(Number.NaN), data)).rejects.toMatchObject({
+    code: 'training-diverged',
+  });
+  for (const parameters of [overflowing, overflowing.map(() => Number.NaN)]) {
+    const { positives, negatives } = await countScores(model, parameters, data);
+    expect([...positives, ...negatives].reduce((sum, count) => sum + count, 0)).toBe(20);
+  }
+  model.dispose();
 });
 
 test('a micro-batch fits nearly every sample, and wide inputs into bounded memory', () => {

@@ -41,6 +41,12 @@ export function microBatchSize(samplingRate: number, rows: number, width: number
 }
 
 /**
+ * More noise than is accounted for: float32 rounds an example's norm, and sums, by up to some 10⁻⁴ of C, and by that
+ * much neighbours may differ further than C.
+ */
+export const ROUNDING_MARGIN = 1 + 2 ** -9;
+
+/**
  * `plan.local.steps` steps of DP-SGD (Abadi et al. 2016, Algorithm 1): a Poisson sample of rate q, every example's
  * gradient clipped to C, N(0, σ²C²) noise on the sum, a step of η along it divided by the expected sample size q·n.
  * An empty sample is a step of noise alone. Without privacy of records: the same without clipping and noise; what hides a
@@ -49,8 +55,12 @@ export function microBatchSize(samplingRate: number, rows: number, width: number
  * Unit of privacy: one row of `train`; adjacency: one row added or removed. n itself, as the divisor, is taken to be
  * known, as in other implementations of DP-SGD.
  *
+ * Under privacy of records nothing fails by what is in the rows, for a failure is seen and not paid for: whoever sends
+ * the parameters could make them overflow for the rows that it looks for. A parameter that is no finite number any
+ * more has not moved.
+ *
  * @param parameters float32 [P], the round's global parameters; not changed
- * @throws FoedusError `training-diverged` when a parameter is no finite number any more
+ * @throws FoedusError `training-diverged` without privacy of records, when a parameter is no finite number any more
  */
 export async function trainRound(
   model: EngineModel,
@@ -66,15 +76,17 @@ export async function trainRound(
   const local = Float32Array.from(parameters);
   const batch = emptyBatch(model.microBatch, data.dataset.width);
   const rate = learningRate / (samplingRate * data.train.length);
+  const deviation = privacy === null ? 0 : privacy.noiseMultiplier * privacy.clipNorm * ROUNDING_MARGIN;
 
   for (let step = 0; step < steps; step++) {
     const sample = poissonSample(data.train, samplingRate, random);
     const sum = await sumOver(model, privacy, local, { ...data, sample, batch });
-    if (privacy !== null) addGaussianNoise(sum, privacy.noiseMultiplier * privacy.clipNorm, random);
+    if (privacy !== null) addGaussianNoise(sum, deviation, random);
     for (let i = 0; i < local.length; i++) local[i] = (local[i] ?? 0) - rate * (sum[i] ?? 0);
     onStep?.(step + 1, steps);
   }
   const update = local.map((value, i) => value - (parameters[i] ?? 0));
+  if (privacy !== null) stay(parameters, local, update);
   if (!update.every(Number.isFinite)) {
     throw new FoedusError(
       'training-diverged',
@@ -83,6 +95,15 @@ export async function trainRound(
     );
   }
   return { parameters: local, update, seconds: (performance.now() - start) / 1000 };
+}
+
+/** Puts back what is no finite number. */
+function stay(parameters: Float32Array, local: Float32Array, update: Float32Array): void {
+  for (const [i, moved] of update.entries()) {
+    if (Number.isFinite(moved)) continue;
+    local[i] = parameters[i] ?? 0;
+    update[i] = 0;
+  }
 }
 
 const recordPrivacyOf = ({ privacy }: LocalPlan): RecordPrivacy | null => (privacy?.unit === 'record' ? privacy : null);
@@ -96,14 +117,30 @@ async function sumOver(
 ): Promise<Float64Array> {
   const total = new Float64Array(parameters.length);
   for (let from = 0; from < work.sample.length; from += model.microBatch) {
-    fillBatch(work.batch, work.dataset, work.sample.subarray(from, from + model.microBatch));
-    const { sum }: GradientSum =
-      privacy === null
-        ? await model.gradientSum(parameters, work.batch)
-        : await model.clippedGradientSum(parameters, work.batch, privacy.clipNorm);
-    for (let i = 0; i < total.length; i++) total[i] = (total[i] ?? 0) + (sum[i] ?? 0);
+    const rows = work.sample.subarray(from, from + model.microBatch);
+    fillBatch(work.batch, work.dataset, rows);
+    if (privacy === null) {
+      add(total, await model.gradientSum(parameters, work.batch));
+      continue;
+    }
+    const { clipNorm } = privacy;
+    const clipped = await model.clippedGradientSum(parameters, work.batch, clipNorm);
+    if (clipped.sum.every(Number.isFinite)) {
+      add(total, clipped);
+      continue;
+    }
+    // An engine whose arithmetic knows no NaN (WGSL need not) can let one row spoil the others' sum: each on its own.
+    for (let row = 0; row < rows.length; row++) {
+      fillBatch(work.batch, work.dataset, rows.subarray(row, row + 1));
+      const alone = await model.clippedGradientSum(parameters, work.batch, clipNorm);
+      if (alone.sum.every(Number.isFinite)) add(total, alone);
+    }
   }
   return total;
+}
+
+function add(total: Float64Array, { sum }: GradientSum): void {
+  for (let i = 0; i < total.length; i++) total[i] = (total[i] ?? 0) + (sum[i] ?? 0);
 }
 
 export interface EvaluationResult {
@@ -131,14 +168,17 @@ export async function evaluate(
   onBatch?: () => void,
 ): Promise<EvaluationResult> {
   const { labels, logits } = await scored(model, parameters, data, onBatch);
+  if (logits.some(Number.isNaN)) {
+    throw new FoedusError('training-diverged', "The model's output is not a number for some rows: it has diverged.");
+  }
   return { auc: areaUnderRoc(labels, logits), logLoss: logLoss(labels, logits.map(logistic)) };
 }
 
 /**
- * The same rows by label and score, in equal bins of the predicted probability; exact.
+ * The same rows by label and score, in equal bins of the predicted probability; exact. It is what noise is added to, so
+ * it never fails by what is in the rows: a score that is no number counts as ½.
  *
  * @param bins 2…1024
- * @throws as evaluate
  */
 export async function countScores(
   model: EngineModel,
@@ -147,7 +187,8 @@ export async function countScores(
   onBatch?: () => void,
 ): Promise<ScoreHistogram> {
   const { labels, logits } = await scored(model, parameters, data, onBatch);
-  return scoreHistogram(labels, logits.map(logistic), data.bins);
+  const probabilities = logits.map(logistic).map((p) => (Number.isNaN(p) ? 0.5 : p));
+  return scoreHistogram(labels, probabilities, data.bins);
 }
 
 const logistic = (z: number): number => 1 / (1 + Math.exp(-z));
@@ -167,9 +208,6 @@ async function scored(
     const logits = await model.logits(parameters, batch.inputs);
     scores.set(logits.subarray(0, part.length), from);
     onBatch?.();
-  }
-  if (scores.some(Number.isNaN)) {
-    throw new FoedusError('training-diverged', "The model's output is not a number for some rows: it has diverged.");
   }
   return { labels, logits: scores };
 }

@@ -24,8 +24,8 @@ const recordPrivacySchema = z.strictObject({
   adjacency: z.literal('add-remove'),
   /** σ: the noise's standard deviation is σ·C. */
   noiseMultiplier: z.number().positive(),
-  /** C: the L2 norm that every example's gradient is clipped to. */
-  clipNorm: z.number().positive(),
+  /** C: the L2 norm that every example's gradient is clipped to. Gradients are float32: far from 1 they could not be. */
+  clipNorm: z.number().min(1e-6).max(1e6),
   /** δ at which ε is counted. */
   delta: z.number().gt(0).lt(1),
 });
