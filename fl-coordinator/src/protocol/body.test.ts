@@ -1,7 +1,7 @@
 import { setFlagsFromString } from 'node:v8';
 import { runInNewContext } from 'node:vm';
-import { expect, test } from 'vitest';
-import { chunksOf, discard } from './body.ts';
+import { afterEach, describe, expect, test, vi } from 'vitest';
+import { chunksOf, discard, SLOWEST } from './body.ts';
 
 const never = new AbortController().signal;
 const streamOf = (...chunks: Uint8Array[]) => ReadableStream.from(chunks);
@@ -27,6 +27,37 @@ test('ends at once when it is aborted, although the sender is stuck', async () =
   const reading = read(chunksOf(body, 60_000, stop.signal));
   stop.abort(new Error('a newer upload'));
   await expect(reading).rejects.toThrow('a newer upload');
+});
+
+describe('a sender that is never silent for long', () => {
+  afterEach(() => void vi.useRealTimers());
+  /** So many bytes every 0.9 seconds. */
+  async function* dripping(bytes: number, chunks: number): AsyncGenerator<Uint8Array> {
+    for (let given = 0; given < chunks; given++) {
+      await new Promise((resolve) => setTimeout(resolve, 900));
+      yield new Uint8Array(bytes);
+    }
+  }
+  const reading = (bytes: number, chunks: number): Promise<number | string> => {
+    vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout', 'performance'] });
+    return read(chunksOf(ReadableStream.from(dripping(bytes, chunks)), 1_000, never)).then(
+      (all) => all.length,
+      (error: unknown) => (error as { code: string }).code,
+    );
+  };
+
+  test('cannot hold a place by a byte now and then', async () => {
+    const outcome = reading(1, 1_000);
+    await vi.advanceTimersByTimeAsync(2_000);
+    // Not after a quarter of an hour, when the last byte has come.
+    expect(await Promise.race([outcome, Promise.resolve('still read')])).toBe('bad-request');
+  });
+
+  test('may take as long as it needs at the slowest pace that is waited for', async () => {
+    const outcome = reading(SLOWEST, 50);
+    await vi.advanceTimersByTimeAsync(50_000);
+    expect(await outcome).toBe(50 * SLOWEST);
+  });
 });
 
 test('stops discarding where nothing acceptable can follow', async () => {
