@@ -18,10 +18,15 @@ export interface SignedMask {
   readonly sign: 1 | -1;
 }
 
-/** Masks that are added in one pass, in pieces of so many elements: 512 KiB stay in a core's own cache. */
-const AT_ONCE = 8;
+/**
+ * Masks that are added in one pass, and elements in a piece: 512 KiB stay in a core's own cache. The rows' distance is a
+ * constant, so that the engine checks an index with few instructions.
+ */
+const ROWS = 8;
 const PIECE = 16_384;
 const ZEROS = new Uint8Array(PIECE * 4);
+/** Encrypted, gives a key stream's complement: −1 − mask, for masks that are taken off. */
+const ONES = new Uint8Array(PIECE * 4).fill(255);
 /** Ciphers that are open at the same time. */
 const BATCH = 64;
 
@@ -33,27 +38,32 @@ const BATCH = 64;
 export function addMasks(sum: Uint32Array, masks: readonly SignedMask[]): void {
   // Signed words: engines add these as machine integers, but unsigned ones above 2^31 as floats.
   const signed = new Int32Array(sum.buffer, sum.byteOffset, sum.length);
-  const piece = Math.min(PIECE, signed.length);
-  const block = new Int32Array(AT_ONCE * piece);
-  const bytes = new Uint8Array(block.buffer);
+  const rows = new Int32Array(ROWS * PIECE);
+  const bytes = new Uint8Array(rows.buffer);
   for (let start = 0; start < masks.length; start += BATCH) {
-    const groups = groupsOf(masks.slice(start, start + BATCH));
-    for (let at = 0; at < signed.length; at += piece) {
-      const count = Math.min(piece, signed.length - at);
-      for (const { sign, ciphers } of groups) {
-        // Side by side in one array: its bounds are checked once and the additions need few registers.
-        for (const [row, cipher] of ciphers.entries()) {
-          const stream = cipher.update(ZEROS.subarray(0, count * 4));
-          bytes.set(stream, row * piece * 4);
+    const streams = masks.slice(start, start + BATCH).map(({ key, sign }) => ({
+      cipher: createCipheriv('aes-128-ctr', key, COUNTER),
+      plain: sign === 1 ? ZEROS : ONES,
+      complement: sign === 1 ? 0 : 1,
+    }));
+    for (let at = 0; at < signed.length; at += PIECE) {
+      const count = Math.min(PIECE, signed.length - at);
+      for (let first = 0; first < streams.length; first += ROWS) {
+        let complements = 0;
+        const used = Math.min(ROWS, streams.length - first);
+        for (let row = 0; row < used; row++) {
+          const { cipher, plain, complement } = streams[first + row]!;
+          const stream = cipher.update(plain.subarray(0, count * 4));
+          bytes.set(stream, row * PIECE * 4);
           release(stream);
+          complements += complement;
         }
-        block.fill(0, ciphers.length * piece);
-        if (sign === 1) addRows(signed, at, count, block, piece);
-        else subtractRows(signed, at, count, block, piece);
+        for (let row = used; row < ROWS; row++) rows.fill(0, row * PIECE, row * PIECE + count);
+        addRows(signed.subarray(at, at + count), rows, complements);
       }
     }
   }
-  block.fill(0);
+  for (let row = 0; row < ROWS; row++) rows.fill(0, row * PIECE, row * PIECE + Math.min(PIECE, signed.length));
 }
 
 /**
@@ -64,31 +74,13 @@ function release({ buffer, byteLength }: Buffer): void {
   if (buffer instanceof ArrayBuffer && buffer.byteLength === byteLength) buffer.transfer(0);
 }
 
-function groupsOf(masks: readonly SignedMask[]) {
-  return ([1, -1] as const).flatMap((sign) => {
-    const ciphers = masks
-      .filter((mask) => mask.sign === sign)
-      .map(({ key }) => createCipheriv('aes-128-ctr', key, COUNTER));
-    return Array.from({ length: Math.ceil(ciphers.length / AT_ONCE) }, (_, i) => ({
-      sign,
-      ciphers: ciphers.slice(i * AT_ONCE, (i + 1) * AT_ONCE),
-    }));
-  });
-}
-
-function addRows(sum: Int32Array, at: number, count: number, rows: Int32Array, width: number): void {
-  for (let i = 0, j = at; i < count; i++, j++) sum[j] = (sum[j]! + columnSum(rows, i, width)) | 0;
-}
-
-function subtractRows(sum: Int32Array, at: number, count: number, rows: Int32Array, width: number): void {
-  for (let i = 0, j = at; i < count; i++, j++) sum[j] = (sum[j]! - columnSum(rows, i, width)) | 0;
-}
-
-/** The sum of the eight rows' elements `i`, modulo 2^32. */
-function columnSum(rows: Int32Array, i: number, width: number): number {
-  const a = (rows[i]! + rows[i + width]!) | 0;
-  const b = (rows[i + 2 * width]! + rows[i + 3 * width]!) | 0;
-  const c = (rows[i + 4 * width]! + rows[i + 5 * width]!) | 0;
-  const d = (rows[i + 6 * width]! + rows[i + 7 * width]!) | 0;
-  return (((a + b) | 0) + ((c + d) | 0)) | 0;
+/** sum[i] ← sum[i] + constant + the sum of the eight rows' elements i, modulo 2^32. */
+function addRows(sum: Int32Array, rows: Int32Array, constant: number): void {
+  for (let i = 0; i < sum.length; i++) {
+    const a = (rows[i]! + rows[i + PIECE]!) | 0;
+    const b = (rows[i + 2 * PIECE]! + rows[i + 3 * PIECE]!) | 0;
+    const c = (rows[i + 4 * PIECE]! + rows[i + 5 * PIECE]!) | 0;
+    const d = (rows[i + 6 * PIECE]! + rows[i + 7 * PIECE]!) | 0;
+    sum[i] = (((sum[i]! + constant) | 0) + ((((a + b) | 0) + ((c + d) | 0)) | 0)) | 0;
+  }
 }
