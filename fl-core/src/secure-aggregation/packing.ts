@@ -8,29 +8,25 @@ export const packedBytes = (length: number, bits: number): number => Math.ceil((
  * @param bits 1 … 32
  */
 export function pack(values: Uint32Array, bits: number): Uint8Array<ArrayBuffer> {
-  const bytes = new Uint8Array(packedBytes(values.length, bits));
-  const mask = bits === 32 ? 0xffff_ffff : (1 << bits) - 1;
+  const size = packedBytes(values.length, bits);
+  const words = new Int32Array(Math.ceil(size / 4));
+  const mask = bits === 32 ? -1 : (1 << bits) - 1;
   let held = 0;
   let width = 0;
   let at = 0;
   for (let i = 0; i < values.length; i++) {
     const value = values[i]! & mask;
     held |= value << width;
-    let rest = width + bits;
-    if (rest >= 32) {
-      bytes[at] = held;
-      bytes[at + 1] = held >>> 8;
-      bytes[at + 2] = held >>> 16;
-      bytes[at + 3] = held >>> 24;
-      at += 4;
-      rest -= 32;
+    width += bits;
+    if (width >= 32) {
+      words[at++] = held;
+      width -= 32;
       // A shift by 32 would be one by 0.
-      held = width === 0 ? 0 : value >>> (32 - width);
+      held = (value >>> 1) >>> (bits - width - 1);
     }
-    width = rest;
   }
-  for (; width > 0; width -= 8, held >>>= 8) bytes[at++] = held;
-  return bytes;
+  if (width > 0) words[at] = held;
+  return new Uint8Array(words.buffer, 0, size);
 }
 
 /**
@@ -40,25 +36,24 @@ export function pack(values: Uint32Array, bits: number): Uint8Array<ArrayBuffer>
  */
 export function addPacked(sum: Uint32Array, packed: Uint8Array, bits: number): void {
   const signed = new Int32Array(sum.buffer, sum.byteOffset, sum.length);
-  const mask = bits === 32 ? -1 : (1 << bits) - 1;
-  let held = 0;
-  let width = 0;
-  let at = 0;
-  for (let i = 0; i < signed.length; i++) {
-    if (width >= bits) {
-      signed[i] = (signed[i]! + (held & mask)) | 0;
-      held = bits === 32 ? 0 : held >>> bits;
-      width -= bits;
-      continue;
+  const bytes = packed.byteOffset % 4 === 0 ? packed : new Uint8Array(packed);
+  const words = new Int32Array(bytes.buffer, bytes.byteOffset, bytes.length >> 2);
+  // An element may reach into a second word; bits above it do not matter in a sum. The last elements have none.
+  const last = Math.max(0, Math.min(signed.length, Math.floor(((words.length - 1) * 32) / bits)));
+  for (let i = 0, word = 0, shift = 0; i < last; i++) {
+    signed[i] = (signed[i]! + ((words[word]! >>> shift) | ((words[word + 1]! << 1) << (31 - shift)))) | 0;
+    shift += bits;
+    word += shift >>> 5;
+    shift &= 31;
+  }
+  for (let i = last; i < signed.length; i++) {
+    const start = i * bits;
+    let value = 0;
+    for (let bit = 0; bit < bits; bit++) {
+      const place = start + bit;
+      value |= ((packed[Math.floor(place / 8)]! >>> (place % 8)) & 1) << bit;
     }
-    const next =
-      (packed[at] ?? 0) | ((packed[at + 1] ?? 0) << 8) | ((packed[at + 2] ?? 0) << 16) | ((packed[at + 3] ?? 0) << 24);
-    at += 4;
-    const value = held | (next << width);
-    signed[i] = (signed[i]! + (value & mask)) | 0;
-    const used = bits - width;
-    held = used === 32 ? 0 : next >>> used;
-    width = 32 - used;
+    signed[i] = (signed[i]! + value) | 0;
   }
 }
 

@@ -45,21 +45,39 @@ describe('a shared secret', () => {
 });
 
 describe('packing', () => {
-  test('gives back every value of every ring, in exactly the bits of the ring', () => {
+  const values = fc.uint32Array({ minLength: 1, maxLength: 70 });
+  const bits = fc.integer({ min: 1, max: 32 });
+
+  test('gives back every value of every ring, in exactly the bits of the ring, wherever in a buffer it lies', () => {
     fc.assert(
-      fc.property(fc.uint32Array({ minLength: 1, maxLength: 70 }), fc.integer({ min: 1, max: 32 }), (values, bits) => {
-        const packed = pack(values, bits);
-        expect(packed.length).toBe(Math.ceil((values.length * bits) / 8));
-        const sum = new Uint32Array(values.length).fill(5);
-        addPacked(sum, packed, bits);
-        expect(centred(sum, bits)).toEqual(
+      fc.property(values, bits, fc.nat({ max: 7 }), (all, width, offset) => {
+        const packed = pack(all, width);
+        expect(packed.length).toBe(Math.ceil((all.length * width) / 8));
+        const arrived = Buffer.alloc(offset + packed.length + 8, 255).subarray(offset, offset + packed.length);
+        arrived.set(packed);
+        const sum = new Uint32Array(all.length).fill(5);
+        addPacked(sum, arrived, width);
+        expect(centred(sum, width)).toEqual(
           centred(
-            values.map((v) => v + 5),
-            bits,
+            all.map((v) => v + 5),
+            width,
           ),
         );
       }),
       { numRuns: 300 },
+    );
+  });
+
+  test('puts the lowest bit of the first element first, and zeros after the last', () => {
+    fc.assert(
+      fc.property(values, bits, (all, width) => {
+        const expected = [...all].reduce(
+          (sum, v, i) => sum + (BigInt.asUintN(width, BigInt(v)) << BigInt(i * width)),
+          0n,
+        );
+        const bytes = [...pack(all, width)].reduce((sum, byte, i) => sum + (BigInt(byte) << BigInt(8 * i)), 0n);
+        expect(bytes).toBe(expected);
+      }),
     );
   });
 });
