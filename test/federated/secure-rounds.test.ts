@@ -67,16 +67,16 @@ async function completed({ operator }: Partner, sessionId: string): Promise<void
 }
 
 describe('a member that drops out', () => {
-  const cases: readonly { readonly after: SecureStep | null; readonly counts: boolean }[] = [
-    { after: null, counts: false },
-    { after: 'keys', counts: false },
-    { after: 'shares', counts: false },
-    { after: 'input', counts: true },
-    { after: 'confirmation', counts: true },
+  const cases: readonly { after: SecureStep | null; missing: SecureStep; counts: boolean }[] = [
+    { after: null, missing: 'keys', counts: false },
+    { after: 'keys', missing: 'shares', counts: false },
+    { after: 'shares', missing: 'input', counts: false },
+    { after: 'input', missing: 'confirmation', counts: true },
+    { after: 'confirmation', missing: 'unmasking', counts: true },
   ];
   test.for(cases)(
     'after $after costs the round nothing but itself, and takes part in the next',
-    async ({ after, counts }) => {
+    async ({ after, missing, counts }) => {
       const partners = await federation.agree({});
       await using run = await running(
         federation,
@@ -96,6 +96,14 @@ describe('a member that drops out', () => {
       await second.upTo('unmasking');
       const done = await run.coordinator.until(id, (view) => hasEnded(view) && view.rounds.length > 1);
       expect(done).toMatchObject({ state: 'completed', roundsDone: 2 });
+      // And whoever looks afterwards sees at which step.
+      const droppedAt = done.rounds.map(({ contributions }) =>
+        partners.map(({ participantId }) => contributions[participantId]!.droppedAt),
+      );
+      expect(droppedAt).toEqual([
+        [null, null, null, missing],
+        [null, null, null, null],
+      ]);
       const withIt = done.rounds.map(
         ({ contributions }) => contributions[partners[3]!.participantId]?.status === 'received',
       );

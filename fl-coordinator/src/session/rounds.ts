@@ -181,6 +181,7 @@ export function createRounds(options: RoundsOptions): Rounds {
       return true;
     }
     const progress = secure.advance((id) => store.participant(session.id, id)?.status === 'enrolled');
+    if (progress.kind !== 'wait') store.putDropouts(session.id, round.round, progress.lost);
     if (progress.kind === 'failed') abandonSecure(session, round, progress.reason);
     if (progress.kind === 'step') {
       events.secureStep(session.id, round.round, progress.step);

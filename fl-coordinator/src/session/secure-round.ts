@@ -17,6 +17,7 @@ import {
   secureSteps,
   termsHash,
 } from '@foedus/fl-core';
+import type { Dropouts } from '../store/records.ts';
 
 /** The sum over the survivors, as ring elements. */
 export interface MaskedSum {
@@ -28,10 +29,10 @@ export type SecureProgress =
   /** Somebody's answer, or the step's time, is waited for. */
   | { readonly kind: 'wait' }
   /** The next step has begun. */
-  | { readonly kind: 'step'; readonly step: SecureStep }
-  | { readonly kind: 'summed'; readonly sum: MaskedSum }
+  | { readonly kind: 'step'; readonly step: SecureStep; readonly lost: Dropouts }
+  | { readonly kind: 'summed'; readonly sum: MaskedSum; readonly lost: Dropouts }
   /** The round is over without output. */
-  | { readonly kind: 'failed'; readonly reason: string };
+  | { readonly kind: 'failed'; readonly reason: string; readonly lost: Dropouts };
 
 export interface SecureRound {
   readonly round: number;
@@ -172,24 +173,26 @@ export function createSecureRound(options: {
   const closeStep = (): SecureProgress => {
     const { step } = stage;
     const isLate = now() >= deadline();
-    const silent = awaited.filter((member) => !answersOf(step).has(member) && !gone.has(member));
+    const missing = awaited.filter((member) => !answersOf(step).has(member));
+    const lost: Dropouts = { step, participantIds: missing.map((member) => cohort[member]!) };
+    const silent = missing.filter((member) => !gone.has(member));
     try {
       const closed = stage.close();
       if ('sum' in closed) {
         const survivors = [...answersOf('input').keys()].toSorted((a, b) => a - b).map((member) => cohort[member]!);
-        return { kind: 'summed', sum: { sum: closed.sum, survivors } };
+        return { kind: 'summed', sum: { sum: closed.sum, survivors }, lost };
       }
       outgoing.set(step, closed.outgoing);
       stage = closed.next;
       awaited = [...closed.outgoing.keys()];
       since = now();
       tell();
-      return { kind: 'step', step: stage.step };
+      return { kind: 'step', step: stage.step, lost };
     } catch (error) {
       if (!(error instanceof RoundFailure)) throw error;
       const names = silent.map((member) => cohort[member]).join(', ');
-      const why = isLate && names !== '' ? `no ${words[step]} from ${names} in time; ` : '';
-      return { kind: 'failed', reason: why + error.message };
+      const why = names === '' ? '' : isLate ? `no ${words[step]} from ${names} in time; ` : `${names} dropped out; `;
+      return { kind: 'failed', reason: why + error.message, lost };
     }
   };
 

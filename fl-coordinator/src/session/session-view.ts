@@ -1,9 +1,11 @@
 /** Builds what the operator sees of a session from what is stored. */
+import { thresholdOf } from '@foedus/fl-core';
 import type { ModelRegistry } from '../store/model-registry.ts';
 import type { ContributionRecord, RoundRecord, SessionRecord } from '../store/records.ts';
 import type { SessionStore } from '../store/session-store.ts';
 import type { MetricMeans } from './early-stop.ts';
 import type { Presence } from './presence.ts';
+import type { SecureRound } from './secure-round.ts';
 import type { SecureRounds } from './secure-rounds.ts';
 import type { ParticipantView, RoundView, SessionView } from './view.ts';
 
@@ -22,6 +24,12 @@ export function durationsAt(round: RoundRecord, now: Date): RoundView['durations
   if (phaseSince === null || phase === 'done' || phase === 'abandoned') return durations;
   const running = Math.max(0, (now.getTime() - Date.parse(phaseSince)) / 1000);
   return { ...durations, [phase]: (durations[phase] ?? 0) + running };
+}
+
+function secureViewOf({ step, answered, task: { terms } }: SecureRound): NonNullable<RoundView['secure']> {
+  const { cohort, degree, mode, minimumCohort } = terms;
+  const neighbours = Math.min(degree ?? Infinity, cohort.length - 1);
+  return { step, answered: answered(), threshold: thresholdOf(neighbours, mode), minimumCohort };
 }
 
 /** @param now for the duration of the phase that is running */
@@ -66,12 +74,12 @@ export function sessionView(
       endedAt: round.endedAt,
       durations: durationsAt(round, now),
       contributions: Object.fromEntries(
-        contributions.map(({ participantId, status, reason, trainingSeconds, bytes, auc, logLoss }) => [
+        contributions.map(({ participantId, status, reason, trainingSeconds, bytes, auc, logLoss, droppedAt }) => [
           participantId,
-          { status, reason, trainingSeconds, bytes, auc, logLoss },
+          { status, reason, trainingSeconds, bytes, auc, logLoss, droppedAt },
         ]),
       ),
-      secure: secure?.round === round.round ? { step: secure.step, answered: secure.answered() } : null,
+      secure: secure?.round === round.round ? secureViewOf(secure) : null,
       mean: meansOf(contributions),
       reason: round.reason,
     };

@@ -65,13 +65,20 @@ export interface RoundView {
         readonly bytes: number | null;
         readonly auc: number | null;
         readonly logLoss: number | null;
+        /** Under secure aggregation: the first step that it had no answer to in time. Null: none, or the round goes on. */
+        readonly droppedAt: SecureStep | null;
       }
     >
   >;
-  /** While a round under secure aggregation is under way: its step, and the last one that each member has answered. */
+  /**
+   * While a round under secure aggregation is under way: its step, the last one that each member has answered, how many
+   * of those who hold a secret are needed for it, and how many members have to be in the sum.
+   */
   readonly secure: {
     readonly step: SecureStep;
     readonly answered: Readonly<Record<string, SecureStep | null>>;
+    readonly threshold: number;
+    readonly minimumCohort: number;
   } | null;
   /** Unweighted means over the participants that reported. */
   readonly mean: { readonly auc: number | null; readonly logLoss: number | null };

@@ -111,4 +111,12 @@ export const migrations: readonly Migration[] = [
       ) STRICT, WITHOUT ROWID;
     `,
   },
+  {
+    version: 4,
+    name: 'where members drop out of secure rounds',
+    sql: `
+      -- The first step of a secure round that the member had no answer to in time.
+      ALTER TABLE contributions ADD COLUMN dropped_at TEXT;
+    `,
+  },
 ];

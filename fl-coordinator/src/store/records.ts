@@ -1,5 +1,5 @@
 /** What the store holds, as the rest of the coordinator reads it. */
-import type { SessionPlan, UpdateHeader } from '@foedus/fl-core';
+import type { SecureStep, SessionPlan, UpdateHeader } from '@foedus/fl-core';
 import type { ParticipantView, RoundPhase, RoundView, SessionState } from '../session/view.ts';
 
 export interface SessionRecord {
@@ -66,6 +66,13 @@ export interface ContributionRecord {
   readonly evaluated: boolean;
   readonly auc: number | null;
   readonly logLoss: number | null;
+  readonly droppedAt: RoundView['contributions'][string]['droppedAt'];
+}
+
+/** Members without an answer to a step of a secure round when it was closed. */
+export interface Dropouts {
+  readonly step: SecureStep;
+  readonly participantIds: readonly string[];
 }
 
 /** A transfer that is to be ended. */

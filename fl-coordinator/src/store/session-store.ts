@@ -1,7 +1,14 @@
 /** Sessions, participants, rounds and contributions in SQLite. Every function is synchronous: join them in a transaction. */
 import type { Database } from '@foedus/connector/store';
 import type { SQLInputValue, StatementSync } from 'node:sqlite';
-import type { ContributionRecord, EndingTransfer, ParticipantRecord, RoundRecord, SessionRecord } from './records.ts';
+import type {
+  ContributionRecord,
+  Dropouts,
+  EndingTransfer,
+  ParticipantRecord,
+  RoundRecord,
+  SessionRecord,
+} from './records.ts';
 
 type Row = Record<string, SQLInputValue>;
 type Changes<T> = { readonly [K in keyof T]?: T[K] };
@@ -45,6 +52,7 @@ const contributionColumns: Readonly<Record<keyof ContributionRecord, string>> = 
   evaluated: 'evaluated',
   auc: 'auc',
   logLoss: 'log_loss',
+  droppedAt: 'dropped_at',
 };
 
 const json = (value: unknown): string | null => (value === null ? null : JSON.stringify(value));
@@ -136,6 +144,9 @@ export function createSessionStore(db: Database, now: () => Date) {
   const selectLastRound = sql.prepare('SELECT * FROM rounds WHERE session_id = ? ORDER BY round DESC LIMIT 1');
   const selectContributions = sql.prepare(
     'SELECT * FROM contributions WHERE session_id = ? AND round = ? ORDER BY participant_id',
+  );
+  const setDroppedAt = sql.prepare(
+    'UPDATE contributions SET dropped_at = ? WHERE session_id = ? AND round = ? AND participant_id = ?',
   );
   const selectAllContributions = sql.prepare(
     'SELECT * FROM contributions WHERE session_id = ? ORDER BY round, participant_id',
@@ -237,6 +248,13 @@ export function createSessionStore(db: Database, now: () => Date) {
       const where = 'session_id = ? AND round = ? AND participant_id = ?';
       update('contributions', contributionColumns, where, [sessionId, round, participantId], changes);
     },
+    /** Members without an answer to a step of a secure round. */
+    putDropouts(sessionId: string, round: number, { step, participantIds }: Dropouts): void {
+      if (participantIds.length === 0) return;
+      db.passing(() => {
+        for (const participantId of participantIds) setDroppedAt.run(step, sessionId, round, participantId);
+      });
+    },
   };
 }
 
@@ -254,5 +272,6 @@ export function waitingContribution(round: number, participantId: string): Contr
     evaluated: false,
     auc: null,
     logLoss: null,
+    droppedAt: null,
   };
 }

@@ -5,7 +5,7 @@ import { messagesOf, standingRefusal } from './refusals.ts';
 type Contribution = RoundView['contributions'][string];
 
 function contribution(status: Contribution['status'], reason: string | null = null): Contribution {
-  return { status, reason, trainingSeconds: null, bytes: null, auc: null, logLoss: null };
+  return { status, reason, trainingSeconds: null, bytes: null, auc: null, logLoss: null, droppedAt: null };
 }
 
 function round(number: number, contributions: RoundView['contributions'], rest: Partial<RoundView> = {}): RoundView {
