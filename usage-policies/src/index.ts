@@ -41,4 +41,5 @@ export { isKindOf, kindsOf } from './purposes.ts';
 export { normalPolicy, normalRules, sameRules } from './same-rules.ts';
 export { instantiate, type PolicyTemplate } from './templates.ts';
 export { ACCESS, PROFILE, TRAIN, USE } from './terms.ts';
+export { trainingLimits, type PrivacyBudget, type TrainingLimits } from './training-limits.ts';
 export type { Profile } from './vocabulary.ts';

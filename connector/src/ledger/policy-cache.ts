@@ -7,9 +7,11 @@ import {
   policyDigest,
   PolicyError,
   TRAIN,
+  trainingLimits,
   USE,
   type Decision,
   type Policy,
+  type TrainingLimits,
   type UsageRequest,
   type UsageState,
 } from '@foedus/usage-policies';
@@ -23,6 +25,8 @@ export interface AgreementPolicy {
   readonly asksForUses: boolean;
   /** `uses`, `rows` and `bytes` are charged by the action `use`, all other meters by `train`; 0 where the agreement permits no such action. */
   readonly limits: Account['limits'];
+  /** What it asks of whoever trains. */
+  readonly training: TrainingLimits;
 }
 
 /** Compiled policies kept in memory: a few kilobytes each. */
@@ -86,5 +90,6 @@ function toAgreementPolicy(policy: Policy): AgreementPolicy {
     asksForUses: asksForUses(policy),
     decide: (request, state) => decide(compiled, request, state),
     limits: { uses, rounds, epsilon, delta, rows, bytes },
+    training: trainingLimits(policy),
   };
 }

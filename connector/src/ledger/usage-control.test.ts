@@ -97,6 +97,32 @@ describe('usage control', () => {
     expect(permitted(constraint(connector, 'isPartOf', ['did:web:other.example']))('a')).toBe('not-permitted');
   });
 
+  test('says what an agreement asks of training, and decides rounds by the same', () => {
+    const organisation = constraint(`${FOEDUS}privacyUnit`, 'gteq', 'organisation');
+    const { usage } = controlOver(agreementOf([mayTrain(budget(4), organisation)]));
+    expect(usage.trainingLimits(id)).toMatchObject({
+      permitted: true,
+      budget: { epsilon: 4, delta: 1e-5 },
+      privacyUnit: 'organisation',
+    });
+    const round = training(0.1);
+    const reserved = (privacyUnit: 'record' | 'organisation', key: string) =>
+      codeOf(() =>
+        usage.reserve({ agreementId: id, key, request: { ...round, training: { ...round.training, privacyUnit } } }),
+      );
+    expect(reserved('record', 'a')).toBe('not-permitted');
+    expect(reserved('organisation', 'b')).toBe('permitted');
+    expect(codeOf(() => usage.reserve({ agreementId: id, key: 'c', request: round }))).toBe('not-permitted');
+    expect(usage.account(id).spent.rounds).toBe(1);
+  });
+
+  test('says of an agreement that cannot be read that it permits nothing', () => {
+    const unreadable = agreementOf([mayTrain(constraint(`${FOEDUS}rounds`, 'lteq', 'many'))]);
+    const { usage } = controlOver(unreadable);
+    expect(() => usage.trainingLimits(id)).toThrow(/cannot be read, so it permits nothing/);
+    expect(codeOf(() => usage.trainingLimits('urn:other'))).toBe('not-found');
+  });
+
   test('does not count what was refunded as a use', () => {
     let now = '2026-06-01T00:00:00Z';
     const { usage } = controlOver(agreementOf([mayUse(constraint('timeInterval', 'eq', 'P1D'))]), {

@@ -1,4 +1,4 @@
-import { TRAIN, USE, type Decision, type UsageEvent as PolicyEvent } from '@foedus/usage-policies';
+import { TRAIN, USE, type Decision, type TrainingLimits, type UsageEvent as PolicyEvent } from '@foedus/usage-policies';
 import type { LocalDecision, LocalReport, PermittedUse } from '@foedus/usage-policies/local-rules';
 import type { UseDuties } from '../duties/use-duties.ts';
 import { FoedusError } from '../errors.ts';
@@ -71,6 +71,8 @@ export interface UsageControl {
    */
   draw(reservationId: string, amounts: Drawn): void;
   account(agreementId: string): Account;
+  /** What an agreement asks of whoever trains under it; nothing is decided by that. @throws FoedusError `not-permitted` for one that cannot be read */
+  trainingLimits(agreementId: string): TrainingLimits;
   /** What stands for everything that has been charged and drawn under an agreement until now. */
   head(agreementId: string): LedgerHead;
 }
@@ -284,6 +286,8 @@ export function createUsageControl(options: UsageControlOptions): UsageControl {
     draw: (reservationId, amounts) => onLedger(transact, () => drawing(reservationId, amounts)),
 
     head: (agreementId) => onLedger(transact, () => ledger.head(known(agreementId).id)),
+
+    trainingLimits: (agreementId) => policyOf(known(agreementId)).training,
 
     account(agreementId) {
       const agreement = known(agreementId);

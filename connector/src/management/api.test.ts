@@ -301,6 +301,15 @@ describe('answers', () => {
     }
   });
 
+  it('say what an agreement asks of training to a token that may only look', async () => {
+    const { token } = await node.operator.createToken({ name: 'planner', scope: 'read' });
+    const planner = createOperatorClient({ url: url(), token });
+    const [agreement] = await planner.agreements({ finalized: true });
+    const limits = await planner.trainingLimits(agreement!.id);
+    expect(limits).toMatchObject({ permitted: false, budget: null, privacyUnit: null, problems: [] });
+    await expect(planner.trainingLimits('urn:none')).rejects.toMatchObject({ code: 'not-found' });
+  });
+
   it('do not show a data address to a token that may only look', async () => {
     const reader = createOperatorClient({
       url: other.connector.managementUrl,

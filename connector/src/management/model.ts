@@ -15,6 +15,7 @@ import {
   enforceabilityRequestSchema,
   explanationRequestSchema,
   explanationSchema,
+  trainingLimitsSchema,
 } from './report-model.ts';
 import { accessTokenSchema, callerSchema, createdTokenSchema, tokenRequestSchema } from './token-model.ts';
 import {
@@ -278,6 +279,7 @@ export const schemaNames = {
   Negotiation: negotiationSchema,
   OperatorDecision: operatorDecisionSchema,
   SignedAgreement: signedAgreementSchema,
+  TrainingLimits: trainingLimitsSchema,
   DataAddress: dataAddressSchema,
   TransferRequest: transferRequestSchema,
   Transfer: transferSchema,

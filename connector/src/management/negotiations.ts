@@ -1,5 +1,6 @@
 import { z } from 'zod';
 import type { AgreementStore } from '../agreement/agreement-store.ts';
+import type { UsageControl } from '../ledger/index.ts';
 import { negotiationTopic, type Negotiations } from '../negotiation/negotiations.ts';
 import type { Changes } from '../protocol/changes.ts';
 import { existing } from '../protocol/conversation.ts';
@@ -19,9 +20,10 @@ export function negotiationOperations(options: {
   negotiations: Negotiations;
   negotiationStore: ProcessStore<model.Negotiation>;
   agreements: AgreementStore;
+  usageControl: Pick<UsageControl, 'trainingLimits'>;
   changes: Changes;
 }): Operation[] {
-  const { database, negotiations, negotiationStore, agreements, changes } = options;
+  const { database, negotiations, negotiationStore, agreements, usageControl, changes } = options;
   const listNegotiations = createListing<model.Negotiation, 'createdAt' | 'updatedAt'>(database, {
     table: 'negotiation',
     sorts: { createdAt: 'sequence', updatedAt: field('updatedAt') },
@@ -176,6 +178,18 @@ export function negotiationOperations(options: {
       answer: json(model.signedAgreementSchema, 'The agreement.'),
       errors: ['not-found'],
       handle: ({ params: { id } }) => existing(agreements.get(id), 'agreement', id),
+    }),
+    operation({
+      tag: 'Agreements',
+      method: 'get',
+      path: '/agreements/:id/training',
+      id: 'getTrainingLimits',
+      summary: 'Says what an agreement asks of whoever trains under it',
+      description: 'For a session to be planned by. Nothing is decided: the node of the provider decides every round.',
+      scope: 'read',
+      answer: json(model.trainingLimitsSchema, 'What holds for all training that it permits.'),
+      errors: ['not-found', 'not-permitted'],
+      handle: ({ params: { id } }) => usageControl.trainingLimits(id),
     }),
   ];
 }

@@ -183,6 +183,9 @@ export function createOperatorClient({ url, token, fetch: exchange = fetch }: Op
     agreements: (query?: ListQuery) => all('/agreements', model.signedAgreementSchema, query),
     agreementPage: (query?: ListQuery) => page('/agreements', model.signedAgreementSchema, query),
     agreement: (agreementId: string) => call('GET', `/agreements/${id(agreementId)}`, model.signedAgreementSchema),
+    /** What an agreement asks of whoever trains under it: what a session is planned by. */
+    trainingLimits: (agreementId: string) =>
+      call('GET', `/agreements/${id(agreementId)}/training`, model.trainingLimitsSchema),
 
     requestTransfer: (request: z.input<typeof model.transferRequestSchema>) =>
       call('POST', '/transfers', model.transferSchema, request),
