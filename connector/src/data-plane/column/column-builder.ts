@@ -4,6 +4,7 @@ import { bytesColumn } from './bytes-column.ts';
 import type { CarriedType } from './carried-type.ts';
 import { createValidity, packed } from './column-validity.ts';
 import { fixedListColumn, listColumn, structColumn } from './nested-column.ts';
+import { pseudonymColumn } from './pseudonym-column.ts';
 import type { VectorReader } from './vector-reader.ts';
 
 /** One column of the batch under construction, or a child of one. */
@@ -41,8 +42,9 @@ export function createColumn(name: string, type: CarriedType, reader: VectorRead
     case 'bytes':
     case 'dictionary':
     case 'fixed-bytes':
-    case 'pseudonym':
       return bytesColumn(name, type, reader, capacity);
+    case 'pseudonym':
+      return pseudonymColumn(name, type, reader, capacity);
     case 'null':
       return nullColumn();
     case 'list':

@@ -1,7 +1,8 @@
 import { createCipheriv } from 'node:crypto';
 import * as fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import { createPseudonyms, pseudonymColumn } from './pseudonyms.ts';
+import type { VectorStrings } from './string-copy.ts';
+import { createPseudonyms, PSEUDONYM_WORDS, pseudonymsOfText } from './pseudonyms.ts';
 
 const KEY = Buffer.from('603deb1015ca71be2b73aef0857d77811f352c073b6108d72d9810a30914dff4', 'hex');
 
@@ -29,10 +30,27 @@ function cmac(key: Uint8Array, message: Uint8Array): string {
 function pseudonymsOf(key: Uint8Array, values: readonly Uint8Array[]): string[] {
   const offsets = [0];
   for (const value of values) offsets.push((offsets.at(-1) as number) + value.length);
-  const text = Buffer.from(
-    createPseudonyms(key)(Buffer.concat(values), Int32Array.from(offsets), values.length),
-  ).toString();
-  return values.map((_, i) => text.slice(i * 24, i * 24 + 24));
+  const target = new Int32Array(values.length * PSEUDONYM_WORDS);
+  createPseudonyms(key).ofValues(Buffer.concat(values), Int32Array.from(offsets), values.length, target, 0);
+  return textsOf(target);
+}
+
+function textsOf(words: Int32Array): string[] {
+  const text = Buffer.from(words.buffer).toString();
+  return Array.from({ length: text.length / 24 }, (_, i) => text.slice(i * 24, i * 24 + 24));
+}
+
+/** A vector of the engine whose strings all lie in it; `rest` is what stands behind each and in the places of NULL. */
+function vectorOf(values: readonly (Uint8Array | null)[], rest: number): VectorStrings {
+  const bytes = new Uint8Array(values.length * 16).fill(rest);
+  const mask = new Uint8Array(Math.ceil(values.length / 8));
+  for (const [i, value] of values.entries()) {
+    if (value === null) continue;
+    mask[i >> 3] = (mask[i >> 3] as number) | (1 << (i & 7));
+    new DataView(bytes.buffer).setUint32(i * 16, value.length, true);
+    bytes.set(value, i * 16 + 4);
+  }
+  return { bytes, words: new Uint32Array(bytes.buffer), mask };
 }
 
 describe('pseudonyms', () => {
@@ -69,11 +87,37 @@ describe('pseudonyms', () => {
     );
   });
 
+  test('of strings of a vector are those of the same values elsewhere, whatever stands behind them', () => {
+    const value = fc.option(fc.uint8Array({ maxLength: 12 }));
+    fc.assert(
+      fc.property(fc.array(value, { maxLength: 40 }), fc.nat(40), fc.nat(255), (values, from, rest) => {
+        const first = Math.min(from, values.length);
+        const there = values.slice(first).filter((each) => each !== null);
+        const target = new Int32Array(values.length * PSEUDONYM_WORDS);
+        const strings = vectorOf(values, rest);
+        expect(createPseudonyms(KEY).ofStrings(strings, first, values.length - first, target, 0)).toBe(there.length);
+        expect(textsOf(target).slice(0, there.length)).toEqual(pseudonymsOf(KEY, there));
+      }),
+      { numRuns: 60 },
+    );
+  });
+
+  test('of a vector that points to a string are not made there, and nothing of it stays for the next', () => {
+    const long = vectorOf([Buffer.from('BDL'), Buffer.from('PVD')], 0);
+    long.words[4] = 13;
+    const target = new Int32Array(2 * PSEUDONYM_WORDS);
+    const pseudonyms = createPseudonyms(KEY);
+    expect(pseudonyms.ofStrings(long, 0, 2, target, 0)).toBe(undefined);
+    expect([...target]).toEqual(Array(12).fill(0));
+    pseudonyms.ofStrings(vectorOf([Buffer.from('X')], 0), 0, 1, target, 0);
+    expect(textsOf(target)[0]).toBe(cmac(KEY, Buffer.from('X')));
+  });
+
   test('of a column leave NULL out', () => {
     const texts = [null, 'BDL', null, '', 'PVD', null];
     const data = Buffer.from(texts.join(''));
     const offsets = Int32Array.of(0, 0, 3, 3, 3, 6, 6);
-    const masked = pseudonymColumn(createPseudonyms(KEY), texts.length, offsets, data, (row) => texts[row] === null);
+    const masked = pseudonymsOfText(createPseudonyms(KEY), texts.length, offsets, data, (row) => texts[row] === null);
     expect([...masked.valueOffsets]).toEqual([0, 0, 24, 24, 48, 72, 72]);
     expect(Buffer.from(masked.data).toString()).toBe(
       ['BDL', '', 'PVD'].map((text) => cmac(KEY, Buffer.from(text))).join(''),

@@ -1,3 +1,4 @@
+import type duckdb from '@duckdb/node-bindings';
 import { isValid } from './column-validity.ts';
 import type { VectorReader } from './vector-reader.ts';
 
@@ -18,6 +19,12 @@ export interface VectorStrings {
   readonly bytes: Uint8Array;
   readonly words: Uint32Array;
   readonly mask: Uint8Array | null;
+}
+
+export function readStrings(reader: VectorReader, vector: duckdb.Vector, size: number): VectorStrings {
+  const bytes = reader.values(vector, size * STRING_WORDS * 4);
+  const words = new Uint32Array(bytes.buffer, bytes.byteOffset, size * STRING_WORDS);
+  return { bytes, words, mask: reader.validity(vector, size) };
 }
 
 /** Copies the strings that the vector points to: neighbours at once, and none twice that several rows share. */

@@ -1,6 +1,6 @@
 import * as arrow from 'apache-arrow';
 import { packed } from './column-validity.ts';
-import { pseudonymColumn, type createPseudonyms } from './pseudonyms.ts';
+import { pseudonymsOfText, type Pseudonyms } from './pseudonyms.ts';
 
 type Properties = Parameters<typeof arrow.makeData>[0];
 
@@ -8,12 +8,12 @@ type Properties = Parameters<typeof arrow.makeData>[0];
  * A column of values that came as text, as PostgreSQL writes them: whole numbers and numbers in decimal, `t` and `f`,
  * bytes as `\x` and hexadecimal digits; dates in days and times in microseconds, as whole numbers.
  *
- * @param pseudonymsOf of a text column: what is put in place of its values
+ * @param pseudonyms of a text column: what is put in place of its values
  */
 export function textColumn(
   type: arrow.DataType,
   texts: readonly (string | null)[],
-  pseudonymsOf?: ReturnType<typeof createPseudonyms>,
+  pseudonyms?: Pseudonyms,
 ): arrow.Data {
   const length = texts.length;
   const flags = Uint8Array.from(texts, (text) => (text === null ? 0 : 1));
@@ -26,9 +26,9 @@ export function textColumn(
     );
     const valueOffsets = new Int32Array(length + 1);
     for (const [i, value] of values.entries()) valueOffsets[i + 1] = (valueOffsets[i] as number) + value.length;
-    if (pseudonymsOf !== undefined) {
+    if (pseudonyms !== undefined) {
       const isNull = (row: number): boolean => flags[row] === 0;
-      const masked = pseudonymColumn(pseudonymsOf, length, valueOffsets, Buffer.concat(values), isNull);
+      const masked = pseudonymsOfText(pseudonyms, length, valueOffsets, Buffer.concat(values), isNull);
       return arrow.makeData({ ...shared, ...masked } as Properties);
     }
     return arrow.makeData({ ...shared, valueOffsets, data: Buffer.concat(values) } as Properties);

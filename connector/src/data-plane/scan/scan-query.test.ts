@@ -3,7 +3,7 @@ import type { Mask, Plan, RowFilter } from '@foedus/usage-policies';
 import { tableFromIPC } from 'apache-arrow';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { maskingKeyFor } from '../column/masking-key.ts';
-import { createPseudonyms } from '../column/pseudonyms.ts';
+import { createPseudonyms, pseudonymsOfText } from '../column/pseudonyms.ts';
 import { AGREEMENT, codeOf, openScans, SECRET } from '../scan-fixture.ts';
 
 let scans: Awaited<ReturnType<typeof openScans>>;
@@ -22,9 +22,31 @@ describe('masks', () => {
       new Uint8Array(hkdfSync('sha256', SECRET, '', `foedus masking pseudonyms ${agreement}`, 32)),
     );
     const of = (text: string) =>
-      Buffer.from(pseudonyms(Buffer.from(text), Int32Array.of(0, text.length), 1)).toString();
+      Buffer.from(
+        pseudonymsOfText(pseudonyms, 1, Int32Array.of(0, text.length), Buffer.from(text), () => false).data,
+      ).toString();
     const masked = await scans.columnOf(path, 'airport', { masks: { airport: { method: 'hash' } } });
     expect(masked).toEqual([of('BDL'), null, of('PVD'), of('BDL')]);
+  });
+
+  test('hash gives a value the same pseudonym wherever it stands, however long its neighbours are', async () => {
+    // Groups of rows whose values lie in the vector, and groups that it points to, each with NULLs between them.
+    const path = await scans.parquet(
+      `SELECT i, CASE WHEN i % 7 > 0 THEN repeat(chr(97 + (i % 5)::INTEGER), CASE WHEN i // 3000 % 2 = 0 THEN i % 13 ELSE i % 300 END::INTEGER) END AS name
+       FROM range(20000) t(i)`,
+    );
+    const key = maskingKeyFor(SECRET, AGREEMENT).pseudonyms;
+    const masked = await scans.columnOf(path, 'name', { masks: { name: { method: 'hash' } } });
+    const plain = await scans.columnOf(path, 'name');
+    const seen = new Map<unknown, string>([[null, 'null']]);
+    const values = [...new Set(plain)].filter((value) => typeof value === 'string');
+    for (const value of values) {
+      const data = Buffer.from(value);
+      const made = pseudonymsOfText(createPseudonyms(key), 1, Int32Array.of(0, data.length), data, () => false);
+      seen.set(value, Buffer.from(made.data).toString());
+    }
+    expect(values.length).toBeGreaterThan(300);
+    expect(masked.map(String)).toEqual(plain.map((value) => seen.get(value)));
   });
 
   test('hash cannot be linked between two agreements', async () => {
