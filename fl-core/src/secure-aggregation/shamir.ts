@@ -3,7 +3,7 @@
  * cut into eleven pieces of 24 bits, each shared by a polynomial of its own. The products of two field elements are below
  * 2^52 and therefore exact in float64; any t − 1 shares are independent of the secret whatever p is.
  */
-import type { RandomBits } from '../noise/random-bits.ts';
+import { createRandomBits, type RandomBits } from '../noise/random-bits.ts';
 
 export const PRIME = 2 ** 26 - 5;
 export const SECRET_BYTES = 32;
@@ -78,8 +78,9 @@ export function combine(shares: readonly Share[], threshold: number): Uint8Array
 const MAX_CHOICES = 512;
 
 /**
- * The secret, also where some shares are wrong: other choices of the threshold are tried until one is right. With one
- * wrong share and one more than the threshold it is always found; with many wrong ones perhaps not.
+ * The secret, also where some shares are wrong: other choices of the threshold are tried until one is right. One wrong
+ * share among more than the threshold is always found out; several wherever they stand, as long as a choice at random
+ * has some hundredths of a chance to avoid them: four among 33 of whom 17 are needed.
  *
  * @param shares at distinct points
  * @param isRight tells the secret from every other
@@ -89,24 +90,40 @@ export function recover(
   shares: readonly Share[],
   threshold: number,
   isRight: (secret: Uint8Array) => boolean,
+  random: RandomBits = createRandomBits(),
 ): Uint8Array | undefined {
-  const n = shares.length;
-  let tried = 0;
-  // A window of the shares in a circle leaves out any one of them; with other strides they stand in another order.
-  for (let stride = 1; stride < Math.max(2, n); stride++) {
-    if (greatestDivisor(stride, n) !== 1) continue;
-    for (let start = 0; start < n; start++) {
-      if (tried++ === MAX_CHOICES) return undefined;
-      const chosen = Array.from({ length: Math.min(threshold, n) }, (_, i) => shares[(start + i * stride) % n]!);
-      const secret = combine(chosen, threshold);
-      if (secret !== undefined && isRight(secret)) return secret;
-      if (n <= threshold) return undefined;
-    }
+  for (const chosen of choices(shares, threshold, random)) {
+    const secret = combine(chosen, threshold);
+    if (secret !== undefined && isRight(secret)) return secret;
   }
   return undefined;
 }
 
-const greatestDivisor = (a: number, b: number): number => (b === 0 ? a : greatestDivisor(b, a % b));
+/**
+ * The first ones; then in turn a choice at random, which whoever gives wrong shares cannot foresee, and the next window of
+ * the shares in a circle, of which some leave out any one of them.
+ */
+function* choices(shares: readonly Share[], threshold: number, random: RandomBits): Generator<readonly Share[]> {
+  const n = shares.length;
+  yield shares.slice(0, threshold);
+  if (n <= threshold) return;
+  for (let tried = 1, start = 1; tried < MAX_CHOICES; tried++) {
+    if (tried % 2 === 0 && start < n) {
+      const from = start++;
+      yield Array.from({ length: threshold }, (_, i) => shares[(from + i) % n]!);
+    } else yield drawn(shares, threshold, random);
+  }
+}
+
+/** So many of them, each choice equally likely (Fisher-Yates, as far as it is needed). */
+function drawn(shares: readonly Share[], count: number, random: RandomBits): Share[] {
+  const all = [...shares];
+  for (let i = 0; i < count; i++) {
+    const other = i + random.below(all.length - i);
+    [all[i], all[other]] = [all[other]!, all[i]!];
+  }
+  return all.slice(0, count);
+}
 
 function pieceAt(secret: Uint8Array, piece: number): number {
   const at = piece * PIECE_BYTES;
