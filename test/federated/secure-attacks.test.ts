@@ -74,6 +74,7 @@ async function member(name: string, desk: Desk) {
   const identity = identities.get(name)!;
   const charges: number[] = [];
   const sent: { readonly step: SecureStep; readonly body: Buffer | object }[] = [];
+  const limits: number[] = [];
   const charging: Charging = {
     quote: async (): Promise<Quote> => ({
       request: { action: 'train' },
@@ -95,7 +96,10 @@ async function member(name: string, desk: Desk) {
   const coordinator: Pick<CoordinatorClient, 'answerStep' | 'sendInput' | 'stepOutcome' | 'refuse' | 'phase'> = {
     answerStep: async (_round, step, body) => take(step, JSON.parse(body) as object),
     sendInput: async (_round, bytes) => take('input', Buffer.from(bytes)),
-    stepOutcome: (_round, step) => desk.outcome(name, step),
+    stepOutcome: (_round, step, maxBytes) => {
+      limits.push(maxBytes);
+      return desk.outcome(name, step);
+    },
     refuse: async () => {},
     phase: async () => {},
   };
@@ -116,7 +120,15 @@ async function member(name: string, desk: Desk) {
       trainRound: async () => updateOf(0.1),
       logger,
     });
-  return { identity, charges, sent, work: start(), restarted: start, stepsSent: () => sent.map(({ step }) => step) };
+  return {
+    identity,
+    charges,
+    sent,
+    limits,
+    work: start(),
+    restarted: start,
+    stepsSent: () => sent.map(({ step }) => step),
+  };
 }
 
 /** What the stage of a step takes: the words of a masked input, the signature alone of a confirmation. */
@@ -242,6 +254,20 @@ describe('a member', () => {
     const stage = openRound(task.secure!.terms, async () => {});
     await expect(stage.accept(2, sent[0]!.body)).rejects.toMatchObject({ code: 'other-round' });
     void run.catch(() => undefined);
+  });
+
+  test('reads no more of an answer than its neighbours’ keys can take, however large a cohort it is told of', async () => {
+    const others = Array.from({ length: 60_000 }, (_, i) => [`did:web:c${i}.example`, agreementHash('c')] as const);
+    const policies = [['did:web:bdl.example', agreementHash('bdl')] as const, ...others];
+    const task = taskFor({ policies });
+    const { work, limits } = await member('bdl', { answered: () => {}, outcome: () => new Promise(() => {}) });
+    const stop = new AbortController();
+    const run = failure(work.train(task, stop.signal, stop.signal));
+    await expect.poll(() => limits.length, { timeout: 20_000 }).toBe(1);
+    // What a node can hold beside its model; with everybody's keys it would be 1.5 GB.
+    expect(limits[0]).toBeLessThanOrEqual(1 << 26);
+    stop.abort();
+    void run;
   });
 
   const lies: readonly {

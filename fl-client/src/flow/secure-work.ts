@@ -67,9 +67,18 @@ export interface SecureWork {
   keepOnly(round: number | null): Promise<void>;
 }
 
-/** A member of a large cohort gets a signed advertisement of every other one, with its certificate. */
-const BYTES_A_MEMBER = 24_576;
+/** A member gets a signed advertisement of each neighbour, with its certificate, and the hash of every member's. */
+const BYTES_A_NEIGHBOUR = 24_576;
+const BYTES_A_MEMBER = 128;
 const MESSAGE_BYTES = 65_536;
+/** Room for ten thousand neighbours and more with certificates as they are, and no more than a node can hold. */
+const LONGEST_MESSAGE = 1 << 26;
+
+/** @returns the most bytes that are read of what came of a step: the cohort is what the coordinator says it is */
+function longestOutcome({ cohort, degree }: SecureTask['terms']): number {
+  const neighbours = Math.min(degree ?? cohort.length, cohort.length);
+  return Math.min(LONGEST_MESSAGE, MESSAGE_BYTES + BYTES_A_MEMBER * cohort.length + BYTES_A_NEIGHBOUR * neighbours);
+}
 
 /** What no other try can mend: the round is over for this node. */
 const fatalCodes: ReadonlySet<string> = new Set(['bad-request', 'too-large', 'not-permitted', 'bad-answer']);
@@ -92,7 +101,7 @@ export function createSecureWork(options: SecureWorkOptions): SecureWork {
     calls.ask(() => coordinator.sendInput(round, input, head, signal), signal, isFatal);
 
   const outcome = async ({ terms }: SecureTask, step: SecureStep, signal: AbortSignal): Promise<object> => {
-    const maxBytes = MESSAGE_BYTES + BYTES_A_MEMBER * terms.cohort.length;
+    const maxBytes = longestOutcome(terms);
     for (;;) {
       const poll = () => coordinator.stepOutcome(terms.round, step, maxBytes, signal);
       const message = await calls.ask(poll, signal, isFatal);
