@@ -1,3 +1,4 @@
+import { histogramEvent, lengthsAround, noiseByRounds, subsampledGaussian } from '@foedus/fl-core';
 import { mkdir, mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -5,7 +6,22 @@ import type { Browser, BrowserContext, Page } from 'playwright-core';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { findChromium, launchChromium } from './chromium.ts';
 import { inPage } from './in-page.ts';
-import { openTrainingSpace, plannedRounds, strict, type TrainingSpace } from './training-space.ts';
+import { needed, openTrainingSpace, plan, plannedRounds, strict, type TrainingSpace } from './training-space.ts';
+
+/** The least noise with which the test's plan keeps to a budget for so many rounds: as the command finds it. */
+function leastNoise(rounds: number, epsilon: number): number {
+  const { samplingRate, steps } = plan.local;
+  const { every = 1, noise } = plan.evaluation;
+  const [found = null] = noiseByRounds({
+    budget: { epsilon, delta: plan.privacy?.delta ?? 0 },
+    lengths: [rounds],
+    releasesOf: (noiseMultiplier, count) => [
+      subsampledGaussian({ noiseMultiplier, samplingRate, steps: steps * count }),
+      ...(noise ? [{ ...histogramEvent(noise), steps: Math.floor(count / every) }] : []),
+    ],
+  });
+  return found ?? Number.NaN;
+}
 
 const executable = findChromium();
 const output = join(import.meta.dirname, '..', 'output');
@@ -87,7 +103,8 @@ describe.skipIf(executable === null && process.env['CI'] === undefined)(
 
     test('shows what each partner’s rows will have paid, round by round, before anybody trains', async () => {
       await shown('.promise .legend-value', /ε \d+\.\d\d/).waitFor();
-      await shown('.promise-words li', 'Every update has the same weight').waitFor();
+      await shown('.promise .verdict', 'The session can be held as planned.').waitFor();
+      await shown('.promise .sentences li', 'Every update has the same weight').waitFor();
       await page.getByRole('button', { name: 'Show as table: Planned ε by round' }).click();
       const rows = page.locator('.promise tbody tr');
       expect(await rows.count()).toBe(plannedRounds);
@@ -96,6 +113,39 @@ describe.skipIf(executable === null && process.env['CI'] === undefined)(
       expect(round).toBe(String(plannedRounds));
       expect(limits).toContain(spent);
       await page.getByRole('button', { name: 'Show as chart: Planned ε by round' }).click();
+    });
+
+    test('shows how much noise each number of rounds takes within each budget, as foedus privacy plan does', async () => {
+      // A thread works it out, and the machine may have other things to do.
+      await shown('.trade-off .legend-round', `${plannedRounds} rounds`).waitFor({ timeout: 60_000 });
+      const budgetOf = (airport: string, rounds: number) => ({
+        label: `${airport}: ε ${needed(rounds).toFixed(2)} at δ 1e-5`,
+        least: leastNoise(plannedRounds, needed(rounds)),
+      });
+      const tight = budgetOf('abq.example', plannedRounds);
+      const wide = budgetOf('bdl.example and sat.example', plannedRounds * 2);
+      expect(await page.locator('.trade-off .legend-name').allTextContents()).toEqual([
+        tight.label,
+        wide.label,
+        'This plan',
+      ]);
+      const planned = (plan.privacy?.noiseMultiplier ?? 0).toFixed(3);
+      expect(await page.locator('.trade-off .legend-value').allTextContents()).toEqual([
+        tight.least.toFixed(3),
+        wide.least.toFixed(3),
+        planned,
+      ]);
+      await shown('.trade-off .verdict', `abq.example: ${plannedRounds} rounds within`).waitFor();
+      await page.getByRole('button', { name: 'Show as table: Noise by number of rounds' }).click();
+      const rows = await page.locator('.trade-off tbody th').allTextContents();
+      expect(rows.toReversed().map(Number)).toEqual(lengthsAround(plannedRounds));
+      const longest = await page.locator('.trade-off tbody tr').first().locator('td').allTextContents();
+      expect(longest).toEqual([
+        leastNoise(plannedRounds * 4, needed(plannedRounds)).toFixed(3),
+        leastNoise(plannedRounds * 4, needed(plannedRounds * 2)).toFixed(3),
+        '–',
+      ]);
+      await page.getByRole('button', { name: 'Show as chart: Noise by number of rounds' }).click();
     });
 
     test('starts the session from the keyboard and shows rounds as they happen', async () => {

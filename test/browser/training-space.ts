@@ -34,6 +34,9 @@ export const plan: SessionPlanDraft = {
   secureAggregation: null,
 };
 
+/** ε that so many rounds cost, to the next cent: what an airport's agreement allows. */
+export const needed = (rounds: number): number => Math.ceil(epsilonAfter(plan, rounds) * 100) / 100;
+
 export interface TrainingSpace extends AsyncDisposable {
   readonly operatorUrl: string;
   readonly token: string;
@@ -84,8 +87,7 @@ export async function openTrainingSpace(folder: string): Promise<TrainingSpace> 
   let running: AsyncDisposable | null = await start();
   parts.defer(() => running?.[Symbol.asyncDispose]());
 
-  const need = (rounds: number): number => Math.ceil(epsilonAfter(plan, rounds) * 100) / 100;
-  const limits = airports.map(({ name }) => [name, need(name === strict ? plannedRounds : plannedRounds * 2)]);
+  const limits = airports.map(({ name }) => [name, needed(name === strict ? plannedRounds : plannedRounds * 2)]);
   await publishOffers(space, { epsilonLimits: Object.fromEntries(limits) as Record<string, number> });
   for (const { name } of airports) {
     const operator = operatorOf(home(space, name));

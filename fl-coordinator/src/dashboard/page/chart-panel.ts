@@ -10,11 +10,17 @@ export interface ChartPanelOptions extends Omit<ChartOptions, 'onPoint' | 'heigh
   readonly className: string;
   readonly explanation: string;
   readonly value: (value: number | null | undefined) => string;
+  /** What the horizontal axis counts, where that is not the rounds of the session. */
+  readonly across?: { readonly column: string; readonly at: (value: number) => string; readonly none: string };
 }
+
+const ROUNDS = { column: 'Round', at: (round: number): string => `Round ${count(round)}`, none: 'No round yet' };
 
 export interface ChartPanelData extends ChartData {
   /** Said in place of a chart while there is nothing to draw. */
   readonly empty: string;
+  /** Index of the values in the legend while nothing is pointed at; the last by default. */
+  readonly shown?: number;
   /** What has to be known of these values beside the explanation. */
   readonly note?: string;
 }
@@ -27,17 +33,19 @@ interface LegendItem {
 function swatch(kind: ChartOptions['kind'], series: ChartSeries): SVGSVGElement {
   const stroke = `var(${series.colour})`;
   const mark =
-    kind === 'lines'
-      ? svg('line', {
-          x1: 0,
-          y1: 6,
-          x2: 26,
-          y2: 6,
-          stroke,
-          'stroke-width': series.width + 0.5,
-          'stroke-dasharray': series.dash.length === 0 ? null : series.dash.join(' '),
-        })
-      : svg('rect', { x: 7, y: 0, width: 12, height: 12, rx: 2, fill: stroke });
+    series.isMark === true
+      ? svg('circle', { cx: 13, cy: 6, r: 4.5, fill: 'none', stroke, 'stroke-width': 2.5 })
+      : kind === 'lines'
+        ? svg('line', {
+            x1: 0,
+            y1: 6,
+            x2: 26,
+            y2: 6,
+            stroke,
+            'stroke-width': series.width + 0.5,
+            'stroke-dasharray': series.dash.length === 0 ? null : series.dash.join(' '),
+          })
+        : svg('rect', { x: 7, y: 0, width: 12, height: 12, rx: 2, fill: stroke });
   return svg('svg', { class: 'swatch', viewBox: '0 0 26 12', width: 26, height: 12, 'aria-hidden': 'true' }, mark);
 }
 
@@ -69,6 +77,7 @@ function rowsOf(data: ChartData, value: ChartPanelOptions['value']): HTMLTableRo
 
 /** @returns a panel that shows series over rounds as a chart or, at the press of a button, as a table. */
 export function createChartPanel(options: ChartPanelOptions): Part<ChartPanelData> {
+  const across = options.across ?? ROUNDS;
   let data: ChartPanelData = { rounds: [], lastRound: 1, series: [], empty: '' };
   let pointed: number | null = null;
   let asTable = false;
@@ -82,9 +91,9 @@ export function createChartPanel(options: ChartPanelOptions): Part<ChartPanelDat
     (item) => legendItem(options.kind, item),
   );
   const showLegend = (): void => {
-    const index = pointed ?? data.rounds.length - 1;
+    const index = pointed ?? data.shown ?? data.rounds.length - 1;
     const round = data.rounds[index];
-    setText(legendRound, round === undefined ? 'No round yet' : `Round ${count(round)}`);
+    setText(legendRound, round === undefined ? across.none : across.at(round));
     updateLegend(data.series.map((series) => ({ series, value: options.value(series.values[index]) })));
   };
 
@@ -113,7 +122,7 @@ export function createChartPanel(options: ChartPanelOptions): Part<ChartPanelDat
         h(
           'tr',
           {},
-          h('th', { scope: 'col' }, 'Round'),
+          h('th', { scope: 'col' }, across.column),
           ...data.series.map((series) => h('th', { scope: 'col' }, series.label)),
         ),
       );

@@ -8,6 +8,8 @@ import type { Message } from './refusals.ts';
 import { count, namesOf, plural, time } from './words.ts';
 
 const mostShown = 30;
+/** What costs the round nothing but that partner. */
+const mild: ReadonlySet<Message['what']> = new Set(['missed', 'dropped']);
 
 interface Row {
   readonly message: Message;
@@ -25,6 +27,7 @@ function title({ message, name }: Row): string {
   const words: Readonly<Record<Message['what'], string>> = {
     refused: `${name} refused${rounds(message)}`,
     missed: `${name} missed${rounds(message)}`,
+    dropped: `${name} dropped out of${rounds(message)}`,
     abandoned: `No output from${rounds(message)}`,
     note: name,
     failed: 'The session failed',
@@ -40,7 +43,7 @@ function messageRow(): Part<Row> {
   return {
     element,
     update(row) {
-      setAttribute(element, 'class', `message ${row.message.what === 'missed' ? 'warn' : 'bad'}`);
+      setAttribute(element, 'class', `message ${mild.has(row.message.what) ? 'warn' : 'bad'}`);
       setText(head, title(row));
       setText(words, row.message.words);
       setText(at, row.message.at === null ? '' : time(row.message.at, new Date()));

@@ -1,5 +1,5 @@
 /** The coordinator's operator API as this page uses it, with the login cookie. */
-import type { SessionPromise } from '@foedus/fl-core';
+import type { SessionPromise, SessionTradeOff } from '@foedus/fl-core';
 import type { SessionView } from '../../session/view.ts';
 
 /** The API said no; `message` is in words for the operator. */
@@ -48,6 +48,12 @@ export async function listSessions(): Promise<readonly SessionView[]> {
 export async function sessionPromise(sessionId: string): Promise<SessionPromise> {
   const path = `/api/sessions/${encodeURIComponent(sessionId)}/promise`;
   return (await request(path, {})).json() as Promise<SessionPromise>;
+}
+
+/** The least noise with which so many rounds keep to the partners' budgets. @throws RequestError */
+export async function sessionTradeOff(sessionId: string): Promise<SessionTradeOff> {
+  const path = `/api/sessions/${encodeURIComponent(sessionId)}/trade-off`;
+  return (await request(path, {})).json() as Promise<SessionTradeOff>;
 }
 
 export type Action =

@@ -19,6 +19,7 @@ interface Row {
 function doing({ participant, round, ended }: Row): string {
   if (ended || participant.status === 'refused' || participant.status === 'departed') return '';
   const inRound = round === null ? undefined : round.contributions[participant.participantId];
+  if (inRound !== undefined && inRound.droppedAt !== null) return 'out of this round';
   if (participant.phase !== null && participant.phase !== 'waiting') return phaseWords[participant.phase];
   const answered = answeredWords(round?.secure?.answered[participant.participantId] ?? null);
   if (answered !== '') return `${answered}, waiting`;

@@ -1,13 +1,14 @@
 /** What a session promises before and while it runs: ε of each partner by round beside its limit, and plain sentences. */
 import type { PartnerPromise, SessionPromise } from '@foedus/fl-core';
 import type { SessionView } from '../../session/view.ts';
+import { askedOnce } from './asked.ts';
 import { createChartPanel } from './chart-panel.ts';
-import { h, list, setText } from './element.ts';
 import type { Part } from './element.ts';
-import { icon } from './icons.ts';
 import { sessionPromise } from './operator-api.ts';
 import type { ChartSeries } from './round-chart.ts';
-import { count, delta, epsilonSpent, namesOf } from './words.ts';
+import { sentenceList } from './sentences.ts';
+import type { Sentence } from './sentences.ts';
+import { delta, epsilonSpent, namesOf, someNames } from './words.ts';
 
 /** Of each curve: colour and dash, so that neither is needed to tell them apart. */
 const looks = [
@@ -17,18 +18,6 @@ const looks = [
   { colour: '--series-4', dash: [4, 2] },
   { colour: '--series-5', dash: [12, 4] },
 ] as const;
-const MOST_NAMES = 3;
-
-interface Sentence {
-  readonly text: string;
-  readonly isReason: boolean;
-}
-
-function sentenceItem(first: Sentence): Part<Sentence> {
-  const words = h('span');
-  const element = h('li', { class: first.isReason ? 'refusal' : '' }, first.isReason ? icon('warning') : null, words);
-  return { element, update: ({ text }) => setText(words, text) };
-}
 
 /** Partners whose rows pay the same are one curve, and their limit one line. */
 function seriesOf({ partners }: SessionPromise): { rounds: number[]; series: ChartSeries[] } {
@@ -38,9 +27,8 @@ function seriesOf({ partners }: SessionPromise): { rounds: number[]; series: Cha
     .filter((round) => round > 0);
   const together = (keyOf: (partner: PartnerPromise) => string, all: readonly PartnerPromise[]) =>
     [...Map.groupBy(all, keyOf).values()].map((same) => {
-      const shown = same.slice(0, MOST_NAMES).map(({ participantId }) => names.get(participantId) ?? participantId);
-      const more = same.length > MOST_NAMES ? ` and ${count(same.length - MOST_NAMES)} more` : '';
-      return { first: same[0], label: `${shown.join(', ')}${more}` };
+      const ids = same.map(({ participantId }) => participantId);
+      return { first: same[0], label: someNames(ids, names) };
     });
   const charged = partners.filter(({ byRound }) => byRound.length > 0);
   const curves = together(({ byRound, delta: at }) => JSON.stringify([byRound, at]), charged).map(
@@ -65,27 +53,35 @@ function seriesOf({ partners }: SessionPromise): { rounds: number[]; series: Cha
   return { rounds, series: [...curves, ...limits] };
 }
 
-function sentencesOf({ words, cautions, reasons, partners }: SessionPromise): Sentence[] {
+function sentencesOf({ holds, words, cautions, reasons, partners }: SessionPromise): Sentence[] {
   const names = namesOf(partners.map(({ participantId }) => participantId));
-  const named = partners.flatMap(({ participantId, reasons: own }) =>
-    own.map((reason) => `${names.get(participantId) ?? participantId}: ${reason.words}`),
-  );
+  const why = [
+    ...reasons.map((reason) => reason.words),
+    ...partners.flatMap(({ participantId, reasons: own }) =>
+      own.map((reason) => `${names.get(participantId) ?? participantId}: ${reason.words}`),
+    ),
+  ];
   return [
-    ...[...reasons.map((reason) => reason.words), ...named, ...cautions].map((text) => ({ text, isReason: true })),
-    ...words.map((text) => ({ text, isReason: false })),
+    holds
+      ? { kind: 'good', text: 'The session can be held as planned.' }
+      : { kind: 'bad', text: 'The session cannot be held as planned:' },
+    ...[...why, ...cautions].map((text): Sentence => ({ kind: 'bad', text })),
+    ...words.map((text): Sentence => ({ kind: 'plain', text })),
+    ...notesOf(partners, names),
   ];
 }
 
-const NO_PROMISE: SessionPromise = {
-  holds: true,
-  reasons: [],
-  partners: [],
-  fewest: 0,
-  mayDrop: 0,
-  ring: null,
-  words: [],
-  cautions: [],
-};
+/** What will be otherwise than planned; once for all partners that it is said of. */
+function notesOf(partners: readonly PartnerPromise[], names: ReadonlyMap<string, string>): Sentence[] {
+  const said = partners.flatMap(({ participantId, notes }) => notes.map((note) => ({ participantId, note })));
+  return [...Map.groupBy(said, ({ note }) => note)].map(([note, same]) => ({
+    kind: 'plain',
+    text: `${someNames(
+      same.map(({ participantId }) => participantId),
+      names,
+    )}: ${note}`,
+  }));
+}
 
 /** @returns a panel that asks for a session's promise when it is shown. */
 export function createPromisePanel(): Part<SessionView> {
@@ -98,35 +94,21 @@ export function createPromisePanel(): Part<SessionView> {
     axisValue: (value) => Number(value.toPrecision(3)).toString(),
     value: (value) => (value === null || value === undefined ? '–' : `ε ${epsilonSpent(value)}`),
   });
-  const sentences = h('ul', { class: 'promise-words' });
-  const updateSentences = list<Sentence>(sentences, ({ text, isReason }) => `${isReason} ${text}`, sentenceItem);
-  chart.element.append(sentences);
-  let asked = '';
-
-  const show = (view: SessionView, promise: SessionPromise, empty: string): void => {
-    const { rounds, series } = seriesOf(promise);
-    chart.update({ rounds, lastRound: view.plan.rounds, series, empty });
-    updateSentences(sentencesOf(promise));
+  const sentences = sentenceList();
+  chart.element.append(sentences.element);
+  const nothing = (view: SessionView, empty: string): void => {
+    chart.update({ rounds: [], lastRound: view.plan.rounds, series: [], empty });
+    sentences.update([]);
   };
-  const load = async (view: SessionView): Promise<void> => {
-    try {
-      const promise = await sessionPromise(view.id);
-      const nothing = 'This session trains without differential privacy: there is no ε to state.';
-      if (asked === view.id) show(view, promise, nothing);
-    } catch (error) {
-      if (asked !== view.id) return;
-      // Asked again with the next change of the session.
-      asked = '';
-      show(view, NO_PROMISE, error instanceof Error ? error.message : String(error));
-    }
-  };
-  return {
-    element: chart.element,
-    update(view) {
-      if (asked === view.id) return;
-      asked = view.id;
-      show(view, NO_PROMISE, 'Being worked out…');
-      void load(view);
+  const update = askedOnce(sessionPromise, {
+    waiting: (view) => nothing(view, 'Being worked out…'),
+    failed: nothing,
+    known(view, promise) {
+      const { rounds, series } = seriesOf(promise);
+      const empty = 'This session trains without differential privacy: there is no ε to state.';
+      chart.update({ rounds, lastRound: view.plan.rounds, series, empty });
+      sentences.update(sentencesOf(promise));
     },
-  };
+  });
+  return { element: chart.element, update };
 }

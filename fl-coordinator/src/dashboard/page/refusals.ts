@@ -1,11 +1,12 @@
 /** Everything that went wrong in a session, in the words of whoever said so. Pure. */
 import type { SessionView } from '../../session/view.ts';
+import { droppedWords } from './words.ts';
 
 export interface Message {
   readonly key: string;
   /** Participant id; null when the coordinator itself says it. */
   readonly participantId: string | null;
-  readonly what: 'refused' | 'missed' | 'abandoned' | 'note' | 'failed';
+  readonly what: 'refused' | 'missed' | 'dropped' | 'abandoned' | 'note' | 'failed';
   readonly firstRound: number | null;
   readonly lastRound: number | null;
   /** When it was said last, as far as that is known. */
@@ -18,9 +19,16 @@ function roundMessages(view: SessionView): Message[] {
     const at = round.endedAt ?? round.startedAt;
     const same = { firstRound: round.round, lastRound: round.round, at, key: '' };
     const messages: Message[] = [];
-    for (const [participantId, { status, reason }] of Object.entries(round.contributions)) {
-      if (status !== 'refused' && (status !== 'missed' || reason === null)) continue;
-      messages.push({ ...same, participantId, what: status, words: reason ?? 'No reason was given.' });
+    for (const [participantId, { status, reason, droppedAt }] of Object.entries(round.contributions)) {
+      if (status === 'refused') {
+        messages.push({ ...same, participantId, what: 'refused', words: reason ?? 'No reason was given.' });
+      } else if (droppedAt !== null) {
+        const why = status === 'missed' && reason !== null ? `${reason.replace(/[.\s]+$/, '')}: it` : 'It';
+        const words = `${why} ${droppedWords[droppedAt]}.`;
+        messages.push({ ...same, participantId, what: status === 'received' ? 'dropped' : 'missed', words });
+      } else if (status === 'missed' && reason !== null) {
+        messages.push({ ...same, participantId, what: 'missed', words: reason });
+      }
     }
     if (round.phase === 'abandoned') {
       const words = round.reason ?? 'It ended without output.';

@@ -10,7 +10,9 @@ import { createAucPanel, createLogLossPanel } from './metric-panels.ts';
 import { createParticipantsPanel } from './participants-panel.ts';
 import { createPrivacyPanel } from './privacy-panel.ts';
 import { createPromisePanel } from './promise-panel.ts';
+import { createSecurePanel } from './secure-panel.ts';
 import { stateBadge } from './state-badge.ts';
+import { createTradeOffPanel } from './trade-off-panel.ts';
 import { progressSentence, situation } from './words.ts';
 
 function createHead(onView: (view: SessionView) => void): Part<SessionView> {
@@ -48,7 +50,9 @@ export function createSessionPage(onView: (view: SessionView) => void): Part<Ses
     createLogLossPanel(),
     createParticipantsPanel(),
     createPrivacyPanel(),
+    createSecurePanel(),
     createPromisePanel(),
+    createTradeOffPanel(),
     createDurationsPanel(),
     createMessagesPanel(),
     createContractPanel(),

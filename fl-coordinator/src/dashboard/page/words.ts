@@ -54,6 +54,17 @@ export function namesOf(participantIds: readonly string[]): ReadonlyMap<string, 
   return new Map(participantIds.map((id) => [id, uses.get(shortName(id)) === 1 ? shortName(id) : id]));
 }
 
+/** `abq.example, bdl.example and 3 more` */
+export function someNames(
+  participantIds: readonly string[],
+  names: ReadonlyMap<string, string>,
+  most: number = 3,
+): string {
+  const shown = participantIds.slice(0, most).map((id) => names.get(id) ?? id);
+  if (participantIds.length > most) return `${shown.join(', ')} and ${count(participantIds.length - most)} more`;
+  return shown.length > 1 ? `${shown.slice(0, -1).join(', ')} and ${shown.at(-1)}` : shown.join('');
+}
+
 const whole = new Intl.NumberFormat('en');
 
 /** 12,345 */
@@ -154,6 +165,20 @@ export function answeredWords(answered: SecureStep | null): string {
     confirmation: 'survivors confirmed',
     unmasking: 'masks taken off',
   }[answered];
+}
+
+/** What a member that dropped out of a round under secure aggregation did not do. */
+export const droppedWords: Readonly<Record<SecureStep, string>> = {
+  keys: 'sent no keys',
+  shares: 'shared no secrets',
+  input: 'sent no masked update',
+  confirmation: 'did not confirm the survivors; its update counts',
+  unmasking: 'did not help to take the masks off; its update counts',
+};
+
+/** A noise multiplier, as the command prints it. */
+export function multiplier(value: number | null | undefined): string {
+  return value === null || value === undefined ? '–' : value.toFixed(3);
 }
 
 /** Who sees a single update. */
