@@ -10,7 +10,7 @@ import type { Transfer } from '@foedus/connector/operator-client';
 import { clientConfigSchema, startClient, type Client, type StartTrainer } from '@foedus/fl-client';
 import { coordinatorConfigSchema, startCoordinator, type Coordinator, type SessionView } from '@foedus/fl-coordinator';
 import { parameterCount, type SessionPlanDraft } from '@foedus/fl-core';
-import { instantiate } from '@foedus/usage-policies';
+import { instantiate, type OfferJson, rowsOffer } from '@foedus/usage-policies';
 import { pino } from 'pino';
 import { createDataSpace, type DataSpace, type Participant } from '../src/connectors.ts';
 
@@ -45,6 +45,10 @@ export interface Terms {
   readonly epsilon?: number;
   readonly rounds?: number;
   readonly metrics?: readonly string[];
+  /** What noise has to hide at least. @default says nothing */
+  readonly privacyUnit?: 'record' | 'organisation';
+  /** An agreement to read rows, by which nobody may train. */
+  readonly rowsOnly?: boolean;
 }
 
 export interface Federation extends AsyncDisposable {
@@ -98,17 +102,7 @@ export async function createFederation(names: readonly string[], terms: Terms = 
       source: { type: 'parquet', path },
       formats: [FORMAT],
     });
-    const policy = instantiate(await trainTemplate(), {
-      purposes: [PURPOSE],
-      columns: ['delay', 'distance'],
-      until: '2099-01-01T00:00:00Z',
-      rounds: some.rounds ?? 100,
-      minimumCohort: 2,
-      metrics: [...(some.metrics ?? ['auc', 'logLoss'])],
-      epsilon: some.epsilon ?? 50,
-      delta: DELTA,
-    });
-    await operator.putPolicy({ id, policy });
+    await operator.putPolicy({ id, policy: await offerOf(some) });
     await operator.putContractDefinition({ id, assets: [datasetId], policy: id });
     const catalog = await owner.operator.requestCatalog(partner.connector.protocolUrl);
     const [dataset] = catalog['dataset'] as { hasPolicy: { '@id': string }[] }[];
@@ -145,6 +139,28 @@ export async function createFederation(names: readonly string[], terms: Terms = 
     },
     [Symbol.asyncDispose]: () => all.disposeAsync(),
   };
+}
+
+async function offerOf(terms: Terms): Promise<OfferJson> {
+  if (terms.rowsOnly === true) return rowsOffer({ purposes: [PURPOSE], uses: 1 });
+  const offer = instantiate(await trainTemplate(), {
+    purposes: [PURPOSE],
+    columns: ['delay', 'distance'],
+    until: '2099-01-01T00:00:00Z',
+    rounds: terms.rounds ?? 100,
+    minimumCohort: 2,
+    metrics: [...(terms.metrics ?? ['auc', 'logLoss'])],
+    epsilon: terms.epsilon ?? 50,
+    delta: DELTA,
+  });
+  if (terms.privacyUnit === undefined) return offer;
+  const hidden = {
+    leftOperand: 'https://w3id.org/foedus/policy#privacyUnit',
+    operator: 'gteq',
+    rightOperand: terms.privacyUnit,
+  };
+  const permission = offer['permission'] as readonly { readonly constraint: readonly object[] }[];
+  return { ...offer, permission: permission.map((rule) => ({ ...rule, constraint: [...rule.constraint, hidden] })) };
 }
 
 async function openCoordinator(

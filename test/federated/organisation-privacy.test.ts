@@ -105,7 +105,7 @@ const accountOf = ({ operator, agreementId }: Partner) => operator.account(agree
 
 describe('a session that hides organisations', () => {
   test('moves the model by the mean of the clipped updates and noise of the variance planned; ledgers hold its ε', async () => {
-    const partners = await federation.agree({});
+    const partners = await federation.agree({ privacyUnit: 'organisation' });
     // The third is clipped; the fourth diverges, which nobody may learn: it adds nothing but noise.
     const updates = [updateOf(0.5, 1), updateOf(1.5, 2), updateOf(40, 3)];
     const diverges = (): never => {

@@ -54,6 +54,23 @@ describe('a session that is planned', { timeout: 60_000 }, () => {
     expect((await promised(id)).holds).toBe(false);
   });
 
+  test('is refused where an agreement asks for organisations to be hidden and the plan hides rows', async () => {
+    const partners = await federation.agree({ privacyUnit: 'organisation' });
+    const refused = await request(partners, {}, { endsEarly: true });
+    expect(refused.status).toBe(409);
+    expect(((await refused.json()) as { message: string }).message).toMatch(
+      /bdl.*: The agreement asks for noise that hides whole organisations, and the plan hides single rows/,
+    );
+    const rows = await federation.agree({ privacyUnit: 'record' });
+    expect((await request(rows)).status).toBe(201);
+  });
+
+  test('is refused under an agreement that is not for training', async () => {
+    const refused = await request(await federation.agree({ rowsOnly: true }));
+    expect(refused.status).toBe(409);
+    expect(((await refused.json()) as { message: string }).message).toMatch(/bdl.*: The agreement permits no training/);
+  });
+
   test('is refused without noise where an agreement sets a budget, also if it may end early', async () => {
     const refused = await request(federation.partners, { privacy: null }, { endsEarly: true });
     expect(refused.status).toBe(409);

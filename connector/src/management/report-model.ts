@@ -73,3 +73,4 @@ export const trainingLimitsSchema = z
   .describe(
     'What holds for all training that an agreement permits: never one of several alternatives or permissions. null: it says nothing. The provider’s node decides each round by the agreement itself.',
   ) satisfies z.ZodType<TrainingLimits>;
+export type { TrainingLimits } from '@foedus/usage-policies';

@@ -1,5 +1,6 @@
 /** What a planned session promises under its partners' agreements, and whether it may be planned at all. */
 import { FoedusError } from '@foedus/connector/errors';
+import type { TrainingLimits } from '@foedus/connector/operator-client';
 import {
   checkPromise,
   type Contract,
@@ -12,14 +13,12 @@ import {
 } from '@foedus/fl-core';
 import type { SessionRecord } from '../store/records.ts';
 import type { SessionStore } from '../store/session-store.ts';
-import { contractLimitsOf } from './contract-limits.ts';
 
-/** A partner with the agreement that both sides signed. */
+/** A partner with what its agreement asks of training, as the own connector reads it. */
 export interface Invited {
   readonly participantId: string;
   readonly agreementId: string;
-  /** The ODRL agreement. */
-  readonly agreement: unknown;
+  readonly limits: TrainingLimits;
 }
 
 type History = Pick<SessionStore, 'sessions' | 'participants' | 'contributions'>;
@@ -27,9 +26,9 @@ type History = Pick<SessionStore, 'sessions' | 'participants' | 'contributions'>
 /** What the partners' agreements ask for, and what they have paid for in other sessions until now. */
 export function contractsOf(sessionId: string, invited: readonly Invited[], store: History): Contract[] {
   const earlier = historyOf(sessionId, store);
-  return invited.map(({ participantId, agreementId, agreement }) => ({
+  return invited.map(({ participantId, agreementId, limits }) => ({
     participantId,
-    limits: contractLimitsOf(agreement),
+    limits,
     history: earlier(participantId, agreementId),
   }));
 }

@@ -1,6 +1,6 @@
 /** What an operator does with sessions. */
 import { FoedusError } from '@foedus/connector/errors';
-import type { OperatorClient, SignedAgreement } from '@foedus/connector/operator-client';
+import type { OperatorClient } from '@foedus/connector/operator-client';
 import {
   type SessionPlan,
   type SessionPromise,
@@ -17,7 +17,6 @@ import { z } from 'zod';
 import type { ModelRegistry } from '../store/model-registry.ts';
 import type { ParticipantRecord, SessionRecord } from '../store/records.ts';
 import type { SessionStore } from '../store/session-store.ts';
-import { minimumCohortOf } from './minimum-cohort.ts';
 import { contractsOf, type Invited, promiseOf, requirePromise } from './planned-promise.ts';
 import type { Rounds } from './rounds.ts';
 import { checkSecureRounds } from './secure-rounds.ts';
@@ -98,7 +97,10 @@ export function createSessions(options: SessionsOptions) {
     }
     const invited: (InvitedParticipant & Invited)[] = [];
     for (const { participantId, agreementId } of participants) {
-      const agreement: SignedAgreement = await connector.agreement(agreementId);
+      const [agreement, limits] = await Promise.all([
+        connector.agreement(agreementId),
+        connector.trainingLimits(agreementId),
+      ]);
       if (agreement.role !== 'consumer' || agreement.counterPartyId !== participantId) {
         throw new FoedusError('bad-request', `Agreement ${agreementId} is not one that ${participantId} gave to us.`);
       }
@@ -106,8 +108,8 @@ export function createSessions(options: SessionsOptions) {
         throw new FoedusError('conflict', `Agreement ${agreementId} is not finalized yet. Wait for its negotiation.`);
       }
       const agreementHash = documentHash(agreement.agreement);
-      const minimumCohort = minimumCohortOf(agreement.agreement);
-      invited.push({ participantId, agreementId, agreementHash, minimumCohort, agreement: agreement.agreement });
+      const { minimumCohort } = limits;
+      invited.push({ participantId, agreementId, agreementHash, minimumCohort, limits });
     }
     checkSecureRounds(plan, invited);
     return invited;
@@ -115,10 +117,11 @@ export function createSessions(options: SessionsOptions) {
 
   const invitedTo = (id: string): Promise<Invited[]> =>
     Promise.all(
-      store.participants(id).map(async ({ participantId, agreementId }) => {
-        const { agreement } = await connector.agreement(agreementId);
-        return { participantId, agreementId, agreement };
-      }),
+      store.participants(id).map(async ({ participantId, agreementId }) => ({
+        participantId,
+        agreementId,
+        limits: await connector.trainingLimits(agreementId),
+      })),
     );
 
   /** Everybody is asked (again), under the same agreements. */
@@ -132,7 +135,10 @@ export function createSessions(options: SessionsOptions) {
   };
 
   return {
-    /** @throws FoedusError `bad-request`, `too-large`, `conflict`, `not-found` (agreement), `unavailable` (own connector) */
+    /**
+     * @throws FoedusError `bad-request`, `too-large`, `conflict`, `not-found` (agreement), `not-permitted` (an agreement
+     *   that cannot be read), `unavailable` (own connector)
+     */
     async create(request: SessionRequest): Promise<SessionRecord> {
       const plan = planOf(request.plan);
       const invited = await checkParticipants(plan, request.participants);

@@ -4,7 +4,7 @@ import { histogramEvent } from '../metrics/score-histogram.ts';
 import { epsilonOf, marginalEpsilon } from '../privacy/accountant.ts';
 import { subsampledGaussian } from '../privacy/event.ts';
 import { thresholdOf } from '../secure-aggregation/graph.ts';
-import { parametersHash } from './hash.ts';
+import { parametersHash, planHash } from './hash.ts';
 import { type OrganisationPrivacy, type SessionPlan, sessionPlanSchema } from './plan.ts';
 import { flightsDraft } from './plan.test-data.ts';
 import { checkPromise, type Contract, type ContractLimits, NO_LIMITS } from './promise.ts';
@@ -153,6 +153,20 @@ describe('a session is refused when', () => {
     ],
     ['more rounds are planned than agreed', 'too-many-rounds', {}, cohort(3, { rounds: 19 })],
     ['another model is agreed', 'other-model', {}, cohort(3, { modelHash: '0'.repeat(64) })],
+    ['another plan is agreed', 'other-plan', {}, cohort(3, { planHash: '0'.repeat(64) })],
+    ['an agreement is not for training', 'no-training-permitted', {}, cohort(3, { permitted: false })],
+    [
+      'an agreement hides rows and nothing is noised',
+      'privacy-required',
+      { privacy: null },
+      cohort(3, { privacyUnit: 'record' }),
+    ],
+    [
+      'one agreement hides organisations and the plan hides rows',
+      'unit-required',
+      {},
+      [...cohort(2), contract({ privacyUnit: 'organisation' }, 2)],
+    ],
   ];
   test.each(cases)('%s', (_name, code, overrides, contracts) => {
     const promise = checkPromise({ ...base, ...overrides }, contracts, {
@@ -160,6 +174,16 @@ describe('a session is refused when', () => {
     });
     expect(promise.holds).toBe(false);
     expect(new Set(codes(promise))).toEqual(new Set([code]));
+  });
+
+  test('nothing is asked for that the plan has not: the same unit or a larger one, the very plan', () => {
+    const hiding = { ...base, privacy: organisation, rounds: 1, evaluation: { ...base.evaluation, metrics: [] } };
+    for (const plan of [base, hiding]) {
+      const agreed = { planHash: planHash(plan), privacyUnit: 'record' as const };
+      expect(checkPromise(plan, cohort(6, agreed)).partners.flatMap(({ reasons }) => reasons)).toEqual([]);
+    }
+    const strict = checkPromise(hiding, cohort(6, { privacyUnit: 'organisation' }));
+    expect(strict.partners.flatMap(({ reasons }) => reasons)).toEqual([]);
   });
 
   test('rounds held before under the agreement leave too few, or too little ε', () => {
@@ -222,6 +246,11 @@ describe('what is promised', () => {
     expect(holds).toBe(true);
     expect(partners[2]!.notes.join(' ')).toMatch(/not report logLoss.*node decides whether/);
     expect(partners[0]!.notes.join(' ')).not.toContain('not report');
+    const unclear = checkPromise(open, cohort(3, { problems: ['The operand weather is not known.'] }));
+    expect(unclear.holds).toBe(true);
+    expect(unclear.partners[0]!.notes.join(' ')).toContain(
+      'its node may refuse for it: The operand weather is not known.',
+    );
   });
 
   test('is cautioned about sums of two and about too few neighbours', () => {

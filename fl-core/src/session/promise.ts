@@ -7,16 +7,19 @@
  * sampled within an organisation, and for them it is. Updates are weighted equally, since counts of rows would be a release
  * of their own. Noise that members add together counts with the fewest of them with which a round still has output.
  */
-import { aboutRecords, type PrivacyEvent } from '../privacy/event.ts';
+import { aboutRecords, type PrivacyEvent, type PrivacyUnit } from '../privacy/event.ts';
 import type { Encoding } from '../secure-aggregation/encoding.ts';
 import { chooseDegree, thresholdOf } from '../secure-aggregation/graph.ts';
+import { planHash } from './hash.ts';
 import { metricNames, NEEDS_SECURE_AGGREGATION, type SessionPlan } from './plan.ts';
 import { organisationEvent, roundEvent } from './round-event.ts';
 import { secureEncoding, secureTask } from './secure-round.ts';
 import { NOTHING_SPENT, spendingBy } from './spending.ts';
 
-/** What an agreement's policy says about training; null: nothing. */
+/** What an agreement's policy asks of training in every case, as its own node reads it; null: nothing. */
 export interface ContractLimits {
+  /** Whether it permits any training at all. */
+  readonly permitted: boolean;
   readonly budget: { readonly epsilon: number; readonly delta: number } | null;
   readonly roundBudget: { readonly epsilon: number; readonly delta: number } | null;
   readonly rounds: number | null;
@@ -25,10 +28,16 @@ export interface ContractLimits {
   readonly metrics: readonly string[] | null;
   readonly purposes: readonly string[] | null;
   readonly modelHash: string | null;
+  readonly planHash: string | null;
   readonly secureAggregation: boolean;
+  /** What the noise has to hide at least: a row, or all that the organisation contributes and so each of its rows. */
+  readonly privacyUnit: PrivacyUnit | null;
+  /** What the policy says beyond that and its reader cannot check, a sentence each. */
+  readonly problems: readonly string[];
 }
 
 export const NO_LIMITS: ContractLimits = {
+  permitted: true,
   budget: null,
   roundBudget: null,
   rounds: null,
@@ -36,7 +45,10 @@ export const NO_LIMITS: ContractLimits = {
   metrics: null,
   purposes: null,
   modelHash: null,
+  planHash: null,
   secureAggregation: false,
+  privacyUnit: null,
+  problems: [],
 };
 
 /** A partner and the agreement that it would train under. */
@@ -55,11 +67,14 @@ export type ReasonCode =
   | 'metrics-need-noise'
   | 'secure-aggregation-required'
   | 'privacy-required'
+  | 'unit-required'
   | 'unit-not-agreed'
   | 'budget-exceeded'
   | 'round-budget-exceeded'
   | 'too-many-rounds'
-  | 'other-model';
+  | 'other-model'
+  | 'other-plan'
+  | 'no-training-permitted';
 
 /** Why a session cannot be held as planned; the words say what to change. */
 export interface Reason {
@@ -246,6 +261,8 @@ function evaluationReasons({ evaluation, privacy }: SessionPlan): Reason[] {
 export const allowsHistograms = ({ metrics }: Pick<ContractLimits, 'metrics'>): boolean =>
   metrics !== null && metricNames.every((metric) => metrics.includes(metric));
 
+const HIDDEN: Readonly<Record<PrivacyUnit, string>> = { record: 'single rows', organisation: 'whole organisations' };
+
 /** As the partner's policy decides: sums of floating-point numbers may exceed a limit by this. */
 const TOLERANCE = 1e-9;
 
@@ -270,6 +287,9 @@ function partnerPromise(
     delta === null || !isComparable ? NOTHING_SPENT : spending(paid, delta, allowsHistograms(limits));
   const total = byRound.at(-1)?.epsilon ?? 0;
 
+  if (!limits.permitted) {
+    refuse('no-training-permitted', 'The agreement permits no training. Negotiate one whose permission is for it.');
+  }
   if (limits.secureAggregation && plan.secureAggregation === null) {
     refuse('secure-aggregation-required', 'The agreement asks for secure aggregation, and the plan has none.');
   }
@@ -283,8 +303,26 @@ function partnerPromise(
   if (limits.modelHash !== null && modelHash !== undefined && limits.modelHash !== modelHash) {
     refuse('other-model', `The agreement is for model ${limits.modelHash}; the plan's is ${modelHash}.`);
   }
+  if (limits.planHash !== null && limits.planHash !== planHash(plan)) {
+    refuse(
+      'other-plan',
+      `The agreement is for the session plan ${limits.planHash} alone; this one's is ${planHash(plan)}.`,
+    );
+  }
   if (privacy === null && (budget !== null || roundBudget !== null)) {
     refuse('privacy-required', 'The agreement sets a privacy budget, and the plan trains without noise.');
+  }
+  if (limits.privacyUnit !== null && privacy === null) {
+    refuse(
+      'privacy-required',
+      `The agreement asks for noise that hides ${HIDDEN[limits.privacyUnit]}, and the plan has none.`,
+    );
+  } else if (limits.privacyUnit === 'organisation' && privacy?.unit === 'record') {
+    refuse(
+      'unit-required',
+      'The agreement asks for noise that hides whole organisations, and the plan hides single rows: plan privacy of ' +
+        'the unit "organisation", under secure aggregation and without metrics of single partners.',
+    );
   }
   if (!isComparable) {
     refuse('unit-not-agreed', 'Under this agreement privacy of another unit was paid for: the two cannot be added up.');
@@ -313,7 +351,7 @@ function partnerPromise(
 }
 
 function notesOf({ evaluation, purpose, privacy }: SessionPlan, limits: ContractLimits): string[] {
-  const { metrics, purposes } = limits;
+  const { metrics, purposes, problems } = limits;
   const { noise } = evaluation;
   const isAllowed = (metric: string): boolean =>
     noise === null ? metrics?.includes(metric) === true : allowsHistograms(limits);
@@ -330,7 +368,14 @@ function notesOf({ evaluation, purpose, privacy }: SessionPlan, limits: Contract
         ]),
     ...(purposes === null || purposes.includes(purpose)
       ? []
-      : [`Its node decides whether ${purpose} is a kind of ${purposes.join(' or ')}.`]),
+      : [
+          purposes.length === 0
+            ? 'Its agreement has conditions on the purpose that exclude each other.'
+            : `Its node decides whether ${purpose} is a kind of ${purposes.join(' or ')}.`,
+        ]),
+    ...problems.map(
+      (problem) => `Its agreement says what cannot be checked here, and its node may refuse for it: ${problem}`,
+    ),
   ];
 }
 
