@@ -123,8 +123,16 @@ export interface ScriptedMember extends AsyncDisposable {
   outcome(step: SecureStep): Promise<object>;
 }
 
-/** Waits for the next train task. */
-export async function scriptedMember(client: ScriptedClient, scale: number): Promise<ScriptedMember> {
+/**
+ * Waits for the next train task.
+ *
+ * @param spoil changes the member's secrets once it has advertised its keys
+ */
+export async function scriptedMember(
+  client: ScriptedClient,
+  scale: number,
+  spoil: (state: Advertised) => Advertised = (state) => state,
+): Promise<ScriptedMember> {
   const { identity } = client.partner;
   const task = await client.task('train');
   const { terms } = task.secure!;
@@ -141,7 +149,7 @@ export async function scriptedMember(client: ScriptedClient, scale: number): Pro
       if (message !== null) return message;
     }
   };
-  let state: Advertised | Shared | Masked | Confirmed = first.state;
+  let state: Advertised | Shared | Masked | Confirmed = spoil(first.state);
   let at = 0;
   const next: Readonly<Record<SecureStep, () => Promise<Uint8Array<ArrayBuffer> | object>>> = {
     keys: async () => first.message,

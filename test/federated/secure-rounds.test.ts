@@ -1,4 +1,4 @@
-import { type SecureStep } from '@foedus/fl-core';
+import { type Advertised, type SecureStep } from '@foedus/fl-core';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { createFederation, type Federation, type Partner } from './federation.ts';
 import { enrolled, expectMoved, hasEnded, running, scriptedMember, startSession, trainerOf } from './secure-member.ts';
@@ -112,6 +112,39 @@ describe('a member that drops out', () => {
       await expectMoved(run, done, sum(withIt.map(mean)));
     },
   );
+});
+
+describe('a member that shares another secret than it has committed to', () => {
+  test('costs the others one round: it is named, and the next is held without it', async () => {
+    const partners = await federation.agree({});
+    await using run = await running(
+      federation,
+      partners.slice(0, 3),
+      scales.slice(0, 3).map((scale) => trainerOf(scale)),
+    );
+    const id = await startSession(run, { rounds: 1, minimumCohort: 3 }, partners);
+    const hostile = partners[3]!.participantId;
+    const client = await enrolled(partners[3]!, id);
+    const spoil = (state: Advertised): Advertised => ({
+      ...state,
+      secrets: { ...state.secrets, selfMask: new Uint8Array(32).fill(7) },
+    });
+    // It does so in every round that it is asked for.
+    const attack = (async () => {
+      for (;;) await (await scriptedMember(client, scales[3], spoil)).upTo('unmasking');
+    })().catch(() => undefined);
+    const done = await run.coordinator.until(id, hasEnded);
+    expect(done).toMatchObject({ state: 'completed', roundsDone: 1 });
+    expect(done.rounds.map(({ phase }) => phase)).toEqual(['abandoned', 'done']);
+    expect(done.rounds[0]!.reason).toContain(`${hostile} do not give the secret that it advertised`);
+    expect(done.rounds[1]!.contributions[hostile]?.status).not.toBe('received');
+    await expectMoved(run, done, sum(scales.slice(0, 3)) / 3);
+    for (const { operator, agreementId } of partners.slice(0, 3)) {
+      expect((await operator.account(agreementId)).spent.rounds).toBe(2);
+    }
+    await client[Symbol.asyncDispose]();
+    await attack;
+  });
 });
 
 describe('a message for a step', () => {

@@ -137,10 +137,12 @@ export function createSecureRound(options: {
   readonly verify: (signature: string, document: object, participant: string) => Promise<void>;
   readonly stepSeconds: number;
   readonly inputSeconds: number;
+  /** Called with the member whose doing it is that the round ends without output, where that is known. */
+  readonly onCulprit: (participantId: string) => void;
   /** In ms since 1970. */
   readonly now: () => number;
 }): SecureRound {
-  const { task, verify, stepSeconds, inputSeconds, now } = options;
+  const { task, verify, stepSeconds, inputSeconds, onCulprit, now } = options;
   const { cohort, round } = task.terms;
   const indices = new Map(cohort.map((participantId, member) => [participantId, member]));
   const beganAt = now();
@@ -192,6 +194,7 @@ export function createSecureRound(options: {
       if (!(error instanceof RoundFailure)) throw error;
       const names = silent.map((member) => cohort[member]).join(', ');
       const why = names === '' ? '' : isLate ? `no ${words[step]} from ${names} in time; ` : `${names} dropped out; `;
+      if (error.culprit !== null) onCulprit(cohort[error.culprit]!);
       return { kind: 'failed', reason: why + error.message, lost };
     }
   };

@@ -33,29 +33,47 @@ export function createSecureRounds(options: {
 }): SecureRounds {
   const { store, models, verify, now } = options;
   const open = new Map<string, SecureRound>();
+  /**
+   * Members that have spoilt a round which the others had paid for, by session: as long as this process runs, the next ones
+   * are held without them, where enough others are there.
+   */
+  const culprits = new Map<string, Set<string>>();
+  const isTrusted =
+    (sessionId: string) =>
+    ({ participantId }: Pick<ParticipantRecord, 'participantId'>): boolean =>
+      culprits.get(sessionId)?.has(participantId) !== true;
 
   const leastOf = (session: SessionRecord): number =>
     leastCohort(
       session.plan,
-      store.participants(session.id).filter(({ status }) => status !== 'departed'),
+      store
+        .participants(session.id)
+        .filter(({ status }) => status !== 'departed')
+        .filter(isTrusted(session.id)),
     );
 
   return {
     of: (sessionId) => open.get(sessionId),
     open(session, round, participants) {
       const { plan } = session;
+      const trusted = participants.filter(isTrusted(session.id));
+      const members = trusted.length >= leastCohort(plan, trusted) ? trusted : participants;
       const secure = createSecureRound({
         task: secureTask({
           plan,
           planHash: session.planHash,
           round,
           modelHash: models.newest(session.id)?.hash ?? session.initialHash,
-          policies: participants.map(policyOf),
-          minimumCohort: leastCohort(plan, participants),
+          policies: members.map(policyOf),
+          minimumCohort: leastCohort(plan, members),
         }),
         verify,
         stepSeconds: plan.secureAggregation?.stepTimeoutSeconds ?? plan.roundTimeoutSeconds,
         inputSeconds: plan.roundTimeoutSeconds,
+        onCulprit(participantId) {
+          const known = culprits.get(session.id) ?? new Set();
+          culprits.set(session.id, known.add(participantId));
+        },
         now: () => now().getTime(),
       });
       open.set(session.id, secure);
@@ -76,7 +94,8 @@ export function createSecureRounds(options: {
       const abandoned = rounds.length - 1 - rounds.findLastIndex(({ phase }) => phase !== 'abandoned');
       const possible = store
         .participants(session.id)
-        .filter(({ status }) => status === 'enrolled' || status === 'away');
+        .filter(({ status }) => status === 'enrolled' || status === 'away')
+        .filter(isTrusted(session.id));
       return abandoned < MOST_ABANDONED && possible.length >= leastOf(session);
     },
   };

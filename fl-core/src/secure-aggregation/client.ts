@@ -190,7 +190,10 @@ export async function shareSecrets(
   for (const neighbour of linked) {
     const signed = given.get(neighbour);
     if (signed === undefined || documentHash(signed.advertisement) !== hashes.get(neighbour)) {
-      throw new RoundFailure('inconsistent-view', `The advertisement of neighbour ${neighbour} is not the roster's.`);
+      throw new RoundFailure(
+        'inconsistent-view',
+        `The advertisement of ${terms.cohort[neighbour]!} is not the roster's.`,
+      );
     }
     await checkAdvertisement(signed, neighbour, round, verify);
     keys.add(signed.advertisement.maskKey).add(signed.advertisement.shareKey);
@@ -248,7 +251,8 @@ export function maskInput(state: Shared, message: unknown, input: Uint32Array): 
     const about = sealingOf(view, from, own);
     const plain = open(agree(shareKey, neighbour.shareKey, about, KEY_BYTES), Buffer.from(sealed, 'base64'), about);
     if (plain?.length !== 2 * SHARE_BYTES) {
-      throw new RoundFailure('bad-share', `The shares of neighbour ${from} were not sealed for this member and round.`);
+      const { participant } = neighbour;
+      throw new RoundFailure('bad-share', `The shares of ${participant} were not sealed for this member and round.`);
     }
     held.set(from, { selfMask: plain.subarray(0, SHARE_BYTES), maskKey: plain.subarray(SHARE_BYTES) });
   }

@@ -17,9 +17,12 @@ export type RoundFailureCode =
 export class RoundFailure extends Error {
   override readonly name = 'RoundFailure';
   readonly code: RoundFailureCode;
+  /** Whose doing it is, by its index in the cohort, as far as that is known. */
+  readonly culprit: number | null;
 
-  constructor(code: RoundFailureCode, message: string) {
+  constructor(code: RoundFailureCode, message: string, culprit: number | null = null) {
     super(message);
     this.code = code;
+    this.culprit = culprit;
   }
 }

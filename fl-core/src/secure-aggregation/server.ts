@@ -264,6 +264,8 @@ function collectUnmasking(round: Summed): UnmaskingStage {
             'bad-share',
             `The ${given.length} shares of ${terms.cohort[member]!} do not give the secret that it advertised: it shared ` +
               'another, or its holders gave wrong ones. Hold the next round without it.',
+            // Its holders together could have it blamed: with more wrong shares than the threshold leaves room for.
+            member,
           );
         }
         return secret;
