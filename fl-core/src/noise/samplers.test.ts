@@ -73,7 +73,7 @@ describe('the distribution is the exact one', () => {
     });
   }
   test('Skellam of a variance beyond one table has that variance', () => {
-    const variance = 3 * 2 ** 20;
+    const variance = 3 * 2 ** 24;
     const sample = createSkellam(rationalOf(variance), random);
     let squares = 0;
     const count = 20_000;
@@ -134,12 +134,40 @@ test('a number below n is below n, and every such number comes', () => {
   expect(new Set(Array.from({ length: 200 }, () => random.below(5))).size).toBe(5);
 });
 
-test('a boundary that the first 48 bits do not decide is decided by more', () => {
-  // All bits zero: u is exactly the first boundary's floor over and over; the sampler must still end, with 0.
-  const zeros = createRandomBits((bytes) => void bytes.fill(0));
-  expect(createSkellam(rationalOf(4), zeros)()).toBe(0);
-  const ones = createRandomBits((bytes) => void bytes.fill(255));
-  expect(Math.abs(createSkellam(rationalOf(4), ones)())).toBeGreaterThan(15);
+describe('a boundary that the first 31 bits do not decide is decided by more', () => {
+  /** One random word, then always the same. */
+  const first = (word: number, then: number) =>
+    createRandomBits((bytes) => {
+      const words = new Uint32Array(bytes.buffer);
+      words.fill(then);
+      words[0] = word;
+    });
+
+  test('on either side of it', () => {
+    const weights = skellamWeights(rationalOf(4));
+    const total = weights.reduce((sum, weight, k) => sum + (k === 0 ? weight : 2n * weight), 0n);
+    let below = weights[0]!;
+    for (let magnitude = 1; magnitude < 10; magnitude++) {
+      const word = 2 * Number((below << 31n) / total);
+      const draw = (w: number, then: number) => createSkellam(rationalOf(4), first(w, then))();
+      expect(draw(word, 0)).toBe(magnitude - 1);
+      expect(draw(word, 0xffff_ffff)).toBe(magnitude);
+      expect(draw(word + 1, 0xffff_ffff)).toBe(-magnitude);
+      below += 2n * weights[magnitude]!;
+    }
+  });
+
+  test('also at both ends of the distribution', () => {
+    expect(createSkellam(rationalOf(4), first(0, 0))()).toBe(0);
+    expect(createSkellam(rationalOf(4), first(0xffff_ffff, 0xffff_ffff))()).toBeLessThan(-15);
+  });
+});
+
+test('samplers of two variances draw from their own, in whatever order they were made', () => {
+  const [narrow, wide] = [0.01, 1e6].map((variance) => createSkellam(rationalOf(variance), random));
+  const sizes = (sample: IntegerSampler) => Array.from({ length: 200 }, () => Math.abs(sample()));
+  expect(Math.max(...sizes(narrow!))).toBeLessThan(10);
+  expect(Math.max(...sizes(wide!))).toBeGreaterThan(100);
 });
 
 test('a rational is exactly the float', () => {

@@ -1,7 +1,7 @@
 /**
  * Skellam noise (the difference of two Poisson variables of half the variance each), by inversion of its cumulative
  * distribution in integers. The distribution is computed once, to 2^−128 in total variation (what that could add to δ
- * is nothing beside any δ in use); from then on sampling is exact: 48 random bits decide, and in the rare case that they
+ * is nothing beside any δ in use); from then on sampling is exact: 31 random bits decide, and in the rare case that they
  * do not, as many more as it takes. Unlike rejection it takes about the same time for every value.
  *
  * Sums of Skellam variables are Skellam, so members of a cohort can each add a share.
@@ -14,10 +14,12 @@ import type { Rational } from './rational.ts';
 const TAIL_BITS = 160;
 /** Fixed-point bits of the smallest entry. */
 const GUARD_BITS = 192n;
-/** Tables of larger variances would take too long to compute: the noise is drawn as a sum. */
-const MAX_TABLE_VARIANCE = 2 ** 20;
-const DECISION_BITS = 48;
-const GUIDE_BITS = 12;
+/** Tables of larger variances would take too long to compute, and too much memory: the noise is drawn as a sum. */
+const MAX_TABLE_VARIANCE = 2 ** 24;
+/** With a sign they are one random word. */
+const DECISION_BITS = 31;
+const GUIDE_BITS = 14;
+const SHIFT = DECISION_BITS - GUIDE_BITS;
 
 /**
  * @param variance of the noise; its mean is 0
@@ -30,7 +32,7 @@ export function createSkellam(variance: Rational, random: RandomBits): IntegerSa
     throw new RangeError('The variance of Skellam noise must be positive and at most 2^40.');
   }
   const parts = Number(numerator / (denominator * BigInt(MAX_TABLE_VARIANCE))) + 1;
-  const one = createTable({ numerator, denominator: denominator * BigInt(parts) }, random);
+  const one = sampleFrom(tableOf({ numerator, denominator: denominator * BigInt(parts) }), random);
   if (parts === 1) return one;
   return () => {
     let sum = 0;
@@ -39,7 +41,26 @@ export function createSkellam(variance: Rational, random: RandomBits): IntegerSa
   };
 }
 
-function createTable(variance: Rational, random: RandomBits): IntegerSampler {
+/** The distribution of the magnitude k: what lies below cumulative[k]/total belongs to smaller ones. */
+interface Table {
+  readonly cumulative: readonly bigint[];
+  readonly total: bigint;
+  /** ⌊2^DECISION_BITS·cumulative[k]/total⌋ */
+  readonly floors: Uint32Array;
+  /** Of every number of GUIDE_BITS bits, followed by zeros, the magnitude. */
+  readonly guide: Uint32Array;
+}
+
+/** The newest table is kept: it takes tens of milliseconds, and all rounds of a session draw from the same. */
+let newest: { readonly name: string; readonly table: Table } | undefined;
+
+function tableOf(variance: Rational): Table {
+  const name = `${variance.numerator}/${variance.denominator}`;
+  if (newest?.name !== name) newest = { name, table: computeTable(variance) };
+  return newest.table;
+}
+
+function computeTable(variance: Rational): Table {
   const weights = skellamWeights(variance);
   // Of magnitudes: 0 once, every other for both signs.
   const cumulative: bigint[] = [0n];
@@ -48,14 +69,16 @@ function createTable(variance: Rational, random: RandomBits): IntegerSampler {
     total += k === 0 ? weight : 2n * weight;
     cumulative.push(total);
   }
-  const floors = Float64Array.from(cumulative, (c) => Number((c << BigInt(DECISION_BITS)) / total));
+  const floors = Uint32Array.from(cumulative, (c) => Number((c << BigInt(DECISION_BITS)) / total));
   const guide = new Uint32Array(2 ** GUIDE_BITS + 1);
-  const step = 2 ** (DECISION_BITS - GUIDE_BITS);
   for (let g = 0, k = 0; g < guide.length; g++) {
-    while (k + 1 < floors.length - 1 && floors[k + 1]! <= g * step) k++;
+    while (k + 1 < floors.length - 1 && floors[k + 1]! <= g * 2 ** SHIFT) k++;
     guide[g] = k;
   }
+  return { cumulative, total, floors, guide };
+}
 
+function sampleFrom({ cumulative, total, floors, guide }: Table, random: RandomBits): IntegerSampler {
   /** The magnitude of a uniform number whose first bits coincide with a boundary's: more bits decide. */
   const refine = (u: number): number => {
     let value = BigInt(u);
@@ -71,17 +94,20 @@ function createTable(variance: Rational, random: RandomBits): IntegerSampler {
   };
 
   return () => {
-    const u = random.bits(DECISION_BITS);
-    let low = guide[Math.floor(u / step)]!;
-    let high = guide[Math.floor(u / step) + 1]! + 1;
+    const word = random.bits(DECISION_BITS + 1);
+    const u = word >>> 1;
+    let low = guide[u >>> SHIFT]!;
+    let high = guide[(u >>> SHIFT) + 1]! + 1;
     while (high - low > 1) {
-      const middle = (low + high) >> 1;
+      const middle = (low + high) >>> 1;
       if (floors[middle]! <= u) low = middle;
       else high = middle;
     }
     // floors[low] ≤ u; equal, the boundary itself lies within [u, u + 1).
     const magnitude = low > 0 && floors[low] === u ? refine(u) : low;
-    return random.bits(1) === 0 ? magnitude : -magnitude;
+    // The last bit is the sign; without a branch, which would be guessed wrong every other time.
+    const negative = -(word & 1);
+    return (magnitude ^ negative) - negative;
   };
 }
 
