@@ -98,34 +98,63 @@ export function encode(
   if ((noise === undefined) !== (noiseVariance === 0)) {
     throw new RoundFailure('bad-input', 'The encoding asks for noise exactly when its variance is not 0.');
   }
-  const values = new Float64Array(update);
-  let square = 0;
-  for (let i = 0; i < length; i++) square += values[i]! * values[i]!;
-  const norm = Math.sqrt(square);
+  const norm = normOf(update);
   if (!Number.isFinite(norm)) throw new RoundFailure('bad-input', 'The update has values that are not finite.');
   const factor = scale * Math.min(1, clipNorm / norm || 1);
-  for (let i = 0; i < length; i++) values[i] = values[i]! * factor;
+  const values = new Float64Array(length);
+  for (let i = 0; i < length; i++) values[i] = update[i]! * factor;
   rotate(values, rotationSeed);
   const rounded = roundWithin(values, l2Bound, fill);
+  // Given back now, the next round gets the same memory, and the unmasked update lies about no longer than it must.
+  values.buffer.transfer(0);
   if (noise !== undefined) for (let i = 0; i < length; i++) rounded[i] = (rounded[i]! + noise()) | 0;
   return new Uint32Array(rounded.buffer);
 }
 
+/** Four sums side by side, so that an addition need not wait for the one before. */
+function normOf(values: Float32Array | Float64Array): number {
+  const sums = [0, 0, 0, 0] as [number, number, number, number];
+  let [a, b, c, d] = sums;
+  const whole = values.length - (values.length % 4);
+  for (let i = 0; i < whole; i += 4) {
+    a += values[i]! * values[i]!;
+    b += values[i + 1]! * values[i + 1]!;
+    c += values[i + 2]! * values[i + 2]!;
+    d += values[i + 3]! * values[i + 3]!;
+  }
+  for (let i = whole; i < values.length; i++) a += values[i]! * values[i]!;
+  return Math.sqrt(a + b + (c + d));
+}
+
+/** Random words that are drawn at once: they are used up while they are in a core's first cache. */
+const DRAWN = 4_096;
+
 function roundWithin(values: Float64Array, bound: number, fill: (words: Uint32Array) => void): Int32Array {
   const rounded = new Int32Array(values.length);
-  const random = new Uint32Array(values.length);
+  const random = new Uint32Array(Math.min(DRAWN, values.length));
   for (let attempt = 0; attempt < MAX_ROUNDINGS; attempt++) {
-    fill(random);
     let square = 0;
-    for (let i = 0; i < values.length; i++) {
-      // ⌊v + u⌋, u uniform in [0, 1), is the next integer with the probability of v's fraction.
-      const integer = Math.floor(values[i]! + random[i]! * 2 ** -32);
-      rounded[i] = integer;
-      square += integer * integer;
+    for (let at = 0; at < values.length; at += DRAWN) {
+      fill(random);
+      square += roundAt(values, at, random, rounded);
     }
+    random.fill(0);
     if (square <= bound * bound) return rounded;
   }
   throw new RoundFailure('bad-input', 'The update cannot be rounded within its norm: take a larger scale.');
+}
+
+/** @returns the sum of the squares of those values, `at` and after, that the random words are enough for */
+function roundAt(values: Float64Array, at: number, random: Uint32Array, rounded: Int32Array): number {
+  const count = Math.min(random.length, values.length - at);
+  let square = 0;
+  for (let i = 0; i < count; i++) {
+    // ⌊v + u⌋, u uniform in [0, 1), is the next integer with the probability of v's fraction.
+    const integer = Math.floor(values[at + i]! + random[i]! * 2 ** -32);
+    rounded[at + i] = integer;
+    square += integer * integer;
+  }
+  return square;
 }
 
 /**

@@ -16,27 +16,16 @@ export const rotatedLength = (length: number): number => 2 ** Math.floor(Math.lo
 export function rotate(values: Float64Array, seed: string): void {
   const size = rotatedLength(values.length);
   const [first, last] = signsOf(seed, size);
-  const head = values.subarray(0, size);
-  flip(head, first);
-  transform(head);
-  if (size === values.length) return;
-  const tail = values.subarray(values.length - size);
-  flip(tail, last);
-  transform(tail);
+  turn(values.subarray(0, size), first);
+  if (size < values.length) turn(values.subarray(values.length - size), last);
 }
 
 /** The inverse of rotate. */
 export function rotateBack(values: Float64Array, seed: string): void {
   const size = rotatedLength(values.length);
   const [first, last] = signsOf(seed, size);
-  if (size < values.length) {
-    const tail = values.subarray(values.length - size);
-    transform(tail);
-    flip(tail, last);
-  }
-  const head = values.subarray(0, size);
-  transform(head);
-  flip(head, first);
+  if (size < values.length) turnBack(values.subarray(values.length - size), last);
+  turnBack(values.subarray(0, size), first);
 }
 
 /** Two times `size` pseudorandom signs, as bits. */
@@ -50,36 +39,89 @@ function signsOf(seed: string, size: number): readonly [Uint8Array, Uint8Array] 
   return [cipher.update(new Uint8Array(bytes)), cipher.update(new Uint8Array(bytes))];
 }
 
-function flip(values: Float64Array, signs: Uint8Array): void {
-  for (let i = 0; i < values.length; i++) if ((signs[i >> 3]! >> (i & 7)) & 1) values[i] = -values[i]!;
+/** Values that stay in a core's first cache, 32 KiB: all levels of the transform that lie within are done at once. */
+const BLOCK = 4_096;
+
+/** Signs, then the orthonormal Walsh-Hadamard transform, in place. */
+function turn(values: Float64Array, signs: Uint8Array): void {
+  const within = Math.min(values.length, BLOCK);
+  for (let start = 0; start < values.length; start += within) {
+    flip(values, start, start + within, signs);
+    transform(values, start, start + within, 1, within);
+  }
+  transform(values, 0, values.length, within, values.length);
 }
 
-/** The orthonormal Walsh-Hadamard transform, in place; its own inverse. Two levels a pass halve the memory traffic. */
-function transform(values: Float64Array): void {
-  const n = values.length;
-  let half = 1;
-  if (Math.log2(n) % 2 === 1) {
-    for (let i = 0; i < n; i += 2) {
-      const [a, b] = [values[i]!, values[i + 1]!];
-      values[i] = a + b;
-      values[i + 1] = a - b;
-    }
-    half = 2;
+/** The inverse: levels of the transform may be done in any order. */
+function turnBack(values: Float64Array, signs: Uint8Array): void {
+  const within = Math.min(values.length, BLOCK);
+  transform(values, 0, values.length, within, values.length);
+  for (let start = 0; start < values.length; start += within) {
+    transform(values, start, start + within, 1, within);
+    flip(values, start, start + within, signs);
   }
-  for (; half < n; half *= 4) {
-    for (let block = 0; block < n; block += 4 * half) {
-      for (let i = block; i < block + half; i++) {
-        const a = values[i]!;
-        const b = values[i + half]!;
-        const c = values[i + 2 * half]!;
-        const d = values[i + 3 * half]!;
-        values[i] = a + b + (c + d);
-        values[i + half] = a - b + (c - d);
-        values[i + 2 * half] = a + b - (c + d);
-        values[i + 3 * half] = a - b - (c - d);
-      }
-    }
+}
+
+/** Signs and the transform's scale; without a branch, which would be guessed wrong every other time. */
+function flip(values: Float64Array, start: number, end: number, signs: Uint8Array): void {
+  const scale = 1 / Math.sqrt(values.length);
+  for (let i = start; i < end; i++) {
+    values[i] = values[i]! * (1 - (((signs[i >> 3]! >> (i & 7)) & 1) << 1)) * scale;
   }
-  const scale = 1 / Math.sqrt(n);
-  for (let i = 0; i < n; i++) values[i] = values[i]! * scale;
+}
+
+/**
+ * The levels of the transform that combine values `from` … `to`/2 apart, of values `start` … `end`: three levels a pass,
+ * for less memory traffic.
+ */
+function transform(values: Float64Array, start: number, end: number, from: number, to: number): void {
+  let half = from;
+  for (; half * 8 <= to; half *= 8) {
+    for (let block = start; block < end; block += 8 * half) eighths(values, block, half);
+  }
+  if (half * 4 === to) for (let block = start; block < end; block += 4 * half) quarters(values, block, half);
+  if (half * 2 === to) for (let block = start; block < end; block += 2 * half) halves(values, block, half);
+}
+
+function halves(values: Float64Array, block: number, half: number): void {
+  for (let i = block; i < block + half; i++) {
+    const a = values[i]!;
+    const b = values[i + half]!;
+    values[i] = a + b;
+    values[i + half] = a - b;
+  }
+}
+
+function quarters(values: Float64Array, block: number, half: number): void {
+  for (let i = block; i < block + half; i++) {
+    const a = values[i]!;
+    const b = values[i + half]!;
+    const c = values[i + 2 * half]!;
+    const d = values[i + 3 * half]!;
+    values[i] = a + b + (c + d);
+    values[i + half] = a - b + (c - d);
+    values[i + 2 * half] = a + b - (c + d);
+    values[i + 3 * half] = a - b - (c - d);
+  }
+}
+
+function eighths(values: Float64Array, block: number, half: number): void {
+  for (let i = block; i < block + half; i++) {
+    const a = values[i]! + values[i + half]!;
+    const b = values[i]! - values[i + half]!;
+    const c = values[i + 2 * half]! + values[i + 3 * half]!;
+    const d = values[i + 2 * half]! - values[i + 3 * half]!;
+    const e = values[i + 4 * half]! + values[i + 5 * half]!;
+    const f = values[i + 4 * half]! - values[i + 5 * half]!;
+    const g = values[i + 6 * half]! + values[i + 7 * half]!;
+    const h = values[i + 6 * half]! - values[i + 7 * half]!;
+    values[i] = a + c + (e + g);
+    values[i + half] = b + d + (f + h);
+    values[i + 2 * half] = a - c + (e - g);
+    values[i + 3 * half] = b - d + (f - h);
+    values[i + 4 * half] = a + c - (e + g);
+    values[i + 5 * half] = b + d - (f + h);
+    values[i + 6 * half] = a - c - (e - g);
+    values[i + 7 * half] = b - d - (f - h);
+  }
 }
