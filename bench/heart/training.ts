@@ -1,7 +1,7 @@
 /** Runs of the experiment: the product's engine and strategies around the benchmark's model and schedule. */
 import type { Engine, EngineModel } from '@foedus/fl-client/engine';
 import { emptyBatch, fillBatch, type LocalPlan, microBatchSize, trainRound } from '@foedus/fl-client/training';
-import { createRunningSum, type ServerModel, strategyOf } from '@foedus/fl-coordinator/strategy';
+import { createRunningSum, type ModelPart, strategyOf } from '@foedus/fl-coordinator/strategy';
 import { areaUnderRoc, type SessionPlan, type StrategyParameters } from '@foedus/fl-core';
 import { type Heart, type Part, WIDTH } from './data.ts';
 import { type SeededRandom, seededRandom } from './random.ts';
@@ -91,7 +91,7 @@ export function createLaboratory(engine: Engine, heart: Heart): Laboratory {
       const steps = heart.centres.map((centre, i) => stepsOf(centre, randoms[i]!));
       const rounding = seededRandom(`heart ${seed} rounding`);
       const secure = isSecure ? createSecureSum(members, PARAMETERS) : undefined;
-      let server: ServerModel = { parameters: initial(seed), optimizer: null };
+      let server: ModelPart = { parameters: initial(seed), optimizer: [] };
       for (let round = 1; round <= ROUNDS; round++) {
         const updates: Float32Array[] = [];
         for (const [i, centre] of heart.centres.entries()) {

@@ -1,10 +1,13 @@
 /** The coordinator in a process of its own; and what it is held against: a server that only takes and gives bytes. */
 import { createServer } from 'node:https';
 import type { AddressInfo } from 'node:net';
+import { setFlagsFromString } from 'node:v8';
+import { runInNewContext } from 'node:vm';
 import { loadIdentity, type IdentityFiles } from '@foedus/connector/identity';
 import { coordinatorConfigSchema, startCoordinator } from '@foedus/fl-coordinator';
 import { pino } from 'pino';
 import { answerQuestions } from './part.ts';
+import { memoryBandwidth, processMemory, resetPeak } from './process-memory.ts';
 
 const stack = new AsyncDisposableStack();
 
@@ -15,6 +18,19 @@ answerQuestions(
       const running = stack.use(await startCoordinator(parsed, { logger: pino({ level: 'silent' }) }));
       return { operatorUrl: running.operatorUrl };
     },
+    /** The memory of this process; its highest mark begins anew. */
+    async settleMemory() {
+      setFlagsFromString('--expose-gc');
+      const collect = runInNewContext('gc') as () => void;
+      for (const _ of [1, 2, 3]) {
+        collect();
+        await new Promise(setImmediate);
+      }
+      resetPeak();
+      return processMemory();
+    },
+    memory: processMemory,
+    bandwidth: memoryBandwidth,
     async serveBytes({ participantId, files, bytes }: { participantId: string; files: IdentityFiles; bytes: number }) {
       const { tls } = await loadIdentity(participantId, files);
       const model = Buffer.alloc(bytes, 1);

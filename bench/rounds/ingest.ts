@@ -22,9 +22,9 @@ import {
 import { addPacked, packedBytes } from '../../fl-core/src/secure-aggregation/packing.ts';
 import { createStaging } from '../../fl-coordinator/src/protocol/staging.ts';
 import { migrations } from '../../fl-coordinator/src/store/migrations.ts';
-import { createModelRegistry } from '../../fl-coordinator/src/store/model-registry.ts';
+import { createModelRegistry, partsOf } from '../../fl-coordinator/src/store/model-registry.ts';
 import { createRunningSum, release, type Aggregate } from '../../fl-coordinator/src/strategy/aggregate.ts';
-import { strategyOf } from '../../fl-coordinator/src/strategy/strategy.ts';
+import { nextModel, strategyOf } from '../../fl-coordinator/src/strategy/strategy.ts';
 
 const [kind = 'clear', clientsText = '5', parametersText = '10000000'] = process.argv.slice(2);
 const [clients, parameters] = [Number(clientsText), Number(parametersText)];
@@ -73,7 +73,7 @@ try {
        VALUES (?, '{}', ?, ?, ?, 'running', 1, 1, 0, '', '')`,
     )
     .run(sessionId, hash, hash, parameters);
-  db.transaction(() => models.put(sessionId, 0, { parameters: update, optimizer: null }));
+  db.transaction(() => models.put(sessionId, 0, partsOf(update)));
   // From here on it is a round's: the highest mark of the memory begins anew.
   globalThis.gc?.();
   writeFileSync('/proc/self/clear_refs', '5');
@@ -107,10 +107,9 @@ try {
     aggregate = { sum: decode(sum, { ...planEncoding(planned), bits: BITS }), updates: clients };
     sum.buffer.transfer(0);
   }
-  const model = models.read(sessionId, 0)!;
-  const next = strategyOf({ name: 'fedavg', serverLearningRate: 1 })(model, aggregate);
+  const strategy = strategyOf({ name: 'fedavg', serverLearningRate: 1 });
+  db.transaction(() => models.put(sessionId, 1, nextModel(strategy, models.parts(sessionId, 0), aggregate)));
   release(aggregate);
-  db.transaction(() => models.put(sessionId, 1, next));
   console.log(
     JSON.stringify({
       msPerUpload: uploadMs / clients,

@@ -2,13 +2,11 @@
  * Rounds of a real coordinator and real clients, with a trainer that takes no time, in three processes: the coordinator;
  * the clients; the connectors with their ledgers (this one). Real ones have a process each.
  */
-import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { parameterCount, type SessionPlan, type SessionPlanDraft } from '@foedus/fl-core';
-import type { SessionView } from '@foedus/fl-coordinator';
 import { createFederation, plan as testPlan, type Federation, type Partner } from '../../test/federated/federation.ts';
-import type { Member } from './members-part.ts';
-import { cpuMs, startPart, type Part } from './part.ts';
+import { cpuMs } from './process-memory.ts';
+import { identityFiles, membersOf, part, startCoordinatorPart } from './rig.ts';
 
 export interface RoundTimes {
   readonly name: string;
@@ -40,15 +38,6 @@ const drafts: readonly { readonly name: string; readonly draft: Partial<SessionP
 /** Rounds that wait for enrolments and cold code. */
 const WARM_UP = 3;
 
-const part = (name: string): Part => startPart(join(import.meta.dirname, `${name}-part.ts`));
-const identityFiles = (folder: string): Member['files'] => ({
-  tlsKey: join(folder, 'tls.key'),
-  tlsCertificate: join(folder, 'tls.crt'),
-  signingKey: join(folder, 'signing.key'),
-  signingCertificate: join(folder, 'signing.crt'),
-  trustAnchors: join(folder, 'ca.crt'),
-});
-
 export async function measureRounds(options: { readonly clients: number; readonly rounds: number }): Promise<Measured> {
   const { clients, rounds } = options;
   const names = Array.from({ length: clients }, (_, i) => `m${String(i).padStart(2, '0')}`);
@@ -75,14 +64,6 @@ export async function measureRounds(options: { readonly clients: number; readonl
   return { parameters, times };
 }
 
-function membersOf(federation: Federation, partners: readonly Partner[]): Member[] {
-  return partners.map(({ name, participantId, agreementId, connector }) => {
-    const folder = join(federation.space.folder, name);
-    const operator = { url: connector.managementUrl, tokenFile: join(folder, 'token') };
-    return { participantId, agreementId, files: identityFiles(folder), connector: operator };
-  });
-}
-
 async function measureSession(
   federation: Federation,
   partners: readonly Partner[],
@@ -90,19 +71,7 @@ async function measureSession(
   rounds: number,
 ): Promise<{ readonly plan: SessionPlan; readonly times: Omit<RoundTimes, 'name'> }> {
   const { folder } = federation.space;
-  const { owner } = federation;
-  const own = join(folder, 'coordinator');
-  const tokenFile = join(own, 'operator.token');
-  await using coordinator = part('coordinator');
-  const { operatorUrl } = await coordinator.ask<{ operatorUrl: string }>('start', {
-    program: 'coordinator',
-    participantId: owner.participantId,
-    dataDir: join(own, 'rounds'),
-    identity: identityFiles(own),
-    rounds: { port: 0, publicUrl: 'https://localhost:0' },
-    operator: { port: 0, tokenFile },
-    connector: { url: owner.connector.managementUrl, tokenFile: join(own, 'token') },
-  });
+  await using coordinator = await startCoordinatorPart(federation);
   await using clients = part('members');
   await clients.ask('start', {
     configs: membersOf(federation, partners).map(({ participantId, files, connector }, i) => ({
@@ -114,38 +83,17 @@ async function measureSession(
       health: { port: 0 },
     })),
   });
-  const token = (await readFile(tokenFile, 'utf8')).trim();
-  const call = async (method: string, path: string, body?: unknown): Promise<SessionView> => {
-    const headers = { authorization: `Bearer ${token}`, 'content-type': 'application/json' };
-    const response = await fetch(operatorUrl + path, {
-      method,
-      headers,
-      ...(body === undefined ? {} : { body: JSON.stringify(body) }),
-    });
-    if (!response.ok) throw new Error(await response.text());
-    return (await response.json()) as SessionView;
-  };
-  const until = async (isReached: (view: SessionView) => boolean): Promise<SessionView> => {
-    for (;;) {
-      const view = await call('GET', `/api/sessions/${id}`);
-      if (isReached(view)) return view;
-      if (view.state === 'failed') throw new Error(view.reason ?? 'the session failed');
-      await new Promise((resolve) => setTimeout(resolve, 100));
-    }
-  };
   const cpu = async () => ({
-    coordinator: await coordinator.cpuMs(),
+    coordinator: await coordinator.part.cpuMs(),
     clients: await clients.cpuMs(),
     connectors: cpuMs(),
   });
 
-  const participants = partners.map(({ participantId, agreementId }) => ({ participantId, agreementId }));
   const all = rounds + WARM_UP;
-  const { id, plan } = await call('POST', '/api/sessions', { plan: { ...draft, rounds: all }, participants });
-  await call('POST', `/api/sessions/${id}/start`, {});
-  const { roundsDone } = await until((view) => view.roundsDone >= WARM_UP);
+  const { id, plan } = await coordinator.begin({ ...draft, rounds: all }, partners);
+  const { roundsDone } = await coordinator.until(id, (view) => view.roundsDone >= WARM_UP);
   const before = await cpu();
-  const { rounds: held } = await until(({ state }) => state === 'completed');
+  const { rounds: held } = await coordinator.until(id, ({ state }) => state === 'completed');
   const after = await cpu();
   const each = (name: keyof typeof after): number => (after[name] - before[name]) / (all - roundsDone);
   const starts = held.map(({ startedAt }) => Date.parse(startedAt));

@@ -1,6 +1,7 @@
 /** A part of the rig in a process of its own, which is asked by messages. */
 import { fork } from 'node:child_process';
 import { once } from 'node:events';
+import { cpuMs } from './process-memory.ts';
 
 type Calls = Readonly<Record<string, (argument: never) => unknown>>;
 
@@ -19,12 +20,6 @@ export interface Part extends AsyncDisposable {
   /** @throws Error with the message of the call's own */
   ask<T>(name: string, argument?: object): Promise<T>;
   cpuMs(): Promise<number>;
-}
-
-/** CPU time of this process in ms, all of its threads. */
-export function cpuMs(): number {
-  const { user, system } = process.cpuUsage();
-  return (user + system) / 1_000;
 }
 
 /** @param path a program that ends up in `answerQuestions` */

@@ -1,6 +1,13 @@
-import { initialParameters, parametersHash, readUpdate, type SessionPlan } from '@foedus/fl-core';
+import { encodeUpdate, initialParameters, parametersHash, readUpdate, type SessionPlan } from '@foedus/fl-core';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { createFederation, parameters, peerOf, type Federation, type RunningCoordinator } from './federation.ts';
+import {
+  createFederation,
+  parameters,
+  peerOf,
+  plan as testPlan,
+  type Federation,
+  type RunningCoordinator,
+} from './federation.ts';
 import { enrolAll, scriptedClient, type ScriptedClient } from './scripted-client.ts';
 
 let federation: Federation;
@@ -56,6 +63,44 @@ describe('who sees a session', () => {
     const { id } = await coordinator.plan({}, federation.partners);
     const response = await federation.partners[0]!.peer.fetch(`${coordinator.urls.roundsUrl}/fl/v1/sessions/${id}`);
     expect(response.status).toBe(404);
+  });
+});
+
+describe('a model that is too large to be held for everybody', () => {
+  test('comes bit by bit to all who ask at the same time, and moves by their mean', async () => {
+    const model = { ...testPlan.model, hidden: [60] };
+    const features = [{ kind: 'hashed-category' as const, column: 'distance', buckets: 4_096 }];
+    const id = await start({
+      model,
+      features,
+      rounds: 1,
+      evaluation: { holdOut: 0, salt: 's', metrics: [] },
+    });
+    const { clients, task } = await enrolAll(federation.partners, id);
+    const { plan, planHash, modelHash } = clients[0]!.description;
+    const initial = initialParameters(plan);
+    const wanted = { round: 0, planHash, modelHash, parameters: initial.length };
+    const models = await Promise.all(clients.map((client) => client.coordinator.model(wanted, never)));
+    for (const one of models) expect(Buffer.from(one.buffer).equals(Buffer.from(initial.buffer))).toBe(true);
+    await Promise.all(
+      clients.map(({ coordinator: rounds }, i) => {
+        const header = { sessionId: id, planHash, round: task.round, kind: 'update' } as const;
+        return rounds.upload(
+          task.round,
+          encodeUpdate(
+            header,
+            initial.map((_, at) => (i * at) % 7),
+          ),
+          null,
+          never,
+        );
+      }),
+    );
+    await coordinator.until(id, ({ state }) => state === 'completed');
+    const response = await coordinator.call('GET', `/api/sessions/${id}/model`);
+    const { parameters: after } = await readUpdate(response.body!, { maxCount: initial.length });
+    expect(after).toEqual(initial.map((value, at) => value + ((at % 7) + ((2 * at) % 7)) / 3));
+    await endOf(clients);
   });
 });
 

@@ -1,10 +1,11 @@
 /** The operator's API: see docs/architecture.md. */
 import { FoedusError } from '@foedus/connector/errors';
-import { UPDATE_MEDIA_TYPE, encodeUpdate } from '@foedus/fl-core';
+import { UPDATE_MEDIA_TYPE } from '@foedus/fl-core';
 import { type Context, Hono } from 'hono';
 import type { Logger } from 'pino';
 import { z } from 'zod';
 import { answerErrors, answerNotFound, limitBody, readBody } from '../problem.ts';
+import { modelBody, streamOf } from '../protocol/model-body.ts';
 import type { ChangeFeed } from '../session/change-feed.ts';
 import { type Sessions, sessionRequestSchema } from '../session/sessions.ts';
 import type { SessionView } from '../session/view.ts';
@@ -92,15 +93,14 @@ export function operatorRoutes(options: OperatorRoutesOptions): Hono {
     return c.json(viewOf(id(c)));
   });
   api.get('/sessions/:id/model', (c) => {
-    const { planHash } = viewOf(id(c));
+    const { planHash, parameters } = viewOf(id(c));
     const entry = models.newest(id(c));
-    const model = entry && models.read(id(c), entry.round);
-    if (model === undefined) throw new FoedusError('not-found', `Session ${id(c)} has no model.`);
-    const header = { sessionId: id(c), planHash, round: entry?.round ?? 0, kind: 'model' } as const;
-    const bytes = encodeUpdate(header, model.parameters);
-    return c.body(bytes, 200, {
+    if (entry === undefined) throw new FoedusError('not-found', `Session ${id(c)} has no model.`);
+    const model = modelBody(models, { id: id(c), planHash, parameters }, entry);
+    return c.body(streamOf(model), 200, {
       'content-type': UPDATE_MEDIA_TYPE,
-      'content-disposition': `attachment; filename="${id(c)}-round-${header.round}.fdup"`,
+      'content-length': String(model.length),
+      'content-disposition': `attachment; filename="${id(c)}-round-${entry.round}.fdup"`,
     });
   });
   api.get('/events', (c) => sessionEvents(c, { changes, ids: () => views().map((one) => one.id), view, stopping }));

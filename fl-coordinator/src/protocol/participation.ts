@@ -16,7 +16,6 @@ import {
   type SecureTask,
   type SessionDescription,
   type Task,
-  encodeUpdate,
   packedBytes,
 } from '@foedus/fl-core';
 import type { CoordinatorEvents } from '../events.ts';
@@ -33,7 +32,10 @@ import type { LedgerHeads } from '../store/ledger-heads.ts';
 import type { ModelRegistry } from '../store/model-registry.ts';
 import type { ParticipantRecord, SessionRecord } from '../store/records.ts';
 import type { SessionStore } from '../store/session-store.ts';
+import { modelBody, streamOf, wholeOf } from './model-body.ts';
 
+/** Encoded models up to so many bytes are held while they are downloaded. */
+const MOST_HELD = 524_288;
 /** How far a client's clock may be off. */
 const CLOCK_TOLERANCE_MS = 3_600_000;
 
@@ -70,7 +72,7 @@ export type Participation = ReturnType<typeof createParticipation>;
 
 export function createParticipation(options: ParticipationOptions) {
   const { store, models, identity, rounds, secureRounds, transfers, heads, presence, changes, events, now } = options;
-  /** The encoded model that is being downloaded by everybody, by session; nobody needs it once the updates are in. */
+  /** The encoded model that is being downloaded by everybody, if it is small; nobody needs it once the updates are in. */
   const encoded = new Map<string, { readonly round: number; readonly bytes: Uint8Array<ArrayBuffer> }>();
   changes.subscribe((sessionId) => {
     if (encoded.has(sessionId) && store.lastRound(sessionId)?.phase === 'aggregating') encoded.delete(sessionId);
@@ -233,24 +235,29 @@ export function createParticipation(options: ParticipationOptions) {
     },
 
     /** @returns the encoded parameters after `round` rounds; rounds without output change nothing */
-    model(sessionId: string, caller: string, round: number): Uint8Array<ArrayBuffer> {
+    model(
+      sessionId: string,
+      caller: string,
+      round: number,
+    ): { readonly length: number; readonly body: Uint8Array<ArrayBuffer> | ReadableStream<Uint8Array> } {
       const { session } = enrolled(sessionId, caller);
       const newest = models.newest(sessionId)?.round ?? 0;
       const wanted = Math.min(round, newest);
       const cached = encoded.get(sessionId);
-      if (cached?.round === wanted) return cached.bytes;
-      const model = models.read(sessionId, wanted);
-      if (model === undefined) {
+      if (cached?.round === wanted) return { length: cached.bytes.length, body: cached.bytes };
+      const entry = models.entry(sessionId, wanted);
+      if (entry === undefined) {
         throw new FoedusError('gone', `The parameters after round ${round} are not kept any more. Ask for the newest.`);
       }
-      const header = { sessionId, planHash: session.planHash, round: wanted, kind: 'model' } as const;
-      const bytes = encodeUpdate(header, model.parameters);
-      if (wanted === newest) {
-        // One model at a time is enough: a session in which nobody asks any more gives its place to another.
-        encoded.clear();
-        encoded.set(sessionId, { round: wanted, bytes });
-      }
-      return bytes;
+      const stored = modelBody(models, session, entry);
+      const { length } = stored;
+      // A connection that is given all at once encrypts all at once: a large model would be there for each of them.
+      if (wanted !== newest || length > MOST_HELD) return { length, body: streamOf(stored) };
+      const bytes = wholeOf(stored);
+      // One model at a time is enough: a session in which nobody asks any more gives its place to another.
+      encoded.clear();
+      encoded.set(sessionId, { round: wanted, bytes });
+      return { length, body: bytes };
     },
 
     /** @returns whether the update is already in. @throws FoedusError `round-over`, `not-enrolled`, `bad-request` */

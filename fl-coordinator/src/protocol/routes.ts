@@ -86,8 +86,8 @@ export function roundRoutes(options: RoundRoutesOptions): Hono {
   });
 
   app.get('/sessions/:id/models/:round', (c) => {
-    const bytes = participation.model(sessionId(c), callerOf(c), roundOf(c));
-    return c.body(bytes, 200, { 'content-type': UPDATE_MEDIA_TYPE, 'content-length': String(bytes.length) });
+    const { length, body } = participation.model(sessionId(c), callerOf(c), roundOf(c));
+    return c.body(body, 200, { 'content-type': UPDATE_MEDIA_TYPE, 'content-length': String(length) });
   });
 
   app.put('/sessions/:id/rounds/:round/update', async (c) => {

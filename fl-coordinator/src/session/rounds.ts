@@ -8,7 +8,7 @@ import type { ModelRegistry } from '../store/model-registry.ts';
 import type { ParticipantRecord, RoundRecord, SessionRecord } from '../store/records.ts';
 import { type SessionStore, waitingContribution } from '../store/session-store.ts';
 import { type Aggregate, type RunningSum, createRunningSum, release } from '../strategy/aggregate.ts';
-import { strategyOf } from '../strategy/strategy.ts';
+import { NotFiniteError, nextModel, strategyOf } from '../strategy/strategy.ts';
 import { createAlarms } from './alarms.ts';
 import type { ChangeFeed } from './change-feed.ts';
 import { type MetricMeans, bestOf, earlyStopReason } from './early-stop.ts';
@@ -242,24 +242,25 @@ export function createRounds(options: RoundsOptions): Rounds {
     const round = store.lastRound(sessionId);
     const of = unmasked.get(sessionId) ?? sums.get(sessionId);
     const base = models.newest(sessionId);
-    const model = base && models.read(sessionId, base.round);
     // A stop may have come in between.
-    if (!session || !model || round?.round !== number || round.phase !== 'aggregating' || of?.round !== number) return;
-    const next = strategyOf(session.plan.strategy)(model, of.sum);
-    release(of.sum);
-    sums.delete(sessionId);
-    unmasked.delete(sessionId);
-    secureRounds.forget(sessionId);
-    if (!next.parameters.every((value) => Number.isFinite(value))) {
-      const reason = `Round ${number}: the new parameters are not finite numbers. Plan a session with smaller learning rates.`;
-      abandon(session, round, reason);
-    } else {
+    if (!session || !base || round?.round !== number || round.phase !== 'aggregating' || of?.round !== number) return;
+    try {
       store.transaction(() => {
-        models.put(sessionId, number, next);
+        const parts = nextModel(strategyOf(session.plan.strategy), models.parts(sessionId, base.round), of.sum);
+        models.put(sessionId, number, parts);
         store.updateSession(sessionId, { roundsDone: session.roundsDone + 1, seq: session.seq + 1 });
         enterPhase(sessionId, round, isEvaluated(session) ? 'evaluate' : 'finish');
         prune(session, number);
       });
+    } catch (error) {
+      if (!(error instanceof NotFiniteError)) throw error;
+      const reason = `Round ${number}: the new parameters are not finite numbers. Plan a session with smaller learning rates.`;
+      abandon(session, round, reason);
+    } finally {
+      release(of.sum);
+      sums.delete(sessionId);
+      unmasked.delete(sessionId);
+      secureRounds.forget(sessionId);
     }
     settle(sessionId);
   };

@@ -14,7 +14,7 @@ import {
 } from '@foedus/fl-core';
 import { randomUUID } from 'node:crypto';
 import { z } from 'zod';
-import type { ModelRegistry } from '../store/model-registry.ts';
+import { type ModelRegistry, partsOf } from '../store/model-registry.ts';
 import type { ParticipantRecord, SessionRecord } from '../store/records.ts';
 import type { SessionStore } from '../store/session-store.ts';
 import { contractsOf, type Invited, promiseOf, requirePromise } from './planned-promise.ts';
@@ -178,8 +178,10 @@ export function createSessions(options: SessionsOptions) {
             enrolment: null,
           })),
         );
-        models.put(session.id, 0, { parameters, optimizer: null });
+        models.put(session.id, 0, partsOf(parameters));
       });
+      // As large as the model, and not needed again.
+      (parameters.buffer as ArrayBuffer).transfer(0);
       onChange(session.id);
       return session;
     },

@@ -119,4 +119,44 @@ export const migrations: readonly Migration[] = [
       ALTER TABLE contributions ADD COLUMN dropped_at TEXT;
     `,
   },
+  {
+    version: 5,
+    name: 'models in parts',
+    sql: `
+      -- Parts of 16384 parameters (slot 0), and what the strategy remembers of the same parameters (slots 1, 2, …).
+      CREATE TABLE model_parts (
+        session_id TEXT NOT NULL,
+        round INTEGER NOT NULL,
+        part INTEGER NOT NULL,
+        slot INTEGER NOT NULL,
+        bytes BLOB NOT NULL,
+        PRIMARY KEY (session_id, round, part, slot),
+        -- The model's row comes last: its hash is of all parts.
+        FOREIGN KEY (session_id, round) REFERENCES models (session_id, round)
+          ON DELETE CASCADE DEFERRABLE INITIALLY DEFERRED
+      ) STRICT;
+
+      WITH RECURSIVE
+        numbers (part) AS (
+          SELECT 0
+          UNION ALL
+          SELECT part + 1 FROM numbers
+          WHERE (part + 1) * 65536 < (SELECT max(length(parameters)) FROM models)
+        )
+      INSERT INTO model_parts (session_id, round, part, slot, bytes)
+      SELECT session_id, round, part, 0, substr(parameters, part * 65536 + 1, 65536)
+      FROM models JOIN numbers ON part * 65536 < length(parameters);
+
+      -- The optimizer's two arrays lay behind each other.
+      INSERT INTO model_parts (session_id, round, part, slot, bytes)
+      SELECT session_id, round, part, 1, substr(optimizer, part * 65536 + 1, length(bytes))
+      FROM models JOIN model_parts USING (session_id, round) WHERE slot = 0 AND optimizer IS NOT NULL
+      UNION ALL
+      SELECT session_id, round, part, 2, substr(optimizer, length(parameters) + part * 65536 + 1, length(bytes))
+      FROM models JOIN model_parts USING (session_id, round) WHERE slot = 0 AND optimizer IS NOT NULL;
+
+      ALTER TABLE models DROP COLUMN parameters;
+      ALTER TABLE models DROP COLUMN optimizer;
+    `,
+  },
 ];

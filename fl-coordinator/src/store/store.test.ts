@@ -1,9 +1,13 @@
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { openDatabase } from '@foedus/connector/store';
 import { parametersHash, sessionPlanSchema } from '@foedus/fl-core';
 import * as fc from 'fast-check';
 import { expect, test } from 'vitest';
 import { migrations } from './migrations.ts';
-import { createModelRegistry } from './model-registry.ts';
+import type { ModelPart } from '../strategy/strategy.ts';
+import { PART_PARAMETERS, createModelRegistry, partsOf } from './model-registry.ts';
 import type { ParticipantRecord, SessionRecord } from './records.ts';
 import { createSessionStore, waitingContribution } from './session-store.ts';
 
@@ -105,19 +109,88 @@ test('a transaction that fails changes nothing', () => {
 });
 
 test('the registry gives back the same bits, and keeps the newest and the best', () => {
-  const { models } = opened();
-  const values = fc.float32Array({ minLength: 1, maxLength: 20, noNaN: true });
+  const { store, models } = opened();
+  const arrays = fc
+    .tuple(fc.integer({ min: 1, max: 20 }), fc.integer({ min: 0, max: 2 }))
+    .chain(([length, optimizers]) => {
+      const values = fc.float32Array({ minLength: length, maxLength: length, noNaN: true });
+      return fc.tuple(values, fc.array(values, { minLength: optimizers, maxLength: optimizers }));
+    });
   let round = 0;
   fc.assert(
-    fc.property(values, fc.option(values), (parameters, optimizer) => {
+    fc.property(arrays, ([parameters, optimizer]) => {
       round += 1;
-      const entry = models.put(id, round, { parameters, optimizer });
+      const entry = store.transaction(() => models.put(id, round, [{ parameters, optimizer }]));
       expect(entry).toEqual({ round, hash: parametersHash(parameters) });
-      expect(models.read(id, round)).toEqual({ parameters, optimizer });
+      expect(models.entry(id, round)).toEqual(entry);
+      for (const part of models.parts(id, round)) expect(part).toEqual({ parameters, optimizer });
+      expect(models.parameters(id, round, 0)).toEqual(parameters);
     }),
     { numRuns: 20 },
   );
   models.keepOnly(id, round, 3);
   expect(models.newest(id)?.round).toBe(round);
-  expect([1, 2, 3, round].map((one) => models.read(id, one) !== undefined)).toEqual([false, false, true, true]);
+  expect([1, 2, 3, round].map((one) => models.entry(id, one) !== undefined)).toEqual([false, false, true, true]);
+  expect([1, 2, 3, round].map((one) => [...models.parts(id, one)].length)).toEqual([0, 0, 1, 1]);
+});
+
+test('a model of several parts is given back in their order, each in memory only until the next', () => {
+  const { store, models } = opened();
+  const parameters = Float32Array.from({ length: 2 * PART_PARAMETERS + 3 }, (_, i) => i);
+  const entry = store.transaction(() => models.put(id, 0, partsOf(parameters)));
+  expect(entry.hash).toBe(parametersHash(parameters));
+  let last: Float32Array | undefined;
+  const seen: number[] = [];
+  for (const part of models.parts(id, 0)) {
+    expect(last?.length ?? 0).toBe(0);
+    last = part.parameters;
+    seen.push(...last);
+  }
+  expect(Float32Array.from(seen)).toEqual(parameters);
+  expect(models.parameters(id, 0, 2)).toEqual(parameters.subarray(2 * PART_PARAMETERS));
+  expect(models.parameters(id, 0, 3)).toBeUndefined();
+});
+
+test('a model that fails half-way is not there', () => {
+  const { store, models } = opened();
+  function* broken(): Generator<ModelPart> {
+    yield { parameters: new Float32Array(PART_PARAMETERS), optimizer: [] };
+    throw new Error('no second part');
+  }
+  expect(() => store.transaction(() => models.put(id, 0, broken()))).toThrow('no second part');
+  expect(models.newest(id)).toBeUndefined();
+  expect(models.parameters(id, 0, 0)).toBeUndefined();
+});
+
+test('models of stores from before there were parts are as they were', () => {
+  const folder = mkdtempSync(join(tmpdir(), 'foedus-store-'));
+  try {
+    const path = join(folder, 'coordinator.sqlite');
+    const length = PART_PARAMETERS + 5;
+    const [parameters, delta, v] = [0.5, 1.5, 2.5].map((start) =>
+      Float32Array.from({ length }, (_, i) => start + i),
+    ) as [Float32Array, Float32Array, Float32Array];
+    const bytes = (...arrays: Float32Array[]) => Buffer.concat(arrays.map((one) => Buffer.from(one.buffer)));
+    const before = openDatabase(path, migrations.slice(0, 4));
+    createSessionStore(before, now).insert(session, [participant]);
+    const put = before.sql.prepare('INSERT INTO models VALUES (?, ?, ?, ?, ?)');
+    put.run(id, 0, parametersHash(parameters), bytes(parameters), null);
+    put.run(id, 1, parametersHash(v), bytes(v), bytes(delta, parameters));
+    before.close();
+    const after = openDatabase(path, migrations);
+    const models = createModelRegistry(after);
+    const wholeOf = (round: number): number[][] => {
+      const all: number[][] = [];
+      for (const { parameters: some, optimizer } of models.parts(id, round)) {
+        for (const [slot, values] of [some, ...optimizer].entries()) (all[slot] ??= []).push(...values);
+      }
+      return all;
+    };
+    expect(wholeOf(0)).toEqual([[...parameters]]);
+    expect(wholeOf(1)).toEqual([[...v], [...delta], [...parameters]]);
+    expect(models.newest(id)).toEqual({ round: 1, hash: parametersHash(v) });
+    after.close();
+  } finally {
+    rmSync(folder, { recursive: true, force: true });
+  }
 });

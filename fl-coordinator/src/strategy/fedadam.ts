@@ -17,9 +17,9 @@ export interface FedAdamOptions {
 
 /** What FedAdam keeps between rounds. */
 export interface FedAdamState {
-  /** Δ_{t−1}, float32 [P]. */
+  /** Δ_{t−1}, float32 [n]. */
   readonly delta: Float32Array;
-  /** v_{t−1}, float32 [P]. */
+  /** v_{t−1}, float32 [n]. */
   readonly v: Float32Array;
 }
 
@@ -31,24 +31,20 @@ export function initialFedAdamState(parameters: number, { tau }: FedAdamOptions)
 /**
  * Δ_t = β₁Δ_{t−1} + (1 − β₁)·(1/|S|) Σ Δᵢ;  v_t = β₂v_{t−1} + (1 − β₂)Δ_t²;  x_{t+1} = x_t + η Δ_t / (√v_t + τ)
  *
- * @param x global parameters x_t, float32 [P]
- * @returns x_{t+1} and the state for the next round, float32 [P] each
+ * @param x global parameters x_t, float32 [n]; x_{t+1} afterwards
+ * @param state of the round before; of this round afterwards
  */
 export function fedAdam(
   x: Float32Array,
   { sum, updates }: Aggregate,
-  state: FedAdamState,
+  { delta, v }: FedAdamState,
   { serverLearningRate, beta1, beta2, tau }: FedAdamOptions,
-): { readonly parameters: Float32Array; readonly state: FedAdamState } {
-  const parameters = new Float32Array(x.length);
-  const delta = new Float32Array(x.length);
-  const v = new Float32Array(x.length);
+): void {
   for (let i = 0; i < x.length; i++) {
-    const d = beta1 * (state.delta[i] ?? 0) + (1 - beta1) * ((sum[i] ?? 0) / updates);
-    const vi = beta2 * (state.v[i] ?? 0) + (1 - beta2) * d * d;
+    const d = beta1 * delta[i]! + (1 - beta1) * (sum[i]! / updates);
+    const vi = beta2 * v[i]! + (1 - beta2) * d * d;
     delta[i] = d;
     v[i] = vi;
-    parameters[i] = (x[i] ?? 0) + (serverLearningRate * d) / (Math.sqrt(vi) + tau);
+    x[i] = x[i]! + (serverLearningRate * d) / (Math.sqrt(vi) + tau);
   }
-  return { parameters, state: { delta, v } };
 }

@@ -13,17 +13,10 @@ export interface FedAvgOptions {
 }
 
 /**
- * x′ = x + η · (1/|S|) Σ Δᵢ
+ * x ← x + η · (1/|S|) Σ Δᵢ
  *
- * @param x global parameters, float32 [P]
- * @returns the parameters after the round, float32 [P]
+ * @param x global parameters, float32 [n], changed in place
  */
-export function fedAvg(
-  x: Float32Array,
-  { sum, updates }: Aggregate,
-  { serverLearningRate }: FedAvgOptions,
-): Float32Array {
-  const next = new Float32Array(x.length);
-  for (let i = 0; i < x.length; i++) next[i] = (x[i] ?? 0) + (serverLearningRate * (sum[i] ?? 0)) / updates;
-  return next;
+export function fedAvg(x: Float32Array, { sum, updates }: Aggregate, { serverLearningRate }: FedAvgOptions): void {
+  for (let i = 0; i < x.length; i++) x[i] = x[i]! + (serverLearningRate * sum[i]!) / updates;
 }

@@ -1,2 +1,2 @@
 export { createRunningSum, type Aggregate, type RunningSum } from './aggregate.ts';
-export { strategyOf, type ServerModel, type Strategy } from './strategy.ts';
+export { strategyOf, type ModelPart, type Strategy } from './strategy.ts';

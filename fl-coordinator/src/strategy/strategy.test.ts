@@ -3,7 +3,7 @@ import { describe, expect, test } from 'vitest';
 import { createRunningSum } from './aggregate.ts';
 import { fedAdam, initialFedAdamState } from './fedadam.ts';
 import { fedAvg } from './fedavg.ts';
-import { strategyOf } from './strategy.ts';
+import { NotFiniteError, nextModel, strategyOf } from './strategy.ts';
 
 const floats = (length: number) =>
   fc
@@ -46,7 +46,8 @@ describe('FedAvg', () => {
   test('with η = 1 gives the plain mean of the participants’ models', () => {
     fc.assert(
       fc.property(floats(5), updates, (x, all) => {
-        const after = fedAvg(x, sumOf(all), { serverLearningRate: 1 });
+        const after = x.slice();
+        fedAvg(after, sumOf(all), { serverLearningRate: 1 });
         for (let i = 0; i < 5; i++) {
           const mean = all.reduce((sum, update) => sum + x[i]! + update[i]!, 0) / all.length;
           expect(after[i]).toBeCloseTo(mean, 2);
@@ -56,12 +57,9 @@ describe('FedAvg', () => {
   });
 
   test('moves η times as far with another η', () => {
-    const after = fedAvg(
-      Float32Array.of(1, 2),
-      { sum: Float64Array.of(4, -4), updates: 2 },
-      { serverLearningRate: 0.5 },
-    );
-    expect([...after]).toEqual([2, 1]);
+    const x = Float32Array.of(1, 2);
+    fedAvg(x, { sum: Float64Array.of(4, -4), updates: 2 }, { serverLearningRate: 0.5 });
+    expect([...x]).toEqual([2, 1]);
   });
 });
 
@@ -70,20 +68,18 @@ describe('FedAdam', () => {
 
   test('follows Algorithm 2 step by step, computed by hand', () => {
     // Δ₀ = 0.5·0 + 0.5·(4/2) = 1; v₀ = 0.75·0.25 + 0.25·1 = 0.4375; x₁ = 1 + 0.1·1/(√0.4375 + 0.5)
-    const first = fedAdam(
-      Float32Array.of(1),
-      { sum: Float64Array.of(4), updates: 2 },
-      initialFedAdamState(1, options),
-      options,
-    );
-    expect(first.state.delta[0]).toBe(1);
-    expect(first.state.v[0]).toBe(0.4375);
-    expect(first.parameters[0]).toBeCloseTo(1 + 0.1 / (Math.sqrt(0.4375) + 0.5), 6);
+    const x = Float32Array.of(1);
+    const state = initialFedAdamState(1, options);
+    fedAdam(x, { sum: Float64Array.of(4), updates: 2 }, state, options);
+    expect(state.delta[0]).toBe(1);
+    expect(state.v[0]).toBe(0.4375);
+    expect(x[0]).toBeCloseTo(1 + 0.1 / (Math.sqrt(0.4375) + 0.5), 6);
     // Δ₁ = 0.5·1 + 0.5·(−3) = −1; v₁ = 0.75·0.4375 + 0.25·1 = 0.578125
-    const second = fedAdam(first.parameters, { sum: Float64Array.of(-3), updates: 1 }, first.state, options);
-    expect(second.state.delta[0]).toBe(-1);
-    expect(second.state.v[0]).toBe(0.578125);
-    expect(second.parameters[0]).toBeCloseTo(first.parameters[0]! - 0.1 / (Math.sqrt(0.578125) + 0.5), 6);
+    const [before] = x;
+    fedAdam(x, { sum: Float64Array.of(-3), updates: 1 }, state, options);
+    expect(state.delta[0]).toBe(-1);
+    expect(state.v[0]).toBe(0.578125);
+    expect(x[0]).toBeCloseTo(before! - 0.1 / (Math.sqrt(0.578125) + 0.5), 6);
   });
 
   test('begins with v = τ², as the algorithm asks for at least', () => {
@@ -92,11 +88,56 @@ describe('FedAdam', () => {
 
   test('goes on from its stored state exactly as if it had not stopped', () => {
     const strategy = strategyOf({ name: 'fedadam', ...options });
-    const x = Float32Array.of(0.5, -0.5);
     const round = { sum: Float64Array.of(1, -2), updates: 3 };
-    const first = strategy({ parameters: x, optimizer: null }, round);
-    const stored = { parameters: first.parameters.slice(), optimizer: first.optimizer!.slice() };
+    const first = strategy({ parameters: Float32Array.of(0.5, -0.5), optimizer: [] }, round);
+    const stored = {
+      parameters: first.parameters.slice(),
+      optimizer: first.optimizer.map((values) => values.slice()),
+    };
     expect(strategy(stored, round)).toEqual(strategy(first, round));
-    expect([...x]).toEqual([0.5, -0.5]);
+  });
+});
+
+describe('a model in parts', () => {
+  const plans = [
+    { name: 'fedavg', serverLearningRate: 0.5 },
+    { name: 'fedadam', serverLearningRate: 0.1, beta1: 0.5, beta2: 0.75, tau: 0.5 },
+  ] as const;
+
+  test('becomes, bit by bit, what it would become as a whole', () => {
+    fc.assert(
+      fc.property(
+        fc.constantFrom(...plans),
+        floats(7),
+        updates,
+        fc.integer({ min: 1, max: 7 }),
+        (plan, x, all, size) => {
+          const sum = Float64Array.from({ length: 7 }, (_, i) => all.reduce((total, one) => total + one[i % 5]!, 0));
+          const strategy = strategyOf(plan);
+          const aggregate = { sum, updates: all.length };
+          const whole = strategy({ parameters: x.slice(), optimizer: [] }, aggregate);
+          const starts = Array.from({ length: Math.ceil(7 / size) }, (_, part) => part * size);
+          const parts = starts.map((at) => ({ parameters: x.slice(at, at + size), optimizer: [] }));
+          const made = [...nextModel(strategy, parts, aggregate)];
+          for (const [slot, values] of [whole.parameters, ...whole.optimizer].entries()) {
+            const joined = made.flatMap(({ parameters, optimizer }) => [...[parameters, ...optimizer][slot]!]);
+            expect(Float32Array.from(joined)).toEqual(values);
+          }
+        },
+      ),
+    );
+  });
+
+  test('ends where a parameter would not be finite any more', () => {
+    const parts = [1, 3e38, 1].map((value) => ({ parameters: Float32Array.of(value), optimizer: [] }));
+    const made = nextModel(strategyOf(plans[0]), parts, { sum: Float64Array.of(1, 3e38, 1), updates: 1 });
+    expect(made.next().value.parameters).toEqual(Float32Array.of(1.5));
+    expect(() => made.next()).toThrow(NotFiniteError);
+  });
+
+  test('is not taken for one of another length', () => {
+    const parts = [{ parameters: new Float32Array(2), optimizer: [] }];
+    const made = nextModel(strategyOf(plans[0]), parts, { sum: new Float64Array(3), updates: 1 });
+    expect(() => [...made]).toThrow(RangeError);
   });
 });

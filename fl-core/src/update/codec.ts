@@ -14,6 +14,7 @@ import { fromLittleEndian, littleEndianBytes } from './float32.ts';
 
 const MAGIC = 'FDUP';
 
+export { littleEndianBytes } from './float32.ts';
 export { InvalidUpdateError, MAX_UPDATE_HEADER_BYTES } from './frame.ts';
 
 /** Media type of an encoded update in HTTP. */
@@ -47,6 +48,15 @@ export function encodeUpdate(
     payloadHash: hash('sha256', payload, 'hex'),
   });
   return encodeFrame(MAGIC, complete, payload);
+}
+
+/**
+ * The beginning of an update whose parameters follow in pieces, as littleEndianBytes gives them.
+ *
+ * @param header its hash and count are of all pieces together
+ */
+export function encodeUpdateHeader(header: UpdateHeader): Uint8Array<ArrayBuffer> {
+  return encodeFrame(MAGIC, updateHeaderSchema.parse(header), new Uint8Array(0));
 }
 
 /**
