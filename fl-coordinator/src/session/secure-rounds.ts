@@ -1,7 +1,16 @@
 /** The secure rounds of all sessions, and who takes part in the next one. */
 import { FoedusError } from '@foedus/connector/errors';
 import { type Aggregate } from '../strategy/aggregate.ts';
-import { type MemberPolicy, type SessionPlan, decode, planHash, secureEncoding, secureTask } from '@foedus/fl-core';
+import {
+  type MemberPolicy,
+  RoundFailure,
+  type SessionPlan,
+  decode,
+  openRound,
+  planHash,
+  secureEncoding,
+  secureTask,
+} from '@foedus/fl-core';
 import type { ModelRegistry } from '../store/model-registry.ts';
 import type { ParticipantRecord, SessionRecord } from '../store/records.ts';
 import type { SessionStore } from '../store/session-store.ts';
@@ -137,8 +146,10 @@ export function checkSecureRounds(
   });
   try {
     secureEncoding(plan, task.terms);
+    // As every round of the session will begin.
+    openRound(task.terms, async () => {});
   } catch (cause) {
-    if (!(cause instanceof RangeError)) throw cause;
+    if (!(cause instanceof RangeError || cause instanceof RoundFailure)) throw cause;
     throw new FoedusError('bad-request', cause.message, { cause });
   }
 }
