@@ -363,7 +363,7 @@ function notesOf({ evaluation, purpose, privacy }: SessionPlan, limits: Contract
     ...(sent.length === 0 || privacy === null || noise === null
       ? []
       : [
-          `It reports a noised histogram of its scores on held-out rows every ${evaluation.every} rounds, from which ` +
+          `It reports a noised histogram of its scores on held-out rows after every ${evaluation.every === 1 ? 'round' : `${evaluation.every} rounds`}, from which ` +
             `${sent.join(' and ')} follow; ε counts it.`,
         ]),
     ...(purposes === null || purposes.includes(purpose)

@@ -33,7 +33,7 @@ interface LegendItem {
 function swatch(kind: ChartOptions['kind'], series: ChartSeries): SVGSVGElement {
   const stroke = `var(${series.colour})`;
   const mark =
-    series.isMark === true
+    series.points === 'only'
       ? svg('circle', { cx: 13, cy: 6, r: 4.5, fill: 'none', stroke, 'stroke-width': 2.5 })
       : kind === 'lines'
         ? svg('line', {

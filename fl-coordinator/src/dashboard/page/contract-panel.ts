@@ -1,6 +1,6 @@
 /** What was agreed and what is trained: the contract and the model of a session. */
 import type { ParticipantView, SessionView } from '../../session/view.ts';
-import { h, list, panel, setAttribute, setText } from './element.ts';
+import { h, list, panel, setText } from './element.ts';
 import type { Part } from './element.ts';
 import {
   aggregationWords,
@@ -8,7 +8,6 @@ import {
   featureWords,
   localWords,
   modelWords,
-  namesOf,
   plural,
   protectionWords,
   evaluationWords,
@@ -37,22 +36,16 @@ function entries(): Part<readonly Entry[]> {
   return { element, update: list<Entry>(element, (value) => value.term, entry) };
 }
 
-interface Agreement {
-  readonly participant: ParticipantView;
-  readonly name: string;
-}
-
-function agreementRow(): Part<Agreement> {
+function agreementRow(): Part<ParticipantView> {
   const name = h('th', { scope: 'row' });
   const agreement = h('code');
   const transfer = h('code');
   return {
     element: h('tr', {}, name, h('td', {}, agreement), h('td', {}, transfer)),
-    update(row) {
-      setText(name, row.name);
-      setAttribute(name, 'title', row.participant.participantId);
-      setText(agreement, row.participant.agreementId);
-      setText(transfer, row.participant.transferId ?? 'not started');
+    update({ participantId, agreementId, transferId }) {
+      setText(name, participantId);
+      setText(agreement, agreementId);
+      setText(transfer, transferId ?? 'not started');
     },
   };
 }
@@ -89,7 +82,7 @@ export function createContractPanel(): Part<SessionView> {
   const contract = entries();
   const model = entries();
   const body = h('tbody');
-  const updateAgreements = list<Agreement>(body, (row) => row.participant.participantId, agreementRow);
+  const updateAgreements = list<ParticipantView>(body, ({ participantId }) => participantId, agreementRow);
   const columns = ['Partner', 'Agreement', 'Transfer'].map((name) => h('th', { scope: 'col' }, name));
   const caption = h('caption', { class: 'for-screen-readers' }, 'The agreement and the transfer of each partner');
   const agreements = h('table', {}, caption, h('thead', {}, h('tr', {}, ...columns)), body);
@@ -105,13 +98,7 @@ export function createContractPanel(): Part<SessionView> {
     update(view) {
       contract.update(contractEntries(view));
       model.update(modelEntries(view));
-      const names = namesOf(view.participants.map((participant) => participant.participantId));
-      updateAgreements(
-        view.participants.map((participant) => ({
-          participant,
-          name: names.get(participant.participantId) ?? participant.participantId,
-        })),
-      );
+      updateAgreements(view.participants);
     },
   };
 }

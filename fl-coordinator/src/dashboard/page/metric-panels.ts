@@ -52,6 +52,8 @@ function metricPanel(options: {
     element: chart.element,
     update(view) {
       const { name } = options;
+      // Where the plan asks for no metric at all there is nothing to wait for.
+      chart.element.hidden = view.plan.evaluation.metrics.length === 0;
       const measured = view.rounds.filter(
         (round) => round.mean[name] !== null || Object.values(round.contributions).some((one) => one[name] !== null),
       );

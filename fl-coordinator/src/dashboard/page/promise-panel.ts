@@ -19,6 +19,13 @@ const looks = [
   { colour: '--series-5', dash: [12, 4] },
 ] as const;
 
+const limitDashes = [
+  [2, 3],
+  [8, 4],
+  [1, 6],
+  [14, 4, 2, 4],
+] as const;
+
 /** Partners whose rows pay the same are one curve, and their limit one line. */
 function seriesOf({ partners }: SessionPromise): { rounds: number[]; series: ChartSeries[] } {
   const names = namesOf(partners.map(({ participantId }) => participantId));
@@ -42,12 +49,14 @@ function seriesOf({ partners }: SessionPromise): { rounds: number[]; series: Cha
     }),
   );
   const limited = partners.filter(({ limit }) => limit !== null);
-  const limits = together(({ limit }) => String(limit), limited).map(({ first, label }): ChartSeries => ({
+  const limits = together(({ limit }) => String(limit), limited).map(({ first, label }, index): ChartSeries => ({
     key: `limit ${label}`,
     label: `Limit of ${label}`,
     colour: '--muted',
-    dash: [2, 3],
-    width: 1.25,
+    dash: limitDashes[index % limitDashes.length] ?? [],
+    // Of a single round there would be nothing to see.
+    ...(rounds.length > 1 ? { points: 'none' as const } : {}),
+    width: 1.5,
     values: rounds.map(() => first?.limit ?? null),
   }));
   return { rounds, series: [...curves, ...limits] };

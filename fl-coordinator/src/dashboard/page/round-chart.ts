@@ -12,8 +12,8 @@ export interface ChartSeries {
   /** Lengths of dashes and gaps in CSS pixels; empty for a solid line. */
   readonly dash: readonly number[];
   readonly width: number;
-  /** Points and no line: a plan's own point among curves. */
-  readonly isMark?: boolean;
+  /** `only`: points and no line, as for a plan's own point among curves. `none`: a line without points, as for a limit. */
+  readonly points?: 'only' | 'none';
   /** One value for each round; null where there is none. */
   readonly values: readonly (number | null)[];
 }
@@ -56,12 +56,12 @@ function aligned(kind: ChartOptions['kind'], data: ChartData): AlignedData {
 function seriesOptions(kind: ChartOptions['kind'], data: ChartData): Series[] {
   const options = data.series.map((series): Series => {
     const stroke = colour(series.colour);
-    if (series.isMark === true) {
+    if (series.points === 'only') {
       const points = { show: true, size: 13, width: 3, stroke, fill: colour('--panel') };
       return { label: series.label, stroke, width: 0, points };
     }
     if (kind === 'lines') {
-      const points = { size: 3 + series.width, space: 9, fill: stroke };
+      const points = series.points === 'none' ? { show: false } : { size: 3 + series.width, space: 9, fill: stroke };
       return { label: series.label, stroke, width: series.width, dash: [...series.dash], spanGaps: true, points };
     }
     const paths = uPlot.paths.bars?.({ size: [0.7, 36] });

@@ -76,36 +76,33 @@ function droppedOf({ round, names }: Row): string[] {
 }
 
 function outputWords({ phase, reason, secure }: RoundView): string {
-  if (phase === 'abandoned') return `None. ${reason ?? 'No reason is known.'}`;
-  if (phase === 'done' || phase === 'evaluating') return 'A new model';
-  return secure === null ? 'Under way' : `Under way: ${steps[indexOf(secure.step)]?.name.toLowerCase() ?? ''}`;
+  if (phase === 'abandoned') return `No output: ${reason?.replace(/^Round \d+: /, '') ?? 'no reason is known.'}`;
+  if (phase === 'done' || phase === 'evaluating') return 'A new model.';
+  return secure === null ? 'Under way.' : `Under way: ${steps[indexOf(secure.step)]?.name.toLowerCase() ?? ''}.`;
 }
 
 function roundRow(): Part<Row> {
   const round = h('th', { scope: 'row' });
-  const inSum = h('td', { class: 'number' });
-  const dropped = h('ul');
-  const output = h('td');
+  const inSum = h('td');
+  const output = h('p');
+  const dropped = h('ul', { class: 'dropped' });
   const updateDropped = list<string>(
     dropped,
     (words) => words,
-    (words) => {
-      const element = h('li', { class: 'name' }, words);
-      return { element, update: () => {} };
-    },
+    (words) => ({ element: h('li', {}, words), update: () => {} }),
   );
   return {
-    element: h('tr', {}, round, inSum, h('td', {}, dropped), output),
+    element: h('tr', {}, round, inSum, h('td', {}, output, dropped)),
     update(row) {
       const all = Object.values(row.round.contributions);
       const received = all.filter(({ status }) => status === 'received').length;
       setText(round, count(row.round.round));
       setText(inSum, `${count(received)} of ${count(all.length)}`);
-      const words = droppedOf(row);
-      const more = words.length > MOST_DROPPED ? [`and ${count(words.length - MOST_DROPPED)} more`] : [];
-      updateDropped(words.length === 0 ? ['nobody'] : [...words.slice(0, MOST_DROPPED), ...more]);
       setText(output, outputWords(row.round));
       setAttribute(output, 'class', row.round.phase === 'abandoned' ? 'without-output' : null);
+      const words = droppedOf(row);
+      const more = words.length > MOST_DROPPED ? [`and ${count(words.length - MOST_DROPPED)} more`] : [];
+      updateDropped([...words.slice(0, MOST_DROPPED), ...more]);
     },
   };
 }
@@ -117,23 +114,16 @@ export function createSecurePanel(): Part<SessionView> {
   const words = h('p', { class: 'step-words' });
   const body = h('tbody');
   const updateRows = list<Row>(body, ({ round }) => String(round.round), roundRow);
-  const columns = ['Round', 'In the sum', 'Dropped out', 'Output'].map((name, index) =>
-    h('th', { scope: 'col', class: index === 1 ? 'number' : null }, name),
-  );
+  const columns = ['Round', 'In the sum', 'What came of it'].map((name) => h('th', { scope: 'col' }, name));
   const caption = h('caption', { class: 'for-screen-readers' }, 'Newest rounds: members in the sum and members lost');
   const table = h('table', {}, caption, h('thead', {}, h('tr', {}, ...columns)), body);
-  const scroll = h(
-    'div',
-    { class: 'scroll', role: 'region', tabindex: 0, 'aria-label': 'Rounds under secure aggregation, table' },
-    table,
-  );
   const element = panel(
     'Secure aggregation',
     'secure',
     explanation,
     h('ol', { class: 'steps', 'aria-label': 'Steps of the round' }, ...items.map((one) => one.element)),
     words,
-    scroll,
+    table,
   );
   return {
     element,
@@ -148,7 +138,7 @@ export function createSecurePanel(): Part<SessionView> {
       for (const one of items) one.update(secure);
       setText(words, needs(view, secure));
       const names = namesOf(view.participants.map(({ participantId }) => participantId));
-      scroll.hidden = view.rounds.length === 0;
+      table.hidden = view.rounds.length === 0;
       updateRows(
         view.rounds
           .slice(-MOST_ROUNDS)

@@ -38,7 +38,7 @@ function seriesOf({ planned, lengths, budgets }: SessionTradeOff, names: Names):
     colour: '--ink',
     dash: [],
     width: 2.75,
-    isMark: true,
+    points: 'only',
     values: lengths.map((length) => (length === planned?.rounds ? planned.noiseMultiplier : null)),
   };
   return [...curves, point];

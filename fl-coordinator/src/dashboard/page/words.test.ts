@@ -83,6 +83,20 @@ describe('names', () => {
     expect([...names.values()]).toEqual(['did:web:bdl.example', 'bdl.example', 'pvd.example']);
   });
 
+  it('of any length are short, and still one for each participant', () => {
+    const long = `did:web:${'x'.repeat(300)}.example`;
+    expect(namesOf([long]).get(long)).toBe(`${'x'.repeat(27)}…xxxx.example`);
+    const id = fc.stringMatching(/^(did:web:)?(a{30}|a{31}|b)?[bc]{0,3}a{0,30}( \(1\))?$/);
+    fc.assert(
+      fc.property(fc.uniqueArray(id, { maxLength: 8 }), (ids) => {
+        const names = namesOf(ids);
+        expect([...names.keys()]).toEqual(ids);
+        expect(new Set(names.values()).size).toBe(ids.length);
+        expect(Math.max(0, ...[...names.values()].map((name) => name.length))).toBeLessThanOrEqual(44);
+      }),
+    );
+  });
+
   it('show characters that would reorder or hide text', () => {
     expect(visible('did:web:\u202Eelpmaxe.lve\u200B')).toBe('did:web:\uFFFDelpmaxe.lve\uFFFD');
     expect(visible('Straße, Łódź, 東京, עברית')).toBe('Straße, Łódź, 東京, עברית');

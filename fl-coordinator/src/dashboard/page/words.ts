@@ -47,11 +47,38 @@ export function shortName(participantId: string): string {
   return /^did:web:([^:]+)$/.exec(participantId)?.[1] ?? participantId;
 }
 
-/** Names for all participants of a session; whole ids where two would be called the same. */
+/** Longer names would push what is said of a partner out of sight. */
+const LONGEST_NAME = 40;
+
+const shortened = (name: string): string =>
+  name.length <= LONGEST_NAME ? name : `${name.slice(0, LONGEST_NAME - 13)}…${name.slice(-12)}`;
+
+/**
+ * Names for all participants of a session; whole ids where two would be called the same, the middle left out of long ones,
+ * and a number behind those that are still the same. No two have the same name.
+ */
 export function namesOf(participantIds: readonly string[]): ReadonlyMap<string, string> {
-  const uses = new Map<string, number>();
-  for (const id of participantIds) uses.set(shortName(id), (uses.get(shortName(id)) ?? 0) + 1);
-  return new Map(participantIds.map((id) => [id, uses.get(shortName(id)) === 1 ? shortName(id) : id]));
+  const usesOf = (names: readonly string[]): ReadonlyMap<string, number> => {
+    const uses = new Map<string, number>();
+    for (const name of names) uses.set(name, (uses.get(name) ?? 0) + 1);
+    return uses;
+  };
+  const hosts = usesOf(participantIds.map(shortName));
+  const names = participantIds.map((id) => shortened(hosts.get(shortName(id)) === 1 ? shortName(id) : id));
+  const uses = usesOf(names);
+  const taken = new Set(names);
+  return new Map(
+    participantIds.map((id, index) => {
+      let name = names[index] ?? id;
+      if (uses.get(name) !== 1) {
+        let number = 1;
+        while (taken.has(`${name} (${number})`)) number += 1;
+        name = `${name} (${number})`;
+        taken.add(name);
+      }
+      return [id, name];
+    }),
+  );
 }
 
 /** `abq.example, bdl.example and 3 more` */
