@@ -5,7 +5,7 @@ import { createRandomBits } from '../noise/random-bits.ts';
 import { rationalOf } from '../noise/rational.ts';
 import { createSkellam } from '../noise/skellam.ts';
 import { decode, encode, planEncoding } from './encoding.ts';
-import { chooseDegree, neighboursOf } from './graph.ts';
+import { chooseDegree, neighboursOf, thresholdOf } from './graph.ts';
 import { addMasks } from './mask.ts';
 import { addPacked, centred, pack, packedBytes } from './packing.ts';
 import { rotate, rotateBack } from './rotation.ts';
@@ -166,6 +166,20 @@ describe('the graph', () => {
         expect(reached.size).toBe(n);
       }),
     );
+  });
+
+  test('has thresholds that those in league with the coordinator do not reach, alone or by telling two stories', () => {
+    for (let roster = 2; roster <= 1_000; roster++) {
+      // Everybody holds a share of everybody's secrets, its own included; up to a third of the roster colludes.
+      const colluding = Math.ceil(roster / 3) - 1;
+      const active = thresholdOf(roster - 1, 'active-server');
+      expect(active).toBeGreaterThan(colluding);
+      // Colluders sign and share in both views of the survivors, each honest member in one.
+      expect(2 * active).toBeGreaterThan(roster + colluding);
+      expect(active).toBeLessThanOrEqual(roster);
+      // Half of the roster, as long as everybody is told the same.
+      expect(thresholdOf(roster - 1, 'honest-server')).toBeGreaterThan(Math.floor(roster / 2));
+    }
   });
 
   test('needs more neighbours the more members collude or drop out, and everybody where half do', () => {
