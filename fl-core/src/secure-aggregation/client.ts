@@ -21,7 +21,7 @@ import {
   selfMaskCommitment,
   selfMaskKey,
 } from './keys.ts';
-import { addMasks, type SignedMask } from './mask.ts';
+import { PIECE, type SignedMask, streamMasks } from './mask.ts';
 import {
   type Advertisement,
   type Confirmation,
@@ -36,7 +36,7 @@ import {
   survivorsSchema,
   type Unmasking,
 } from './messages.ts';
-import { pack } from './packing.ts';
+import { packedBytes, packInto } from './packing.ts';
 import { SHARE_BYTES, split } from './shamir.ts';
 import { documentHash, type RoundTerms, roundTermsSchema, termsHash } from './terms.ts';
 import { checkAdvertisement, confirmationOf, parse, requirePhase, rosterHash } from './view.ts';
@@ -262,17 +262,32 @@ export function maskInput(state: Shared, message: unknown, input: Uint32Array): 
       `With this one only ${held.size + 1} members shared; ${threshold} are needed.`,
     );
   }
-  const sum = new Uint32Array(input);
   const maskKey = privateKeyOf(secrets.maskKey);
   const masks = [...held.keys()].map((other): SignedMask => ({
     key: pairMaskKey(maskKey, neighbours.get(other)!.maskKey, view, own, other),
     sign: own < other ? 1 : -1,
   }));
-  addMasks(sum, [{ key: selfMaskKey(secrets.selfMask, view), sign: 1 }, ...masks]);
+  const all: SignedMask[] = [{ key: selfMaskKey(secrets.selfMask, view), sign: 1 }, ...masks];
   return {
     state: { phase: 'masked', round, rosterHash: view, members, threshold, held, ownShare },
-    message: pack(sum, terms.bits),
+    message: packMasked(input, all, terms.bits),
   };
+}
+
+/** Piece by piece, so that nothing of the size of the input is written but what goes on the wire. */
+function packMasked(input: Uint32Array, masks: readonly SignedMask[], bits: number): Uint8Array<ArrayBuffer> {
+  const size = packedBytes(input.length, bits);
+  const words = new Int32Array(Math.ceil(size / 4));
+  const { add, end } = streamMasks(masks);
+  const buffer = new Uint32Array(Math.min(PIECE, input.length));
+  for (let at = 0; at < input.length; at += PIECE) {
+    const piece = buffer.subarray(0, input.length - at);
+    piece.set(input.subarray(at, at + piece.length));
+    add(piece);
+    packInto(words.subarray((at / 32) * bits), piece, bits);
+  }
+  end();
+  return new Uint8Array(words.buffer, 0, size);
 }
 
 /**

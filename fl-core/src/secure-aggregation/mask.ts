@@ -18,12 +18,13 @@ export interface SignedMask {
   readonly sign: 1 | -1;
 }
 
+/** Elements that are masked at once; a multiple of 32, so that they are packed to whole words. */
+export const PIECE = 16_384;
 /**
- * Masks that are added in one pass, and elements in a piece: 512 KiB stay in a core's own cache. The rows' distance is a
- * constant, so that the engine checks an index with few instructions.
+ * Masks that are added in one pass: their pieces, 512 KiB, stay in a core's own cache. The rows' distance is a constant, so
+ * that the engine checks an index with few instructions.
  */
 const ROWS = 8;
-const PIECE = 16_384;
 const ZEROS = new Uint8Array(PIECE * 4);
 /** Encrypted, gives a key stream's complement: −1 − mask, for masks that are taken off. */
 const ONES = new Uint8Array(PIECE * 4).fill(255);
@@ -36,34 +37,53 @@ const BATCH = 64;
  * @param sum words [P] of which the lower bits, as many as the ring has, count; all 32 are changed
  */
 export function addMasks(sum: Uint32Array, masks: readonly SignedMask[]): void {
-  // Signed words: engines add these as machine integers, but unsigned ones above 2^31 as floats.
-  const signed = new Int32Array(sum.buffer, sum.byteOffset, sum.length);
+  for (let start = 0; start < masks.length; start += BATCH) {
+    const { add, end } = streamMasks(masks.slice(start, start + BATCH));
+    for (let at = 0; at < sum.length; at += PIECE) add(sum.subarray(at, at + PIECE));
+    end();
+  }
+}
+
+/** Masks from their beginning on, piece by piece. */
+export interface MaskStream {
+  /** Adds to at most PIECE words what the masks have at their place. */
+  add(piece: Uint32Array): void;
+  /** Leaves nothing of the masks in memory. */
+  end(): void;
+}
+
+export function streamMasks(masks: readonly SignedMask[]): MaskStream {
+  const streams = masks.map(({ key, sign }) => ({
+    cipher: createCipheriv('aes-128-ctr', key, COUNTER),
+    plain: sign === 1 ? ZEROS : ONES,
+    complement: sign === 1 ? 0 : 1,
+  }));
   const rows = new Int32Array(ROWS * PIECE);
   const bytes = new Uint8Array(rows.buffer);
-  for (let start = 0; start < masks.length; start += BATCH) {
-    const streams = masks.slice(start, start + BATCH).map(({ key, sign }) => ({
-      cipher: createCipheriv('aes-128-ctr', key, COUNTER),
-      plain: sign === 1 ? ZEROS : ONES,
-      complement: sign === 1 ? 0 : 1,
-    }));
-    for (let at = 0; at < signed.length; at += PIECE) {
-      const count = Math.min(PIECE, signed.length - at);
+  let longest = 0;
+  return {
+    add(piece) {
+      longest = Math.max(longest, piece.length);
+      // Signed words: engines add these as machine integers, but unsigned ones above 2^31 as floats.
+      const signed = new Int32Array(piece.buffer, piece.byteOffset, piece.length);
       for (let first = 0; first < streams.length; first += ROWS) {
         let complements = 0;
         const used = Math.min(ROWS, streams.length - first);
         for (let row = 0; row < used; row++) {
           const { cipher, plain, complement } = streams[first + row]!;
-          const stream = cipher.update(plain.subarray(0, count * 4));
+          const stream = cipher.update(plain.subarray(0, piece.length * 4));
           bytes.set(stream, row * PIECE * 4);
           release(stream);
           complements += complement;
         }
-        for (let row = used; row < ROWS; row++) rows.fill(0, row * PIECE, row * PIECE + count);
-        addRows(signed.subarray(at, at + count), rows, complements);
+        for (let row = used; row < ROWS; row++) rows.fill(0, row * PIECE, row * PIECE + piece.length);
+        addRows(signed, rows, complements);
       }
-    }
-  }
-  for (let row = 0; row < ROWS; row++) rows.fill(0, row * PIECE, row * PIECE + Math.min(PIECE, signed.length));
+    },
+    end() {
+      for (let row = 0; row < ROWS; row++) rows.fill(0, row * PIECE, row * PIECE + longest);
+    },
+  };
 }
 
 /**

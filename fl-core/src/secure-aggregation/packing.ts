@@ -10,6 +10,16 @@ export const packedBytes = (length: number, bits: number): number => Math.ceil((
 export function pack(values: Uint32Array, bits: number): Uint8Array<ArrayBuffer> {
   const size = packedBytes(values.length, bits);
   const words = new Int32Array(Math.ceil(size / 4));
+  packInto(words, values, bits);
+  return new Uint8Array(words.buffer, 0, size);
+}
+
+/**
+ * As `pack`, to the beginning of `words`.
+ *
+ * @param words ⌈values.length·bits/32⌉ or more
+ */
+export function packInto(words: Int32Array, values: Uint32Array, bits: number): void {
   const mask = bits === 32 ? -1 : (1 << bits) - 1;
   let held = 0;
   let width = 0;
@@ -26,7 +36,6 @@ export function pack(values: Uint32Array, bits: number): Uint8Array<ArrayBuffer>
     }
   }
   if (width > 0) words[at] = held;
-  return new Uint8Array(words.buffer, 0, size);
 }
 
 /**
