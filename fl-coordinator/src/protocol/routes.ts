@@ -16,7 +16,7 @@ import { z } from 'zod';
 import { answerErrors, answerNotFound, checked, limitBody, readBody } from '../problem.ts';
 import type { Presence } from '../session/presence.ts';
 import type { Rounds } from '../session/rounds.ts';
-import { chunksOf, discard } from './body.ts';
+import { bodyOf, discard, passingChunksOf } from './body.ts';
 import type { Participation } from './participation.ts';
 import { type UploadTurn, headOf, secureRoutes } from './secure-routes.ts';
 import type { Staging } from './staging.ts';
@@ -102,7 +102,7 @@ export function roundRoutes(options: RoundRoutesOptions): Hono {
     const head = headOf(c);
     using turn = takeOver(c);
     const { signal } = turn;
-    const { body } = c.req.raw;
+    const body = bodyOf(c);
     try {
       if (participation.admitUpdate(id, caller, round) === 'received') {
         await discard(body, maxBytes, uploadIdleMs, signal);
@@ -112,7 +112,7 @@ export function roundRoutes(options: RoundRoutesOptions): Hono {
         // It may have waited for long.
         participation.admitUpdate(id, caller, round);
         const expected = { sessionId: id, planHash: session.planHash, round, kind: 'update' } as const;
-        const source = chunksOf(body, uploadIdleMs, signal);
+        const source = passingChunksOf(body, uploadIdleMs, signal);
         const header = await readUpdateInto(source, { maxCount: session.parameters, expected }, buffer);
         // Nothing is awaited after this: the round cannot close in between.
         participation.keepHead(id, caller, head);

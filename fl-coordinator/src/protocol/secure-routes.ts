@@ -16,7 +16,7 @@ import { type Context, Hono } from 'hono';
 import { createHash } from 'node:crypto';
 import { z } from 'zod';
 import { checked } from '../problem.ts';
-import { chunksOf, discard } from './body.ts';
+import { bodyOf, chunksOf, discard, passingChunksOf } from './body.ts';
 import type { Participation } from './participation.ts';
 import type { Staging } from './staging.ts';
 
@@ -76,7 +76,7 @@ export function secureRoutes(options: SecureRoutesOptions): Hono {
       // It may have waited for long.
       const { termsHash } = participation.admitMasked(id, caller, number);
       const into = new Uint8Array(buffer.buffer, buffer.byteOffset, bytes);
-      const source = chunksOf(c.req.raw.body, uploadIdleMs, signal);
+      const source = passingChunksOf(bodyOf(c), uploadIdleMs, signal);
       const { payloadHash, privacy } = await readMaskedInput(source, { sessionId: id, round: number, termsHash }, into);
       const released = { privacy, bytes };
       await participation.answerStep(id, caller, number, {
@@ -109,7 +109,7 @@ export function secureRoutes(options: SecureRoutesOptions): Hono {
       if (error instanceof FoedusError && (error.code === 'round-over' || error.code === 'dropped-out')) {
         // So that the sender gets the answer instead of a broken connection.
         const most = participation.member(sessionId(c), callerOf(c)).session.parameters * 4 + MAX_UPDATE_HEADER_BYTES;
-        await discard(c.req.raw.body, most + MESSAGE_BYTES, uploadIdleMs, signal).catch(() => undefined);
+        await discard(bodyOf(c), most + MESSAGE_BYTES, uploadIdleMs, signal).catch(() => undefined);
       }
       if (signal.aborted && !(error instanceof FoedusError)) {
         throw new FoedusError('unavailable', 'The message was cut off. Send it again.', { cause: error });
@@ -129,7 +129,7 @@ export function headOf(c: Context): SignedHead | null {
 async function textOf(c: Context, most: number, idleMs: number, signal: AbortSignal): Promise<string> {
   const chunks: Uint8Array[] = [];
   let bytes = 0;
-  for await (const chunk of chunksOf(c.req.raw.body, idleMs, signal)) {
+  for await (const chunk of chunksOf(bodyOf(c), idleMs, signal)) {
     bytes += chunk.length;
     if (bytes > most) throw new FoedusError('too-large', `A message of this step has at most ${most} bytes.`);
     chunks.push(chunk);
