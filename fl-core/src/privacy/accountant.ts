@@ -55,7 +55,8 @@ export function deltaOf(
     const log = (order - 1) * (spent - epsilon + Math.log1p(-1 / order)) - Math.log(order);
     if (Number.isFinite(log)) delta = Math.min(delta, Math.exp(log));
   }
-  return Math.min(1, delta + (1 + Math.exp(epsilon)) * truncationMass(events));
+  const mass = truncationMass(events);
+  return mass === 0 ? delta : Math.min(1, delta + (1 + Math.exp(epsilon)) * mass);
 }
 
 /**

@@ -2,7 +2,7 @@ import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import * as fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import { epsilonOf } from '../accountant.ts';
+import { deltaOf, epsilonOf } from '../accountant.ts';
 import { type PrivacyEvent, subsampledGaussian } from '../event.ts';
 import { logErfc } from '../log-space.ts';
 import { pldDeltaOf, pldEpsilonOf } from './accountant.ts';
@@ -108,6 +108,68 @@ describe('the bounds', () => {
       expect(gaussianDelta(optimistic, 4)).toBeGreaterThanOrEqual(delta * (1 - 1e-6));
       expect(pessimistic - optimistic).toBeLessThan(1e-5);
     }
+  });
+
+  test('enclose the exact ε of hardly any loss, where all of it is a few points of the grid', () => {
+    fc.assert(
+      fc.property(
+        fc.double({ min: 2, max: 5.5, noNaN: true }).map((exponent) => 10 ** exponent),
+        fc.double({ min: -22, max: -3, noNaN: true }).map((exponent) => 10 ** exponent),
+        (sigma, delta) => {
+          const { pessimistic, optimistic } = pldEpsilonOf([gaussian(sigma)], delta);
+          expect(gaussianDelta(pessimistic, sigma)).toBeLessThanOrEqual(delta * (1 + 1e-6));
+          if (optimistic > 0) expect(gaussianDelta(optimistic, sigma)).toBeGreaterThanOrEqual(delta * (1 - 1e-6));
+        },
+      ),
+      { numRuns: 60, examples: [[3383, 1.5e-14]] },
+    );
+  });
+
+  test('are no narrower than what sampling costs when losses are a few points of the grid', () => {
+    // δ(0) is the total variation, q·erf(1/(2√2·σ)): far above the δ asked for.
+    for (const [noiseMultiplier, samplingRate, delta] of [
+      [1860.67, 0.9115, 7.7e-11],
+      [3.54, 5e-4, 6e-20],
+    ] as const) {
+      const { pessimistic } = pldEpsilonOf([subsampledGaussian({ noiseMultiplier, samplingRate, steps: 1 })], delta);
+      const { optimistic } = pldDeltaOf([subsampledGaussian({ noiseMultiplier, samplingRate, steps: 1 })], 0);
+      expect(optimistic).toBeGreaterThan(1e-6);
+      expect(pessimistic).toBeGreaterThan(1e-4);
+    }
+  });
+
+  test('are within 1e-3 also where a few rare losses are much larger than all others', () => {
+    const event = subsampledGaussian({
+      noiseMultiplier: 1.1188164552873736,
+      samplingRate: 0.0010968681815695803,
+      steps: 2657,
+    });
+    const { pessimistic, error } = pldEpsilonOf([event], 1.6434379687779714e-5);
+    // dp_accounting 0.6.0, from above on a grid of 1e-4.
+    expect(Math.abs(pessimistic - 0.206_565_5)).toBeLessThan(1e-3);
+    expect(error).toBeLessThan(1e-3);
+  });
+
+  test('of no noise to speak of are those of Rényi composition, at once', () => {
+    for (const [noiseMultiplier, samplingRate] of [
+      [1e-9, 1],
+      [1e-200, 1],
+      [1e-9, 1e-3],
+    ] as const) {
+      const events = [subsampledGaussian({ noiseMultiplier, samplingRate, steps: 100_000 })];
+      const { pessimistic, optimistic } = pldEpsilonOf(events, 1e-5);
+      expect(pessimistic).toBe(epsilonOf(events, 1e-5).epsilon);
+      expect(optimistic).toBe(0);
+    }
+  });
+
+  test('of δ are numbers at every ε', () => {
+    const events = [subsampledGaussian({ noiseMultiplier: 1, samplingRate: 0.5, steps: 3 })];
+    const { pessimistic, optimistic } = pldDeltaOf(events, 800);
+    expect(deltaOf(events, 800)).toBeLessThan(1e-100);
+    expect(pessimistic).toBeLessThan(1e-100);
+    expect(optimistic).toBe(0);
+    expect(deltaOf(events, Number.MAX_VALUE)).toBe(0);
   });
 
   test('enclose each other and stay below Rényi composition', () => {

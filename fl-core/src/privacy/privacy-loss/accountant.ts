@@ -2,7 +2,7 @@
  * (ε, δ) by composition of privacy-loss distributions: tighter than Rényi composition, with both an upper and a lower
  * bound of what the mechanism really costs, so that the error of the computation is known.
  */
-import { epsilonOf, requireDelta } from '../accountant.ts';
+import { deltaOf, epsilonOf, requireDelta } from '../accountant.ts';
 import { commonModel, type PrivacyEvent } from '../event.ts';
 import { truncationMass, withTruncation } from '../truncated-sampling.ts';
 import { compose, type ComposedLosses, type CountedLosses, transformSize, windowOf } from './compose.ts';
@@ -33,6 +33,8 @@ export interface LossOptions {
 
 /** The largest transform that refinement goes to, and the one that a coarser grid avoids. */
 const REFINED_POINTS = 1 << 20;
+/** Losses that need a coarser grid than this, in nats, are left to Rényi composition: so much loss is no privacy. */
+const COARSEST = 0.05;
 
 /**
  * @param events all that was released about the same units
@@ -47,7 +49,7 @@ export function pldEpsilonOf(events: readonly PrivacyEvent[], delta: number, opt
   const pairs = pairsOf(events);
   if (pairs.length === 0) return { pessimistic: 0, optimistic: 0, error: 0, interval: 0 };
   const start = uncapped(events);
-  return refine(
+  const bounds = refine(
     pairs,
     options,
     delta,
@@ -60,6 +62,9 @@ export function pldEpsilonOf(events: readonly PrivacyEvent[], delta: number, opt
     },
     (tail) => tiltForDelta(start, tail),
   );
+  // Both are bounds from above: the smaller one is, too.
+  const pessimistic = Math.min(bounds.pessimistic, epsilonOf(events, delta).epsilon);
+  return { ...bounds, pessimistic, error: pessimistic - bounds.optimistic };
 }
 
 /**
@@ -70,11 +75,12 @@ export function pldEpsilonOf(events: readonly PrivacyEvent[], delta: number, opt
 export function pldDeltaOf(events: readonly PrivacyEvent[], epsilon: number, options: LossOptions = {}): Bounds {
   if (!(epsilon >= 0)) throw new RangeError(`ε must not be negative; it is ${epsilon}.`);
   commonModel(events);
-  const extra = (1 + Math.exp(epsilon)) * truncationMass(events);
+  const mass = truncationMass(events);
+  const extra = mass === 0 ? 0 : (1 + Math.exp(epsilon)) * mass;
   const pairs = pairsOf(events);
   if (pairs.length === 0) return { pessimistic: 0, optimistic: 0, error: 0, interval: 0 };
   const start = uncapped(events);
-  return refine(
+  const bounds = refine(
     pairs,
     { tolerance: 1e-6, ...options },
     1e-9,
@@ -84,6 +90,8 @@ export function pldDeltaOf(events: readonly PrivacyEvent[], epsilon: number, opt
         : Math.max(0, composed.delta(epsilon) - extra),
     () => tiltForEpsilon(start, epsilon),
   );
+  const pessimistic = Math.min(bounds.pessimistic, deltaOf(events, epsilon));
+  return { ...bounds, pessimistic, error: pessimistic - bounds.optimistic };
 }
 
 const uncapped = (events: readonly PrivacyEvent[]): PrivacyEvent[] =>
@@ -137,10 +145,11 @@ function refine(
   const tilt = tiltOf(delta);
   const directions = directionsOf(pairs, tail);
   const widest = Math.max(...directions.flatMap((parts) => parts.map(({ source }) => spanOf(source))));
-  let h = interval;
-  while (widest / h > REFINED_POINTS) h *= 2;
+  let h = Number.isFinite(widest) ? interval : Infinity;
+  while (widest / h > REFINED_POINTS && h <= COARSEST) h *= 2;
   let isCoarsened = false;
   for (;;) {
+    if (!(h <= COARSEST)) return { pessimistic: Infinity, optimistic: 0, error: Infinity, interval: h };
     const evaluated = evaluate(directions, h, tilt, read, bothBounds);
     if (evaluated === 'too-wide') {
       h *= 2;

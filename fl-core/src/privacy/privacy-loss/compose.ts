@@ -32,14 +32,16 @@ export function logMoment(parts: readonly CountedLosses[], h: number, theta: num
 }
 
 function logMomentOfOne({ first, masses }: GridLosses, h: number, theta: number): number {
-  // Around the far end of the exponent, so that nothing overflows.
-  const anchor = theta > 0 ? (first + masses.length - 1) * h * theta : first * h * theta;
-  const ratio = Math.exp(theta * h);
+  // From the end where the exponent is largest, so that nothing overflows, and what underflows is small beside it.
+  const [start, step] = theta > 0 ? [masses.length - 1, -1] : [0, 1];
+  const anchor = theta * (first + start) * h;
+  const ratio = Math.exp(-Math.abs(theta) * h);
   let sum = 0;
-  let power = 0;
-  for (let i = 0; i < masses.length; i++) {
+  let power = 1;
+  for (let n = 0; n < masses.length; n++) {
+    const i = start + step * n;
     // A running power, renewed before its rounding shows.
-    if (i % 64 === 0) power = Math.exp(theta * (first + i) * h - anchor);
+    if (n % 64 === 0) power = Math.exp(theta * (first + i) * h - anchor);
     sum += (masses[i] ?? 0) * power;
     power *= ratio;
   }
@@ -54,24 +56,26 @@ export interface Window {
 
 /** @param spread about the standard deviation of the tilted sum, in nats: only the width depends on it */
 export function windowOf(parts: readonly CountedLosses[], h: number, tilt: number, spread: number): Window {
+  const only = singleOf(parts);
+  if (only !== undefined) return { low: only.first, high: only.first + only.masses.length - 1 };
   const base = logMoment(parts, h, tilt);
   const depth = -Math.log(OUTSIDE);
   let high = Infinity;
   let low = -Infinity;
-  for (const factor of [2, 4, 6, 8, 10, 14, 20, 40]) {
+  // Up to 8 for a sum like a normal one; less where a few large losses have most of the moment.
+  for (const factor of [0.05, 0.1, 0.25, 0.5, 1, 2, 4, 6, 8, 10, 14, 20, 40]) {
     const theta = factor / spread;
     high = Math.min(high, (logMoment(parts, h, tilt + theta) - base + depth) / theta);
     low = Math.max(low, -(logMoment(parts, h, tilt - theta) - base + depth) / theta);
   }
   // No sum is beyond the sum of the extremes.
-  let least = 0;
-  let most = 0;
-  for (const { losses, steps } of parts) {
-    least += steps * losses.first;
-    most += steps * (losses.first + losses.masses.length - 1);
-  }
-  return { low: Math.max(least, Math.floor(low / h)), high: Math.min(most, Math.ceil(high / h)) };
+  const least = parts.reduce((sum, { losses, steps }) => sum + steps * losses.first, 0);
+  return { low: Math.max(least, Math.floor(low / h)), high: Math.min(largestSum(parts), Math.ceil(high / h)) };
 }
+
+/** @returns the last grid point that a sum of finite losses can come to */
+const largestSum = (parts: readonly CountedLosses[]): number =>
+  parts.reduce((sum, { losses, steps }) => sum + steps * (losses.first + losses.masses.length - 1), 0);
 
 /** How δ depends on ε for a composition. */
 export interface ComposedLosses {
@@ -80,6 +84,12 @@ export interface ComposedLosses {
   /** The smallest ε ≥ 0 whose δ is at most this; +∞ when there is none. */
   epsilon(delta: number): number;
 }
+
+/** What can be said where the numbers do not fit into float64. */
+const NOTHING_KNOWN: Readonly<Record<Sense, ComposedLosses>> = {
+  pessimistic: { delta: () => 1, epsilon: () => Infinity },
+  optimistic: { delta: () => 0, epsilon: () => 0 },
+};
 
 /**
  * @param window of the same parts and tilt
@@ -92,20 +102,12 @@ export function compose(
   window: Window,
   sense: Sense,
 ): ComposedLosses {
-  const size = transformSize(window);
-  if (size > MAX_POINTS) throw new RangeError(`A transform of ${size} points is too large: use a coarser grid.`);
-  const { sum, logScale, noise } = tiltedSum(parts, h, tilt, size);
+  const only = singleOf(parts);
+  const transformed = only === undefined ? transform(parts, h, tilt, window, sense) : one(only);
+  if (transformed === undefined) return NOTHING_KNOWN[sense];
+  const { massAt, outside, falling } = transformed;
   const infinite = -Math.expm1(parts.reduce((log, { losses, steps }) => log + steps * Math.log1p(-losses.infinite), 0));
-  const sign = sense === 'pessimistic' ? 1 : -1;
   const count = window.high - window.low + 1;
-  /** The mass at grid point window.low + i, untilted, with the rounding of the transform on the safe side. */
-  const massAt = (i: number): number => {
-    const grid = window.low + i;
-    const tilted = Math.max(0, sum[grid - size * Math.floor(grid / size)] ?? 0) + sign * noise;
-    return tilted <= 0 ? 0 : tilted * Math.exp(logScale - tilt * grid * h);
-  };
-  /** What wrapped around or lies outside can change δ at ε by at most this. */
-  const outside = (epsilon: number): number => 2 * OUTSIDE * Math.exp(logScale - tilt * epsilon);
   const total = (finite: number, epsilon: number): number =>
     sense === 'pessimistic'
       ? Math.min(1, infinite + finite + outside(epsilon))
@@ -125,11 +127,15 @@ export function compose(
     },
     epsilon(delta) {
       if (infinite >= delta && sense === 'pessimistic') return Infinity;
+      const last = window.high * h;
+      if (total(0, last) > delta) {
+        // So small a δ lies beyond the window: what is outside falls as the tilt says, and ends at the largest sum.
+        return Math.max(0, last, Math.min(largestSum(parts) * h, falling(delta - infinite)));
+      }
       // Downwards from the largest loss: `above` is the mass beyond the grid point and `excess` its δ there.
       let above = 0;
       let excess = 0;
-      const last = (window.low + count - 1) * h;
-      for (let grid = window.low + count - 1; ; grid--) {
+      for (let grid = window.high; ; grid--) {
         const epsilon = grid * h;
         if (total(excess, epsilon) > delta) {
           // Between this point and the next higher one δ is A − e^(ε − here)·(A − excess).
@@ -144,6 +150,52 @@ export function compose(
         excess = shrink * excess + gain * above;
       }
     },
+  };
+}
+
+/** @returns the losses when they are all there is, so that nothing needs to be added up */
+function singleOf(parts: readonly CountedLosses[]): GridLosses | undefined {
+  const [first] = parts;
+  return parts.length === 1 && first?.steps === 1 ? first.losses : undefined;
+}
+
+/** A sum's masses within a window, and what may be beside it. */
+interface Summed {
+  /** The mass at grid point window.low + i, with the rounding of the transform on the safe side. */
+  readonly massAt: (i: number) => number;
+  /** What wrapped around or lies outside can change δ at ε by at most this. */
+  readonly outside: (epsilon: number) => number;
+  /** The ε from which on `outside` is at most this. */
+  readonly falling: (delta: number) => number;
+}
+
+const one = ({ masses }: GridLosses): Summed => ({
+  massAt: (i) => masses[i] ?? 0,
+  outside: () => 0,
+  falling: () => Infinity,
+});
+
+/** @returns undefined where the numbers do not fit into float64 */
+function transform(
+  parts: readonly CountedLosses[],
+  h: number,
+  tilt: number,
+  window: Window,
+  sense: Sense,
+): Summed | undefined {
+  const size = transformSize(window);
+  if (size > MAX_POINTS) throw new RangeError(`A transform of ${size} points is too large: use a coarser grid.`);
+  const { sum, logScale, noise } = tiltedSum(parts, h, tilt, size);
+  if (!(Number.isFinite(logScale) && Number.isFinite(noise) && sum.every(Number.isFinite))) return undefined;
+  const sign = sense === 'pessimistic' ? 1 : -1;
+  return {
+    massAt(i) {
+      const grid = window.low + i;
+      const tilted = Math.max(0, sum[grid - size * Math.floor(grid / size)] ?? 0) + sign * noise;
+      return tilted <= 0 ? 0 : tilted * Math.exp(logScale - tilt * grid * h);
+    },
+    outside: (epsilon) => 2 * OUTSIDE * Math.exp(logScale - tilt * epsilon),
+    falling: (delta) => (tilt > 0 ? (Math.log(2 * OUTSIDE) + logScale - Math.log(delta)) / tilt : Infinity),
   };
 }
 
