@@ -11,13 +11,14 @@ import type { RandomBits } from '../noise/random-bits.ts';
 import { RoundFailure } from './failure.ts';
 import { neighboursOf, thresholdOf } from './graph.ts';
 import {
-  agree,
   KEY_BYTES,
   open,
   pairMaskKey,
   privateKeyOf,
   publicKeyOf,
   seal,
+  sealingKeys,
+  sealingOf,
   selfMaskCommitment,
   selfMaskKey,
 } from './keys.ts';
@@ -78,6 +79,8 @@ export interface Shared {
   readonly rosterHash: string;
   readonly members: ReadonlySet<number>;
   readonly neighbours: ReadonlyMap<number, Advertisement>;
+  /** What the neighbours' shares are opened with. */
+  readonly openingKeys: ReadonlyMap<number, Uint8Array>;
   readonly threshold: number;
   /** The member's own share of its self-mask. */
   readonly ownShare: Uint8Array;
@@ -206,10 +209,12 @@ export async function shareSecrets(
   const ofSelfMask = split(secrets.selfMask, points, threshold, random);
   const ofMaskKey = split(secrets.maskKey, points, threshold, random);
   const shareKey = privateKeyOf(secrets.shareKey);
+  const openingKeys = new Map<number, Uint8Array>();
   const shares = linked.map((neighbour, i): [number, string] => {
-    const about = sealingOf(view, own, neighbour);
-    const key = agree(shareKey, neighbours.get(neighbour)!.shareKey, about, KEY_BYTES);
-    return [neighbour, seal(key, Buffer.concat([ofSelfMask[i]!, ofMaskKey[i]!]), about).toString('base64')];
+    const { seals, opens } = sealingKeys(shareKey, neighbours.get(neighbour)!.shareKey, view, own, neighbour);
+    openingKeys.set(neighbour, opens);
+    const plain = Buffer.concat([ofSelfMask[i]!, ofMaskKey[i]!]);
+    return [neighbour, seal(seals, plain, sealingOf(view, own, neighbour)).toString('base64')];
   });
   return {
     state: {
@@ -219,6 +224,7 @@ export async function shareSecrets(
       rosterHash: view,
       members: new Set(members),
       neighbours,
+      openingKeys,
       threshold,
       ownShare: ofSelfMask[linked.length]!,
     },
@@ -235,23 +241,21 @@ export async function shareSecrets(
  */
 export function maskInput(state: Shared, message: unknown, input: Uint32Array): Step<Masked, Uint8Array<ArrayBuffer>> {
   requirePhase(state, 'shared');
-  const { round, secrets, rosterHash: view, members, neighbours, threshold, ownShare } = state;
+  const { round, secrets, rosterHash: view, members, neighbours, openingKeys, threshold, ownShare } = state;
   const { terms, hash, own } = round;
   const inbox = parse(sealedSharesSchema, message, hash);
   if (input.length !== terms.length) {
     throw new RoundFailure('bad-input', `The input has ${input.length} elements; the round's have ${terms.length}.`);
   }
-  const shareKey = privateKeyOf(secrets.shareKey);
   const held = new Map<number, HeldShares>();
   for (const [from, sealed] of inbox.shares) {
-    const neighbour = neighbours.get(from);
-    if (neighbour === undefined || held.has(from)) {
+    const key = openingKeys.get(from);
+    if (key === undefined || held.has(from)) {
       throw new RoundFailure('inconsistent-view', `Shares of ${from} came twice or from no neighbour.`);
     }
-    const about = sealingOf(view, from, own);
-    const plain = open(agree(shareKey, neighbour.shareKey, about, KEY_BYTES), Buffer.from(sealed, 'base64'), about);
+    const plain = open(key, Buffer.from(sealed, 'base64'), sealingOf(view, from, own));
     if (plain?.length !== 2 * SHARE_BYTES) {
-      const { participant } = neighbour;
+      const { participant } = neighbours.get(from)!;
       throw new RoundFailure('bad-share', `The shares of ${participant} were not sealed for this member and round.`);
     }
     held.set(from, { selfMask: plain.subarray(0, SHARE_BYTES), maskKey: plain.subarray(SHARE_BYTES) });
@@ -369,5 +373,3 @@ export async function unmask(
   }
   return { termsHash: round.hash, selfMasks, maskKeys };
 }
-
-const sealingOf = (view: string, from: number, to: number): string => `foedus share ${view} ${from} ${to}`;

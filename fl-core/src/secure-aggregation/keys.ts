@@ -57,16 +57,35 @@ const notAKey = (cause: unknown): RoundFailure =>
  * @returns `length` bytes that only the holders of the two secrets know
  * @throws RoundFailure bad-message when the public key is of small order (the agreement would be the same for everybody)
  */
-export function agree(secret: KeyObject, publicKey: string | KeyObject, purpose: string, length: number): Buffer {
-  let shared: Buffer;
+export const agree = (secret: KeyObject, publicKey: string | KeyObject, purpose: string, length: number): Buffer =>
+  expand(sharedSecret(secret, publicKey), purpose, length);
+
+function sharedSecret(secret: KeyObject, publicKey: string | KeyObject): Buffer {
   try {
     const key = typeof publicKey === 'string' ? readPublicKey(publicKey) : publicKey;
-    shared = diffieHellman({ privateKey: secret, publicKey: key });
+    return diffieHellman({ privateKey: secret, publicKey: key });
   } catch (cause) {
     throw cause instanceof RoundFailure ? cause : notAKey(cause);
   }
-  return expand(shared, purpose, length);
 }
+
+/** The keys of one agreement that two members seal for each other with: one for each direction. */
+export function sealingKeys(
+  secret: KeyObject,
+  publicKey: string,
+  view: string,
+  own: number,
+  other: number,
+): { readonly seals: Buffer; readonly opens: Buffer } {
+  const shared = sharedSecret(secret, publicKey);
+  return {
+    seals: expand(shared, sealingOf(view, own, other), KEY_BYTES),
+    opens: expand(shared, sealingOf(view, other, own), KEY_BYTES),
+  };
+}
+
+/** What is sealed, and what the key for it is derived for. */
+export const sealingOf = (view: string, from: number, to: number): string => `foedus share ${view} ${from} ${to}`;
 
 const throwaway = createPrivateKey({
   key: Buffer.concat([PKCS8, Buffer.alloc(KEY_BYTES, 1)]),

@@ -47,9 +47,9 @@ export function addMasks(sum: Uint32Array, masks: readonly SignedMask[]): void {
 /** Masks from their beginning on, piece by piece. */
 export interface MaskStream {
   /** Adds to at most PIECE words what the masks have at their place. */
-  add(piece: Uint32Array): void;
+  readonly add: (piece: Uint32Array) => void;
   /** Leaves nothing of the masks in memory. */
-  end(): void;
+  readonly end: () => void;
 }
 
 export function streamMasks(masks: readonly SignedMask[]): MaskStream {
