@@ -90,12 +90,15 @@ export function createParticipation(options: ParticipationOptions) {
 
   const isResting = ({ state }: SessionRecord): boolean => restingStates.has(state);
 
+  const isOut = (status: ParticipantRecord['status'] | undefined): boolean =>
+    status === undefined || status === 'invited' || status === 'departed';
+
   /** @throws FoedusError `not-enrolled` @returns the member; one that was away is back by calling */
   const enrolled = (sessionId: string, caller: string): Member => {
     const found = member(sessionId, caller);
     const { status, note } = found.participant;
     if (isResting(found.session)) return found;
-    if (status === 'invited' || status === 'departed') {
+    if (isOut(status)) {
       const why = note === null ? '' : ` (${note})`;
       throw new FoedusError('not-enrolled', `${caller} is not enrolled in session ${sessionId}${why}. Enrol first.`);
     }
@@ -230,7 +233,10 @@ export function createParticipation(options: ParticipationOptions) {
         if (session.seq !== after) return currentTask(session, caller);
         const rest = until - performance.now();
         if (rest <= 0 || signal.aborted) return null;
-        await changes.next(sessionId, rest, signal);
+        // Asked at everything that happens in the session: most of it is no news for whoever waits.
+        const isNews = (): boolean =>
+          store.session(sessionId)?.seq !== after || isOut(store.participant(sessionId, caller)?.status);
+        await changes.until(sessionId, isNews, rest, signal);
       }
     },
 

@@ -4,8 +4,11 @@ export interface ChangeFeed {
   publish(sessionId: string): void;
   /** @returns a function that ends the subscription */
   subscribe(listener: (sessionId: string) => void): () => void;
-  /** Resolves at the session's next change, after `milliseconds`, or when `signal` aborts, whichever is first. */
-  next(sessionId: string, milliseconds: number, signal?: AbortSignal): Promise<void>;
+  /**
+   * Resolves at the first change of the session after which `holds` does, after `milliseconds`, or when `signal` aborts,
+   * whichever is first. `holds` is asked at every change of the session, and must not throw.
+   */
+  until(sessionId: string, holds: () => boolean, milliseconds: number, signal: AbortSignal): Promise<void>;
 }
 
 export function createChangeFeed(): ChangeFeed {
@@ -19,20 +22,20 @@ export function createChangeFeed(): ChangeFeed {
       for (const listener of listeners) listener(sessionId);
     },
     subscribe,
-    next: (sessionId, milliseconds, signal) =>
+    until: (sessionId, holds, milliseconds, signal) =>
       new Promise((resolve) => {
         const end = (): void => {
           unsubscribe();
           clearTimeout(timer);
-          signal?.removeEventListener('abort', end);
+          signal.removeEventListener('abort', end);
           resolve();
         };
         const unsubscribe = subscribe((changed) => {
-          if (changed === sessionId) end();
+          if (changed === sessionId && holds()) end();
         });
         const timer = setTimeout(end, milliseconds);
-        if (signal?.aborted === true) end();
-        else signal?.addEventListener('abort', end, { once: true });
+        if (signal.aborted) end();
+        else signal.addEventListener('abort', end, { once: true });
       }),
   };
 }

@@ -1,6 +1,10 @@
-/** Sessions, participants, rounds and contributions in SQLite. Every function is synchronous: join them in a transaction. */
+/**
+ * Sessions, participants, rounds and contributions in SQLite. Every function is synchronous: join them in a transaction.
+ * What every call of every client reads is kept as it was read or written last: this process alone writes the store.
+ */
 import type { Database } from '@foedus/connector/store';
 import type { SQLInputValue, StatementSync } from 'node:sqlite';
+import type { MetricMeans } from '../session/early-stop.ts';
 import type {
   ContributionRecord,
   Dropouts,
@@ -93,6 +97,18 @@ function toRound(row: Row): RoundRecord {
   };
 }
 
+/** Of so many sessions the records are kept, those that were asked for last. */
+const MOST_KEPT = 100;
+
+/** Records of one session as they are in the store; what is missing is read when it is asked for. */
+interface Kept {
+  session?: SessionRecord | undefined;
+  participants?: Map<string, ParticipantRecord> | undefined;
+  lastRound?: RoundRecord | undefined;
+  /** Of one round, by participant. */
+  contributions?: { readonly round: number; readonly of: Map<string, ContributionRecord> } | undefined;
+}
+
 /** @param now the clock, for `updatedAt` */
 export function createSessionStore(db: Database, now: () => Date) {
   const { sql } = db;
@@ -139,17 +155,19 @@ export function createSessionStore(db: Database, now: () => Date) {
   const selectKnown = sql.prepare(`SELECT ${allButPlan.join(', ')} FROM sessions WHERE id = ?`);
   const selectSessions = sql.prepare('SELECT * FROM sessions ORDER BY created_at DESC, id');
   const selectParticipants = sql.prepare('SELECT * FROM participants WHERE session_id = ? ORDER BY participant_id');
-  const selectParticipant = sql.prepare('SELECT * FROM participants WHERE session_id = ? AND participant_id = ?');
   const selectRounds = sql.prepare('SELECT * FROM rounds WHERE session_id = ? ORDER BY round');
   const selectLastRound = sql.prepare('SELECT * FROM rounds WHERE session_id = ? ORDER BY round DESC LIMIT 1');
   const selectContributions = sql.prepare(
     'SELECT * FROM contributions WHERE session_id = ? AND round = ? ORDER BY participant_id',
   );
-  const setDroppedAt = sql.prepare(
-    'UPDATE contributions SET dropped_at = ? WHERE session_id = ? AND round = ? AND participant_id = ?',
-  );
   const selectAllContributions = sql.prepare(
     'SELECT * FROM contributions WHERE session_id = ? ORDER BY round, participant_id',
+  );
+  const selectMetrics = sql.prepare(
+    `SELECT round, AVG(auc) AS auc, AVG(log_loss) AS logLoss FROM contributions
+       WHERE session_id = ? AND round IN
+         (SELECT round FROM rounds WHERE rounds.session_id = contributions.session_id AND phase IN ('evaluating', 'done'))
+       GROUP BY round ORDER BY round`,
   );
   const upsertRound = sql.prepare(
     `INSERT INTO rounds (session_id, round, phase, phase_since, started_at, ended_at,
@@ -168,36 +186,89 @@ export function createSessionStore(db: Database, now: () => Date) {
   );
   const deleteEnding = sql.prepare('DELETE FROM ending_transfers WHERE transfer_id = ?');
 
+  const kept = new Map<string, Kept>();
+  const of = (sessionId: string): Kept => {
+    const known = kept.get(sessionId) ?? {};
+    kept.delete(sessionId);
+    kept.set(sessionId, known);
+    if (kept.size > MOST_KEPT) kept.delete(kept.keys().next().value!);
+    return known;
+  };
+  /** What a failed transaction has changed here, the store has taken back. */
+  const orForget = <T>(kind: 'transaction' | 'passing', work: () => T): T => {
+    try {
+      return db[kind](work);
+    } catch (error) {
+      kept.clear();
+      throw error;
+    }
+  };
+  const passing = <T>(work: () => T): T => orForget('passing', work);
+  const participantsOf = (sessionId: string): Map<string, ParticipantRecord> => {
+    const known = kept.get(sessionId)?.participants;
+    if (known !== undefined) return known;
+    const read = selectParticipants.all(sessionId).map((row) => toRecord<ParticipantRecord>(participantColumns, row));
+    const participants = new Map(read.map((one) => [one.participantId, one]));
+    // Nothing is kept for the names that strangers ask for.
+    if (participants.size > 0) of(sessionId).participants = participants;
+    return participants;
+  };
+  const contributionsOf = (sessionId: string, round: number): Map<string, ContributionRecord> => {
+    const known = kept.get(sessionId)?.contributions;
+    if (known?.round === round) return known.of;
+    const rows = selectContributions.all(sessionId, round);
+    const read = rows.map((row) => toRecord<ContributionRecord>(contributionColumns, row));
+    const contributions = new Map(read.map((one) => [one.participantId, one]));
+    if (contributions.size > 0) of(sessionId).contributions = { round, of: contributions };
+    return contributions;
+  };
+  const updateContribution = (
+    sessionId: string,
+    round: number,
+    participantId: string,
+    changes: Changes<Omit<ContributionRecord, 'round' | 'participantId'>>,
+  ): void => {
+    const where = 'session_id = ? AND round = ? AND participant_id = ?';
+    update('contributions', contributionColumns, where, [sessionId, round, participantId], changes);
+    const known = kept.get(sessionId)?.contributions;
+    if (known?.round === round) change(known.of, participantId, changes);
+  };
+
   return {
-    transaction: <T>(work: () => T): T => db.transaction(work),
+    transaction: <T>(work: () => T): T => orForget('transaction', work),
     /** For what follows from a sum in memory: when that is lost, its round begins again or is over. */
-    passing: <T>(work: () => T): T => db.passing(work),
+    passing,
 
     insert(session: SessionRecord, participants: readonly ParticipantRecord[]): void {
+      kept.delete(session.id);
       insertSession.run(...values(sessionColumns, session));
       for (const participant of participants) {
         insertParticipant.run(session.id, ...values(participantColumns, participant));
       }
     },
     session(id: string): SessionRecord | undefined {
+      const known = kept.get(id)?.session;
+      if (known !== undefined) return known;
       const row = (plans.has(id) ? selectKnown : selectSession).get(id);
-      return row === undefined ? undefined : toSession(row);
+      if (row === undefined) return undefined;
+      return (of(id).session = toSession(row));
     },
     /** Newest first. */
     sessions(): SessionRecord[] {
       return selectSessions.all().map((row) => toSession(row));
     },
     updateSession(id: string, changes: Changes<Omit<SessionRecord, 'id' | 'updatedAt'>>): void {
-      update('sessions', sessionColumns, 'id = ?', [id], { ...changes, updatedAt: now().toISOString() });
+      const all = { ...changes, updatedAt: now().toISOString() };
+      update('sessions', sessionColumns, 'id = ?', [id], all);
+      const known = kept.get(id);
+      if (known?.session !== undefined) known.session = changed(known.session, all);
     },
 
     participants(sessionId: string): ParticipantRecord[] {
-      return selectParticipants.all(sessionId).map((row) => toRecord(participantColumns, row));
+      return [...participantsOf(sessionId).values()];
     },
-    participant(sessionId: string, participantId: string): ParticipantRecord | undefined {
-      const row = selectParticipant.get(sessionId, participantId);
-      return row === undefined ? undefined : toRecord(participantColumns, row);
-    },
+    participant: (sessionId: string, participantId: string): ParticipantRecord | undefined =>
+      participantsOf(sessionId).get(participantId),
     updateParticipant(
       sessionId: string,
       participantId: string,
@@ -205,6 +276,7 @@ export function createSessionStore(db: Database, now: () => Date) {
     ): void {
       const where = 'session_id = ? AND participant_id = ?';
       update('participants', participantColumns, where, [sessionId, participantId], changes);
+      change(kept.get(sessionId)?.participants, participantId, changes);
     },
 
     endingTransfers(sessionId: string): EndingTransfer[] {
@@ -221,44 +293,60 @@ export function createSessionStore(db: Database, now: () => Date) {
       return selectRounds.all(sessionId).map((row) => toRound(row));
     },
     lastRound(sessionId: string): RoundRecord | undefined {
+      const known = kept.get(sessionId)?.lastRound;
+      if (known !== undefined) return known;
       const row = selectLastRound.get(sessionId);
-      return row === undefined ? undefined : toRound(row);
+      if (row === undefined) return undefined;
+      return (of(sessionId).lastRound = toRound(row));
     },
     putRound(sessionId: string, round: RoundRecord): void {
       const { training = null, aggregating = null, evaluating = null } = round.durations;
       const times = [round.phaseSince, round.startedAt, round.endedAt] as const;
       upsertRound.run(sessionId, round.round, round.phase, ...times, training, aggregating, evaluating, round.reason);
+      const known = kept.get(sessionId);
+      if (known !== undefined) known.lastRound = undefined;
     },
 
     /** Of one round, or of all rounds of the session. */
     contributions(sessionId: string, round?: number): ContributionRecord[] {
-      const rows =
-        round === undefined ? selectAllContributions.all(sessionId) : selectContributions.all(sessionId, round);
-      return rows.map((row) => toRecord(contributionColumns, row));
+      if (round !== undefined) return [...contributionsOf(sessionId, round).values()];
+      return selectAllContributions.all(sessionId).map((row) => toRecord(contributionColumns, row));
     },
+    /** Unweighted means over those that reported, of the rounds with output, oldest first. */
+    metricsByRound: (sessionId: string): { readonly round: number; readonly means: MetricMeans }[] =>
+      (selectMetrics.all(sessionId) as unknown as ({ readonly round: number } & MetricMeans)[]).map(
+        ({ round, auc, logLoss }) => ({ round, means: { auc, logLoss } }),
+      ),
     insertContribution(sessionId: string, contribution: ContributionRecord): void {
       insertContribution.run(sessionId, ...values(contributionColumns, contribution));
+      const known = kept.get(sessionId);
+      if (known !== undefined) known.contributions = undefined;
     },
-    updateContribution(
-      sessionId: string,
-      round: number,
-      participantId: string,
-      changes: Changes<Omit<ContributionRecord, 'round' | 'participantId'>>,
-    ): void {
-      const where = 'session_id = ? AND round = ? AND participant_id = ?';
-      update('contributions', contributionColumns, where, [sessionId, round, participantId], changes);
-    },
+    updateContribution,
     /** Members without an answer to a step of a secure round. */
     putDropouts(sessionId: string, round: number, { step, participantIds }: Dropouts): void {
       if (participantIds.length === 0) return;
-      db.passing(() => {
-        for (const participantId of participantIds) setDroppedAt.run(step, sessionId, round, participantId);
+      passing(() => {
+        for (const participantId of participantIds) {
+          updateContribution(sessionId, round, participantId, { droppedAt: step });
+        }
       });
     },
   };
 }
 
 export type SessionStore = ReturnType<typeof createSessionStore>;
+
+/** As the columns are after an update: what is undefined was not changed. */
+function changed<T extends object>(record: T, changes: Changes<T>): T {
+  const defined = Object.entries(changes).filter(([, value]) => value !== undefined);
+  return { ...record, ...Object.fromEntries(defined) };
+}
+
+function change<T extends object>(records: Map<string, T> | undefined, key: string, changes: Changes<T>): void {
+  const record = records?.get(key);
+  if (record !== undefined) records?.set(key, changed(record, changes));
+}
 
 /** A participant's row at the beginning of a round. */
 export function waitingContribution(round: number, participantId: string): ContributionRecord {
