@@ -11,6 +11,7 @@ import { type Aggregate, type RunningSum, createRunningSum, release } from '../s
 import { NotFiniteError, nextModel, strategyOf } from '../strategy/strategy.ts';
 import { createAlarms } from './alarms.ts';
 import type { ChangeFeed } from './change-feed.ts';
+import { deadlineOf, lastEnd } from './deadline.ts';
 import { type MetricMeans, bestOf, earlyStopReason } from './early-stop.ts';
 import { isEvaluated } from './evaluation.ts';
 import {
@@ -23,7 +24,7 @@ import {
 } from './round-machine.ts';
 import type { SecureRounds } from './secure-rounds.ts';
 import { type SessionEvent, recruitingVerdict, transition } from './session-machine.ts';
-import { durationsAt, meansOf } from './session-view.ts';
+import { durationsAt } from './session-view.ts';
 
 /** Answers to a step that come faster than this are told of together, in milliseconds. */
 const TELL_EVERY_MS = 100;
@@ -204,7 +205,10 @@ export function createRounds(options: RoundsOptions): Rounds {
     const here = participants.filter(({ status }) => status === 'enrolled' || status === 'refused').length;
     if (here >= least) return 'ready';
     const verdict = recruitingVerdict(participants, least, false);
-    if (verdict.kind === 'fail' || overSince(lastEnd(session), session.plan.roundTimeoutSeconds)) {
+    if (
+      verdict.kind === 'fail' ||
+      overSince(lastEnd(session, store.lastRound(session.id)), session.plan.roundTimeoutSeconds)
+    ) {
       move(session, 'fail', verdict.kind === 'run' ? null : verdict.reason);
       return 'ended';
     }
@@ -213,10 +217,6 @@ export function createRounds(options: RoundsOptions): Rounds {
     }
     return 'wait';
   };
-
-  /** Since when a running session without a round has been waiting for one. */
-  const lastEnd = (session: SessionRecord): string | null =>
-    store.lastRound(session.id)?.endedAt ?? session.recruitingSince;
 
   const closeContributions = (session: SessionRecord, round: RoundRecord): void => {
     store.passing(() => {
@@ -244,35 +244,36 @@ export function createRounds(options: RoundsOptions): Rounds {
     const base = models.newest(sessionId);
     // A stop may have come in between.
     if (!session || !base || round?.round !== number || round.phase !== 'aggregating' || of?.round !== number) return;
+    // Out of the way before the next round begins, with its own.
+    sums.delete(sessionId);
+    unmasked.delete(sessionId);
+    secureRounds.forget(sessionId);
     try {
+      // With the beginning of what follows: one wait for the disk.
       store.transaction(() => {
         const parts = nextModel(strategyOf(session.plan.strategy), models.parts(sessionId, base.round), of.sum);
         models.put(sessionId, number, parts);
+        release(of.sum);
         store.updateSession(sessionId, { roundsDone: session.roundsDone + 1, seq: session.seq + 1 });
         enterPhase(sessionId, round, isEvaluated(session) ? 'evaluate' : 'finish');
         prune(session, number);
+        follow(sessionId);
       });
     } catch (error) {
       if (!(error instanceof NotFiniteError)) throw error;
+      release(of.sum);
       const reason = `Round ${number}: the new parameters are not finite numbers. Plan a session with smaller learning rates.`;
       abandon(session, round, reason);
-    } finally {
-      release(of.sum);
-      sums.delete(sessionId);
-      unmasked.delete(sessionId);
-      secureRounds.forget(sessionId);
     }
-    settle(sessionId);
+    settle(sessionId, session.state);
   };
 
-  const history = (sessionId: string): { readonly round: number; readonly means: MetricMeans }[] => {
-    const byRound = Map.groupBy(store.contributions(sessionId), ({ round }) => round);
-    const finished = store.rounds(sessionId).filter(({ phase }) => phase === 'done' || phase === 'evaluating');
-    return finished.map(({ round }) => ({ round, means: meansOf(byRound.get(round) ?? []) }));
-  };
+  /** Rounds with output, oldest first. Where no metrics are asked for, nobody has to look through them. */
+  const history = ({ id, plan }: SessionRecord): { readonly round: number; readonly means: MetricMeans }[] =>
+    plan.evaluation.metrics.length === 0 ? [] : store.metricsByRound(id);
 
   const prune = (session: SessionRecord, newest: number): void => {
-    const rounds = history(session.id);
+    const rounds = history(session);
     const best = bestOf(
       rounds.map(({ means }) => means),
       session.plan.earlyStop?.metric ?? null,
@@ -284,6 +285,7 @@ export function createRounds(options: RoundsOptions): Rounds {
     store.transaction(() => {
       enterPhase(session.id, round, 'finish');
       prune(session, round.round);
+      follow(session.id);
     });
   };
 
@@ -292,12 +294,9 @@ export function createRounds(options: RoundsOptions): Rounds {
     const { plan } = session;
     const round = store.lastRound(session.id);
     if (round === undefined || round.phase === 'done' || round.phase === 'abandoned') {
-      const early = session.extended
-        ? null
-        : earlyStopReason(
-            history(session.id).map(({ means }) => means),
-            plan.earlyStop,
-          );
+      const rule = session.extended ? null : plan.earlyStop;
+      const means = rule === null ? [] : history(session).map((one) => one.means);
+      const early = earlyStopReason(means, rule);
       if (early !== null) move(session, 'complete', early);
       else if (session.roundsDone >= session.roundsTarget) {
         move(session, 'complete', `All ${session.roundsDone} rounds are done.`);
@@ -338,26 +337,19 @@ export function createRounds(options: RoundsOptions): Rounds {
     return verdict.kind !== 'wait';
   };
 
-  /** When the session goes on without whomever it waits for, in ms since 1970; null: it waits for nobody. */
-  const deadlineOf = (session: SessionRecord): number | null => {
-    const after = (since: string | null): number | null =>
-      since === null ? null : Date.parse(since) + session.plan.roundTimeoutSeconds * 1000;
-    if (session.state === 'recruiting') return after(session.recruitingSince);
-    if (session.state !== 'running') return null;
-    const round = store.lastRound(session.id);
-    if (round === undefined || round.endedAt !== null) return after(lastEnd(session));
-    return round.phase === 'evaluating'
-      ? after(round.phaseSince)
-      : (secureRounds.of(session.id)?.deadline ?? after(round.phaseSince));
+  /** Does what follows from what is stored, until nothing more does. Within a transaction all of it is part of that. */
+  const follow = (sessionId: string): SessionRecord | undefined => {
+    let session = store.session(sessionId);
+    while (session !== undefined && advance(session)) session = store.session(sessionId);
+    return session;
   };
 
-  const settle = (sessionId: string): void => {
+  /** @param before what the state was before the change that is settled */
+  const settle = (sessionId: string, before = store.session(sessionId)?.state): void => {
     if (disposed) return;
-    let session = store.session(sessionId);
-    const before = session?.state;
-    while (session !== undefined && advance(session)) session = store.session(sessionId);
+    const session = follow(sessionId);
     if (session === undefined) return;
-    alarms.set(sessionId, deadlineOf(session));
+    alarms.set(sessionId, deadlineOf(session, store.lastRound(sessionId), secureRounds.of(sessionId)?.deadline));
     if (session.state !== before && ['completed', 'failed', 'stopped'].includes(session.state)) onRest(sessionId);
     changes.publish(sessionId);
   };
