@@ -103,6 +103,35 @@ describe('RDP of integer noise', () => {
   });
 });
 
+describe('RDP where formulas are lost in rounding', () => {
+  const laplace = (noiseMultiplier: number, steps = 1): PrivacyEvent => ({
+    mechanism: 'laplace',
+    unit: 'record',
+    adjacency: 'add-remove',
+    convention: 'noise-over-sensitivity',
+    noiseMultiplier,
+    steps,
+  });
+
+  test('very much Laplace noise, very often, costs what Gaussian noise of the same information does', () => {
+    // 1/b² is the information of Laplace noise about its centre: b² of them are one Gaussian release of σ = 1.
+    const gauss = epsilonOf([subsampledGaussian({ noiseMultiplier: 1, samplingRate: 1, steps: 1 })], 1e-5).epsilon;
+    for (const b of [1e3, 1e4, 1e5, 1e6, 9e7]) {
+      expect(epsilonOf([laplace(b, b * b)], 1e-5).epsilon / gauss).toBeCloseTo(1, 3);
+    }
+    for (const order of [1.1, 2, 64, 1024]) expect(rdpOfEvent(laplace(1e12), order)).toBeGreaterThan(0);
+  });
+
+  test('sums of discrete Gaussians narrower than their theorem asks for have no bound', () => {
+    const sum = { unit: 'record', adjacency: 'add-remove', l2Sensitivity: 1, dimension: 1, steps: 1 } as const;
+    const event = { ...sum, mechanism: 'discrete-gaussian', sigma: 0.4 } as const;
+    expect(epsilonOf([{ ...event, summands: 1000 }], 1e-5).epsilon).toBe(Infinity);
+    expect(epsilonOf([{ ...event, summands: 1 }], 1e-5).epsilon).toBeLessThan(20);
+    // As many as one likes, at once.
+    expect(epsilonOf([{ ...event, sigma: 0.5, summands: 2 ** 50 }], 1e-5).epsilon).toBeGreaterThan(1);
+  });
+});
+
 describe('a weighted average', () => {
   test('moves by no more than stated when a member comes, goes or is exchanged', () => {
     const weight = fc.double({ min: 0.1, max: 3, noNaN: true });

@@ -32,24 +32,32 @@ export function rdpOfEvent(event: PrivacyEvent, order: number): number {
 function rdpOfLaplace(order: number, scale: number): number {
   requireOrder(order);
   const t = 1 / scale;
+  // Here the formula is lost in rounding; what is purely t-private is ½t²-concentrated (Bun and Steinke 2016, Prop. 3.3).
+  if (t < 1e-4) return Math.min((order * t ** 2) / 2, t);
   const up = Math.log(order / (2 * order - 1)) + (order - 1) * t;
   const down = Math.log((order - 1) / (2 * order - 1)) - order * t;
   return Math.min(logAdd(up, down) / (order - 1), t);
 }
 
+/** Summands whose terms are added up one by one; all that follow count as the last of them. */
+const MOST_TERMS = 10_000;
+
 /**
  * Sums of discrete Gaussians: Kairouz, Liu, Steinke, "The Distributed Discrete Gaussian Mechanism for Federated Learning
  * with Secure Aggregation", arXiv:2102.06387, Theorem 1, ½ε²-concentrated differential privacy. One summand is exactly
  * as private as the continuous Gaussian: Canonne, Kamath, Steinke, arXiv:2004.00010, Theorem 14.
+ *
+ * @returns +∞ for several summands of σ below ½, of which the theorem says nothing
  */
 export function concentratedEpsilon(event: DiscreteGaussianEvent): number {
   const { sigma, summands, l2Sensitivity, dimension } = event;
+  if (summands > 1 && sigma < 0.5) return Infinity;
   const plain = l2Sensitivity / (Math.sqrt(summands) * sigma);
   let tau = 0;
   for (let k = 1; k < summands; k++) {
     const term = 10 * Math.exp((-2 * Math.PI ** 2 * sigma ** 2 * k) / (k + 1));
     // Terms fall towards their limit: all that follow are at most as large as this one.
-    if (term * (summands - k) < tau * 1e-12 || term === 0) {
+    if (term * (summands - k) < tau * 1e-12 || term === 0 || k === MOST_TERMS) {
       tau += term * (summands - k);
       break;
     }
