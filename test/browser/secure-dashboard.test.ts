@@ -105,7 +105,7 @@ describe.skipIf(executable === null && process.env['CI'] === undefined)(
       );
       expect(words).toEqual([
         'Keys 4 of 4, done',
-        'Shares of secrets 4 of 4, done',
+        'Shares 4 of 4, done',
         '3 Masked updates 0 of 4',
         '4 Confirmation',
         '5 Unmasking',

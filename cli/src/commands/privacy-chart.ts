@@ -3,6 +3,7 @@ import { type EChartsCoreOption, init, use } from 'echarts/core';
 import { LineChart } from 'echarts/charts';
 import { GridComponent, LegendComponent, TitleComponent } from 'echarts/components';
 import { SVGRenderer } from 'echarts/renderers';
+import { budgetWords } from './privacy-options.ts';
 import type { PlanChoice, TradeOff } from './privacy-trade-off.ts';
 
 use([LineChart, GridComponent, LegendComponent, TitleComponent, SVGRenderer]);
@@ -66,13 +67,13 @@ export function pageOf(tradeOff: TradeOff, rows: readonly (readonly [string, str
 <html lang="en">
 <meta charset="utf-8">
 <meta name="viewport" content="width=device-width">
-<title>Privacy plan: ε = ${tradeOff.question.epsilon} at δ = ${tradeOff.question.delta}</title>
+<title>Privacy plan: ${budgetWords(tradeOff.question)}</title>
 <style>
   body { font: 15px/1.5 system-ui, sans-serif; margin: 2rem auto; max-width: 1100px; padding: 0 1rem; color: #1c1c1c }
   th { text-align: left; font-weight: 500; padding-right: 2rem }
   svg { max-width: 100%; height: auto }
 </style>
-<h1>Privacy plan: ε = ${tradeOff.question.epsilon} at δ = ${tradeOff.question.delta}</h1>
+<h1>Privacy plan: ${budgetWords(tradeOff.question)}</h1>
 <table>
 ${table}
 </table>

@@ -1,25 +1,22 @@
 /** What it takes to hide whole organisations: the noise for a budget, and what it does to the mean of their updates. */
 import { FoedusError } from '@foedus/connector/errors';
-import { calibrate, epsilonByRound, type PrivacyEvent, roundEvent } from '@foedus/fl-core';
+import { epsilonByRound, lengthsAround, noiseByRounds, type PrivacyEvent, roundEvent } from '@foedus/fl-core';
 import { z } from 'zod';
-import { plot } from 'simple-ascii-chart';
 import { print, printTable } from '../terminal.ts';
+import { budgetWords, positiveUpTo, properDelta, readOptions, wholeWithin } from './privacy-options.ts';
+import { drawCurve } from './terminal-chart.ts';
 
 const optionsSchema = z
   .object({
-    epsilon: z.coerce.number().positive().max(1_000),
-    delta: z.coerce.number().gt(0).lt(1),
-    members: z.coerce.number().int().min(2).max(10_000),
-    minimum: z.coerce.number().int().min(2),
-    colluding: z.coerce.number().int().min(0),
-    parameters: z.coerce
-      .number()
-      .int()
-      .min(1)
-      .max(2 ** 28),
-    rounds: z.coerce.number().int().min(1).max(100_000),
-    clip: z.coerce.number().positive().max(1e9),
-    bits: z.coerce.number().int().min(12).max(32),
+    epsilon: positiveUpTo(1_000),
+    delta: properDelta(),
+    members: wholeWithin({ from: 2, to: 10_000 }),
+    minimum: wholeWithin({ from: 2, to: 10_000 }),
+    colluding: wholeWithin({ from: 0, to: 10_000 }),
+    parameters: wholeWithin({ from: 1, to: 2 ** 28 }),
+    rounds: wholeWithin({ from: 1, to: 100_000 }),
+    clip: positiveUpTo(1e9),
+    bits: wholeWithin({ from: 12, to: 32 }),
   })
   .refine(({ minimum, members }) => minimum <= members, { path: ['minimum'], message: 'is more than are invited' })
   .refine(({ colluding, minimum }) => colluding < minimum, {
@@ -34,6 +31,8 @@ export type OrganisationPlanOptions = Partial<Record<keyof Question, string>>;
 export interface OrganisationPlan {
   /** z of the session plan: privacy.noiseMultiplier. */
   readonly noiseMultiplier: number;
+  /** Least noise for other numbers of rounds within the same budget, ascending. */
+  readonly byRounds: readonly { readonly rounds: number; readonly noiseMultiplier: number }[];
   /** After each of some rounds, ascending; the last is the whole. */
   readonly spent: readonly { readonly round: number; readonly epsilon: number }[];
   /**
@@ -46,17 +45,28 @@ export interface OrganisationPlan {
 /** @throws RangeError when no noise keeps the rounds within the budget */
 export function organisationPlanOf(question: Question): OrganisationPlan {
   const { epsilon, delta, members, minimum, colluding, rounds, clip } = question;
-  const noiseMultiplier = calibrate({
-    budget: { epsilon, delta },
-    planned: (noise) => [{ ...eventOf(question, noise), steps: rounds }],
-    // Rényi composition is what the ledger charges by, so the plan holds there.
-    accountant: 'rdp',
-  });
+  const noiseFor = (lengths: readonly number[]): (number | null)[] =>
+    noiseByRounds({
+      budget: { epsilon, delta },
+      lengths,
+      releasesOf: (noise, count) => [{ ...eventOf(question, noise), steps: count }],
+    });
+  const [noiseMultiplier = null] = noiseFor([rounds]);
+  if (noiseMultiplier === null) {
+    throw new RangeError(
+      `No noise keeps ${rounds} rounds within ${budgetWords(question)} and fits into ${question.bits} bits: ` +
+        'plan fewer rounds or more bits, or allow more ε.',
+    );
+  }
+  const lengths = lengthsAround(rounds);
   const minima = [...new Set([minimum, colluding + 1, Math.ceil(members / 2), members])]
     .filter((least) => least >= 2 && least > colluding)
     .toSorted((a, b) => a - b);
   return {
     noiseMultiplier,
+    byRounds: noiseFor(lengths).flatMap((least, index) =>
+      least === null ? [] : [{ rounds: lengths[index] ?? rounds, noiseMultiplier: least }],
+    ),
     spent: epsilonByRound(eventOf(question, noiseMultiplier), rounds, delta).byRound.filter(({ round }) => round > 0),
     noiseInMean: minima.map((least) => ({
       minimum: least,
@@ -107,35 +117,43 @@ function eventOf(question: Question, noiseMultiplier: number): PrivacyEvent {
  * @throws FoedusError `bad-request` for values out of range or a budget that allows nothing
  */
 export function planOrganisations(options: OrganisationPlanOptions): void {
-  const parsed = optionsSchema.safeParse(options);
-  if (!parsed.success) {
-    const lines = parsed.error.issues.map(({ path, message }) => `  --${path.join('.')}: ${message}`);
-    throw new FoedusError('bad-request', `The plan cannot be made from these values.\n${lines.join('\n')}`);
-  }
-  const question = parsed.data;
+  const question = readOptions(optionsSchema, options);
   let plan: OrganisationPlan;
   try {
     plan = organisationPlanOf(question);
   } catch (cause) {
     throw cause instanceof RangeError ? new FoedusError('bad-request', cause.message, { cause }) : cause;
   }
-  const { noiseMultiplier, spent, noiseInMean } = plan;
+  const { noiseMultiplier, byRounds, spent, noiseInMean } = plan;
+  const rounds = question.rounds === 1 ? '1 round' : `${question.rounds} rounds`;
+  const chosen = noiseMultiplier.toFixed(3);
+  print(`Noise z = ${chosen} keeps ${rounds} within ${budgetWords(question)}.`);
+  print();
   printTable(
-    ['', ''],
+    ['what', 'value'],
     [
-      ['unit and neighbours', 'one organisation, exchanged for another'],
-      ['budget', `ε = ${question.epsilon} at δ = ${question.delta}`],
+      ['protected', 'one organisation, exchanged for another'],
+      ['budget', budgetWords(question)],
       ['rounds', String(question.rounds)],
-      ['noise multiplier z', noiseMultiplier.toFixed(3)],
       ['clip norm C', String(question.clip)],
+      ['noise multiplier z', `${chosen} (the sum of a round has noise of at least z·C)`],
       ['ε as the ledger counts it', (spent.at(-1)?.epsilon ?? 0).toFixed(4)],
     ],
     '',
   );
   print();
-  const points = spent.map(({ round, epsilon }): [number, number] => [round, epsilon]);
-  const formatter = (value: number): number => Number(value.toPrecision(3));
-  print(plot(points, { title: 'ε by round', width: 60, height: 12, formatter }));
+  const mark = [question.rounds, noiseMultiplier] as const;
+  const points = byRounds.map((one) => [one.rounds, one.noiseMultiplier] as const);
+  print(drawCurve({ title: 'Noise z by number of rounds, within the budget', points, mark, isLogarithmic: true }));
+  print(
+    drawCurve({
+      title: `ε by round, with z = ${chosen}`,
+      points: spent.map(({ round, epsilon }) => [round, epsilon] as const),
+      mark: [question.rounds, spent.at(-1)?.epsilon ?? 0],
+    }),
+  );
+  print('● is this plan.');
+  print();
   print(`Noise in each value of the mean of ${question.members} updates, which have norm ${question.clip} at most:`);
   printTable(
     ['minimum cohort', 'may drop out', 'standard deviation', `norm over ${question.parameters} values`],

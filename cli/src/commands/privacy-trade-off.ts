@@ -10,6 +10,7 @@ import {
   spread,
   subsampledGaussian,
 } from '@foedus/fl-core';
+import { budgetWords } from './privacy-options.ts';
 
 export interface PlanQuestion {
   readonly epsilon: number;
@@ -90,7 +91,7 @@ export function tradeOffOf(question: PlanQuestion, onStep: () => void = () => {}
   const choice = rounds === 0 ? null : choose(question.batch, rounds);
   if (choice === null) {
     throw new RangeError(
-      `Not even one round fits into ε = ${epsilon} at δ = ${delta} with noise of at most ${mostNoise}: ` +
+      `Not even one round fits into ${budgetWords(question)} with noise of at most ${mostNoise}: ` +
         'take a smaller batch, fewer steps a round, or ask for a larger budget.',
     );
   }

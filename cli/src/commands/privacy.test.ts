@@ -72,6 +72,13 @@ describe('a privacy plan', () => {
         expect(drawn.startsWith('<!doctype')).toBe(name.endsWith('.html'));
       }
       expect(write.mock.calls.map(([text]) => String(text)).join('')).toContain('noise multiplier σ');
+      const lines = write.mock.calls.flatMap(([text]) => String(text).split('\n'));
+      expect(
+        Math.max(...lines.filter((line) => !line.includes(folder)).map((line) => line.length)),
+      ).toBeLessThanOrEqual(80);
+      // What is printed for the session's plan is what was found.
+      const { noiseMultiplier } = tradeOffOf(question).choice;
+      expect(lines).toContainEqual(expect.stringContaining(`"noiseMultiplier": ${noiseMultiplier},`));
     } finally {
       write.mockRestore();
       await rm(folder, { recursive: true });
@@ -81,6 +88,13 @@ describe('a privacy plan', () => {
   test('names every value that is out of range', async () => {
     await expect(planPrivacy({ ...typed, mostNoise: '1000', epsilon: '-1', rows: 'many' })).rejects.toThrow(
       /--epsilon: [^]*--rows: /,
+    );
+    await expect(planPrivacy({ ...typed, mostNoise: '0.1', evaluationNoise: 'loud', steps: '2.5' })).rejects.toThrow(
+      [
+        '  --steps: is not a whole number',
+        '  --most-noise: must be 0.3 or more',
+        '  --evaluation-noise: is not a number',
+      ].join('\n'),
     );
     await expect(planPrivacy({ ...typed, mostNoise: '1000', rows: '50' })).rejects.toThrow(/more than there are rows/);
   });

@@ -264,7 +264,7 @@ export const allowsHistograms = ({ metrics }: Pick<ContractLimits, 'metrics'>): 
 const HIDDEN: Readonly<Record<PrivacyUnit, string>> = { record: 'single rows', organisation: 'whole organisations' };
 
 /** As the partner's policy decides: sums of floating-point numbers may exceed a limit by this. */
-const TOLERANCE = 1e-9;
+export const TOLERANCE = 1e-9;
 
 function partnerPromise(
   plan: SessionPlan,
@@ -392,7 +392,7 @@ function wordsOf(
       ? 'The coordinator sees every update.'
       : `The coordinator sees the sum of at least ${fewest} updates and no single one` +
         (secure.mode === 'active-server' ? ', whatever it sends.' : ', as long as it follows the protocol.'),
-    `A round has output while ${needed} of ${invited} are left: ${dropped} may drop out.`,
+    `A round has output while ${needed} of ${invited} are left: ${dropped === 0 ? 'nobody' : dropped} may drop out.`,
     'Every update has the same weight, and no counts of rows are sent.',
     ...(encoding === null
       ? []

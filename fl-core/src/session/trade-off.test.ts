@@ -54,7 +54,8 @@ describe('the trade-off of a session', () => {
     const { partners } = checkPromise(plan, contracts);
     const holds = new Map(partners.map(({ participantId, reasons }) => [participantId, reasons.length === 0]));
     expect(new Set(holds.values())).toEqual(new Set([true, false]));
-    for (const { participantIds, leastNoise } of budgets) {
+    for (const { participantIds, leastNoise, holds: fits } of budgets) {
+      expect(fits).toBe(holds.get(participantIds[0]!));
       expect(leastNoise[0]! <= 1.2).toBe(holds.get(participantIds[0]!));
     }
     // Of more budgets than curves that can be told apart, those with the least room are there.
@@ -97,7 +98,8 @@ describe('the trade-off of a session', () => {
     expect(budgets).toHaveLength(1);
     expect(budgets[0]).toMatchObject({ isPlanned: true, participantIds: ['did:web:p0.example', 'did:web:p1.example'] });
     expect(budgets[0]!.epsilon).toBeCloseTo(partner!.byRound.at(-1)!.epsilon, 6);
-    expect(Math.abs(budgets[0]!.leastNoise[0]! - 1.2)).toBeLessThanOrEqual(1e-3);
+    expect(budgets[0]!.holds).toBe(true);
+    expect(budgets[0]!.leastNoise[0]).toBe(1.2);
   });
 
   test('has no noise where the budget is used up, and nothing to show without privacy', () => {

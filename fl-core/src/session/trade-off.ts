@@ -6,7 +6,7 @@ import { epsilonOf } from '../privacy/accountant.ts';
 import { type Budget, calibrate } from '../privacy/budget.ts';
 import { aboutRecords, type PrivacyEvent } from '../privacy/event.ts';
 import type { SessionPlan } from './plan.ts';
-import { allowsHistograms, type Contract, plannedRoundEvent } from './promise.ts';
+import { allowsHistograms, type Contract, plannedRoundEvent, TOLERANCE } from './promise.ts';
 import { evaluationOf, type PlannedEvaluation, releases } from './spending.ts';
 
 /** Whole numbers from `least` to `most`, evenly on a logarithmic scale, each once: `points` of them at most. */
@@ -39,7 +39,8 @@ export function noiseByRounds(options: {
       return events;
     };
     try {
-      return calibrate({ budget, history, planned, accountant: 'rdp', tolerance: 1e-3 });
+      const least = calibrate({ budget, history, planned, accountant: 'rdp', tolerance: 1e-3 });
+      return Math.ceil(least * 1000 - 1e-9) / 1000;
     } catch (error) {
       // Beyond all reason, or evaluations alone cost more than the budget.
       if (error instanceof RangeError) return null;
@@ -55,6 +56,8 @@ export interface BudgetTradeOff {
   readonly delta: number;
   /** The budget is no agreement's but what the plan costs: no agreement has one. */
   readonly isPlanned: boolean;
+  /** Whether the plan keeps to it. */
+  readonly holds: boolean;
   /** Least noise multiplier for each of `lengths`; null where no noise is enough. */
   readonly leastNoise: readonly (number | null)[];
 }
@@ -79,6 +82,8 @@ interface Question {
   readonly isPlanned: boolean;
   readonly history: readonly PrivacyEvent[];
   readonly evaluation: PlannedEvaluation | null;
+  /** ε of all that the plan releases, and of what was released before. */
+  readonly spent: number;
 }
 
 /**
@@ -105,22 +110,23 @@ export function sessionTradeOff(
   if (privacy === null || cost === null) return { planned: null, lengths: [], budgets: [], omitted: 0 };
   const questions = questionsOf(plan, contracts, cost);
   const at = lengths.indexOf(rounds);
-  const budgets = questions
-    .slice(0, MOST_BUDGETS)
-    .map(({ participantIds, budget, isPlanned, history, evaluation }): BudgetTradeOff => ({
-      participantIds,
-      ...budget,
-      isPlanned,
-      leastNoise: noiseByRounds({
-        budget,
-        history,
-        lengths,
-        releasesOf(noise, count) {
-          const event = eventOf(noise);
-          return event && releases(event, count, evaluation);
-        },
-      }),
-    }));
+  const budgets = questions.slice(0, MOST_BUDGETS).map((question): BudgetTradeOff => {
+    const { participantIds, budget, isPlanned, history, evaluation, spent } = question;
+    const holds = spent <= budget.epsilon + TOLERANCE;
+    const leastNoise = noiseByRounds({
+      budget,
+      history,
+      lengths,
+      releasesOf(noise, count) {
+        const event = eventOf(noise);
+        return event && releases(event, count, evaluation);
+      },
+    });
+    const least = leastNoise[at];
+    // What is rounded up must not contradict the promise: where the plan keeps to the budget, its noise is enough.
+    if (holds && at >= 0 && typeof least === 'number') leastNoise[at] = Math.min(least, privacy.noiseMultiplier);
+    return { participantIds, ...budget, isPlanned, holds, leastNoise };
+  });
   const needed = ({ leastNoise }: BudgetTradeOff): number => leastNoise[at] ?? Infinity;
   return {
     planned: { rounds, noiseMultiplier: privacy.noiseMultiplier },
@@ -133,6 +139,11 @@ export function sessionTradeOff(
 
 /** Budgets to draw, those that the plan leaves least of first. */
 function questionsOf(plan: SessionPlan, contracts: readonly Contract[], cost: PrivacyEvent): Question[] {
+  const ask = (question: Omit<Question, 'spent'>): Question => {
+    const { history, evaluation, budget } = question;
+    const spent = epsilonOf([...history, ...releases(cost, plan.rounds, evaluation)], budget.delta).epsilon;
+    return { ...question, spent };
+  };
   const questions = new Map<string, Question>();
   for (const { participantId, limits, history } of contracts) {
     const { budget } = limits;
@@ -144,21 +155,19 @@ function questionsOf(plan: SessionPlan, contracts: readonly Contract[], cost: Pr
     const key = JSON.stringify([budget.epsilon, budget.delta, paid, evaluation !== null]);
     const same = questions.get(key);
     if (same !== undefined) same.participantIds.push(participantId);
-    else questions.set(key, { participantIds: [participantId], budget, isPlanned: false, history: paid, evaluation });
+    else {
+      const participantIds = [participantId];
+      questions.set(key, ask({ participantIds, budget, isPlanned: false, history: paid, evaluation }));
+    }
   }
-  const spent = ({ history, evaluation, budget }: Question): number =>
-    epsilonOf([...history, ...releases(cost, plan.rounds, evaluation)], budget.delta).epsilon;
   if (questions.size === 0 && plan.privacy !== null) {
     const evaluation = contracts.some(({ limits }) => allowsHistograms(limits)) ? evaluationOf(plan) : null;
     const { delta } = plan.privacy;
     const everybody = contracts.map(({ participantId }) => participantId);
-    const one = { participantIds: everybody, isPlanned: true, history: [], evaluation };
-    // A hair more, or rounding could ask for more noise than the plan has.
-    const epsilon = spent({ ...one, budget: { epsilon: 0, delta } }) * (1 + 1e-9);
-    return epsilon > 0 ? [{ ...one, budget: { epsilon, delta } }] : [];
+    const budget = { epsilon: 0, delta };
+    const one = ask({ participantIds: everybody, budget, isPlanned: true, history: [], evaluation });
+    return one.spent > 0 ? [{ ...one, budget: { epsilon: one.spent, delta } }] : [];
   }
-  return [...questions.values()]
-    .map((question) => ({ question, left: question.budget.epsilon - spent(question) }))
-    .toSorted((a, b) => a.left - b.left)
-    .map(({ question }) => question);
+  const left = ({ budget, spent }: Question): number => budget.epsilon - spent;
+  return [...questions.values()].toSorted((a, b) => left(a) - left(b));
 }

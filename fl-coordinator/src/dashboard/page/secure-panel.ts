@@ -6,12 +6,12 @@ import type { Part } from './element.ts';
 import { icon } from './icons.ts';
 import { count, droppedWords, namesOf, plural, roundInProgress } from './words.ts';
 
-const MOST_ROUNDS = 8;
+const MOST_ROUNDS = 5;
 const MOST_DROPPED = 6;
 
 const steps: readonly { readonly step: SecureStep; readonly name: string }[] = [
   { step: 'keys', name: 'Keys' },
-  { step: 'shares', name: 'Shares of secrets' },
+  { step: 'shares', name: 'Shares' },
   { step: 'input', name: 'Masked updates' },
   { step: 'confirmation', name: 'Confirmation' },
   { step: 'unmasking', name: 'Unmasking' },
@@ -20,7 +20,7 @@ const steps: readonly { readonly step: SecureStep; readonly name: string }[] = [
 const indexOf = (step: SecureStep | null): number => steps.findIndex((one) => one.step === step);
 
 function stepItem(index: number): Part<RoundView['secure']> {
-  const { step = 'keys', name = '' } = steps[index] ?? {};
+  const name = steps[index]?.name ?? '';
   const sign = h(
     'span',
     { class: 'step-sign', 'aria-hidden': 'true' },
@@ -39,10 +39,7 @@ function stepItem(index: number): Part<RoundView['secure']> {
       const last = Object.values(secure?.answered ?? {});
       const answered = last.filter((one) => indexOf(one) >= index).length;
       const words = `${count(answered)} of ${count(last.length)}${state === 'done' ? ', done' : ''}`;
-      setText(
-        answers,
-        state === 'done' || state === 'current' ? words : step === 'input' ? 'while partners train' : '',
-      );
+      setText(answers, state === 'done' || state === 'current' ? words : '');
     },
   };
 }

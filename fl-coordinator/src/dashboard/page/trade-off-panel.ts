@@ -59,9 +59,8 @@ function sentencesOf({ planned, lengths, budgets, omitted }: SessionTradeOff, na
         const text = `${who}: no noise keeps ${rounds} within ${budgetWords(budget)}: it is used up, or evaluations alone cost more.`;
         return { kind: 'bad', text };
       }
-      const isEnough = planned.noiseMultiplier >= least;
-      const text = `${who}: ${rounds} within ${budgetWords(budget)} take noise of ${multiplier(least)} at least; ${multiplier(planned.noiseMultiplier)} is planned${isEnough ? '' : ', which is too little'}.`;
-      return { kind: isEnough ? 'good' : 'bad', text };
+      const text = `${who}: ${rounds} within ${budgetWords(budget)} take noise of ${multiplier(least)} at least; ${multiplier(planned.noiseMultiplier)} is planned${budget.holds ? '' : ', which is too little'}.`;
+      return { kind: budget.holds ? 'good' : 'bad', text };
     }),
     ...(omitted === 0
       ? []
