@@ -94,7 +94,7 @@ export function createSecureRounds(options: {
     },
     aggregateOf({ plan }, { task }, { sum, survivors }) {
       const decoded = decode(sum, secureEncoding(plan, task.terms));
-      (sum.buffer as ArrayBuffer).transfer(0);
+      if (decoded.buffer !== sum.buffer) (sum.buffer as ArrayBuffer).transfer(0);
       return { sum: decoded, updates: survivors.length };
     },
     leastOf,

@@ -157,16 +157,25 @@ function roundAt(values: Float64Array, at: number, random: Uint32Array, rounded:
   return square;
 }
 
+/** @returns words [P], 0, with room behind them to be decoded in place. The system gives memory only once it is used. */
+export function createWords(length: number): Uint32Array<ArrayBuffer> {
+  return new Uint32Array(new ArrayBuffer(length * Float64Array.BYTES_PER_ELEMENT), 0, length);
+}
+
 /**
- * @param sum words [P] of which the lower `bits` bits are a sum of encoded updates
+ * @param sum words [P] of which the lower `bits` bits are a sum of encoded updates. Words of createWords become the result
+ *   and are not words any more; others are left as they are.
  * @returns the sum of the clipped updates, float64 [P]: divide by the number of survivors for their mean
  */
 export function decode(sum: Uint32Array, encoding: Encoding): Float64Array {
   const { bits, scale } = encoding;
-  const values = new Float64Array(sum.length);
-  // As `centred` does it, without an array in between: this is where the coordinator needs the most memory.
+  const { buffer, byteOffset, length } = sum;
+  const hasRoom = byteOffset === 0 && buffer.byteLength === length * Float64Array.BYTES_PER_ELEMENT;
+  const values = hasRoom ? new Float64Array(buffer) : new Float64Array(length);
+  // As `centred` does it, without an array in between: this is where the coordinator needs the most memory. From the end:
+  // a value lies behind all words that are still to be read.
   const shift = 32 - bits;
-  for (let i = 0; i < values.length; i++) values[i] = ((sum[i]! << shift) >> shift) / scale;
+  for (let i = length - 1; i >= 0; i--) values[i] = ((sum[i]! << shift) >> shift) / scale;
   rotateBack(values, encoding.rotationSeed);
   return values;
 }

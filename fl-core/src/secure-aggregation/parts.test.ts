@@ -4,7 +4,7 @@ import { describe, expect, test } from 'vitest';
 import { createRandomBits } from '../noise/random-bits.ts';
 import { rationalOf } from '../noise/rational.ts';
 import { createSkellam } from '../noise/skellam.ts';
-import { decode, encode, planEncoding } from './encoding.ts';
+import { createWords, decode, encode, planEncoding } from './encoding.ts';
 import { chooseDegree, neighboursOf, thresholdOf } from './graph.ts';
 import { addMasks } from './mask.ts';
 import { addPacked, centred, pack, packedBytes } from './packing.ts';
@@ -234,6 +234,18 @@ describe('an encoded update', () => {
       square += (decoded[i]! - expected[0]![i]! - expected[1]![i]! - expected[2]![i]!) ** 2;
     // Each rounding error has variance at most 1/4.
     expect(Math.sqrt(square)).toBeLessThan((2 * Math.sqrt((3 * length) / 4)) / encoding.scale);
+  });
+
+  test('decodes to the same in the memory that it is summed in', () => {
+    const encoding = plan();
+    const packed = pack(encode(update(1, 0.5), encoding), encoding.bits);
+    const [apart, inPlace] = [new Uint32Array(length), createWords(length)];
+    for (const sum of [apart, inPlace]) addPacked(sum, packed, encoding.bits);
+    const before = apart.slice();
+    const decoded = decode(inPlace, encoding);
+    expect(decoded).toEqual(decode(apart, encoding));
+    expect(decoded.buffer).toBe(inPlace.buffer);
+    expect(apart).toEqual(before);
   });
 
   test('never has a larger norm than its sensitivity says, rounding included', () => {

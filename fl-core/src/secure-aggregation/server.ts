@@ -8,6 +8,7 @@
  * The survivors are fixed once, when uploads close, and everything asked of members afterwards follows from them: no
  * sequence of calls makes this side ask for both secrets of anyone.
  */
+import { createWords } from './encoding.ts';
 import { RoundFailure } from './failure.ts';
 import { neighboursOf, thresholdOf } from './graph.ts';
 import {
@@ -167,7 +168,7 @@ function collectShares(round: Rostered): SharesStage {
 
 function collectInputs(round: Rostered, sharers: ReadonlySet<number>): InputsStage {
   const { length, bits } = round.terms;
-  const sum = new Uint32Array(length);
+  const sum = createWords(length);
   const uploaded = new Map<number, true>();
   return {
     accept(member, packed) {
