@@ -17,6 +17,7 @@ import {
   type Confirmed,
   type Masked,
   type MemberEdges,
+  type SealedShares,
   type SecureStep,
   type Shared,
   type SignedAdvertisement,
@@ -123,16 +124,16 @@ export interface ScriptedMember extends AsyncDisposable {
   outcome(step: SecureStep): Promise<object>;
 }
 
-/**
- * Waits for the next train task.
- *
- * @param spoil changes the member's secrets once it has advertised its keys
- */
-export async function scriptedMember(
-  client: ScriptedClient,
-  scale: number,
-  spoil: (state: Advertised) => Advertised = (state) => state,
-): Promise<ScriptedMember> {
+/** How a member departs from the protocol. */
+export interface Lies {
+  /** Its secrets, once it has advertised its keys. */
+  readonly secrets?: (state: Advertised) => Advertised;
+  /** What it seals for the others. */
+  readonly shares?: (message: SealedShares) => SealedShares;
+}
+
+/** Waits for the next train task. */
+export async function scriptedMember(client: ScriptedClient, scale: number, lies: Lies = {}): Promise<ScriptedMember> {
   const { identity } = client.partner;
   const task = await client.task('train');
   const { terms } = task.secure!;
@@ -149,14 +150,14 @@ export async function scriptedMember(
       if (message !== null) return message;
     }
   };
-  let state: Advertised | Shared | Masked | Confirmed = spoil(first.state);
+  let state: Advertised | Shared | Masked | Confirmed = lies.secrets?.(first.state) ?? first.state;
   let at = 0;
   const next: Readonly<Record<SecureStep, () => Promise<Uint8Array<ArrayBuffer> | object>>> = {
     keys: async () => first.message,
     async shares() {
       const shared = await shareSecrets(state as Advertised, await outcome('keys'), edges);
       state = shared.state;
-      return shared.message;
+      return lies.shares?.(shared.message) ?? shared.message;
     },
     async input() {
       const words = encode(updateOf(scale), secureEncoding(client.description.plan, terms));

@@ -1,7 +1,16 @@
-import { type Advertised, type SecureStep } from '@foedus/fl-core';
+import { type SecureStep } from '@foedus/fl-core';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { createFederation, type Federation, type Partner } from './federation.ts';
-import { enrolled, expectMoved, hasEnded, running, scriptedMember, startSession, trainerOf } from './secure-member.ts';
+import {
+  enrolled,
+  expectMoved,
+  hasEnded,
+  type Lies,
+  running,
+  scriptedMember,
+  startSession,
+  trainerOf,
+} from './secure-member.ts';
 
 let federation: Federation;
 beforeAll(async () => {
@@ -114,8 +123,36 @@ describe('a member that drops out', () => {
   );
 });
 
-describe('a member that shares another secret than it has committed to', () => {
-  test('costs the others one round: it is named, and the next is held without it', async () => {
+describe('a member that spoils every round it is asked for', () => {
+  const cases: readonly {
+    readonly how: string;
+    readonly lies: Lies;
+    readonly reason: RegExp;
+    readonly paid: number;
+  }[] = [
+    {
+      how: 'shares another secret than it has committed to',
+      lies: {
+        secrets: (state) => ({ ...state, secrets: { ...state.secrets, selfMask: new Uint8Array(32).fill(7) } }),
+      },
+      reason: /bos\.example do not give the secret that it advertised/,
+      paid: 2,
+    },
+    {
+      how: 'seals shares that nobody can open',
+      lies: {
+        shares: ({ shares, ...rest }) => ({
+          ...rest,
+          shares: shares.map(([to, sealed]) => [to, `AAAA${sealed.slice(4)}`]),
+        }),
+      },
+      reason: /The shares of did:web:bos\.example were not sealed for this member/,
+      paid: 1,
+    },
+  ];
+
+  test.for(cases)('($how) costs the others one: it is named, and the next is held without it', async (one) => {
+    const { lies, reason, paid } = one;
     const partners = await federation.agree({});
     await using run = await running(
       federation,
@@ -125,25 +162,28 @@ describe('a member that shares another secret than it has committed to', () => {
     const id = await startSession(run, { rounds: 1, minimumCohort: 3 }, partners);
     const hostile = partners[3]!.participantId;
     const client = await enrolled(partners[3]!, id);
-    const spoil = (state: Advertised): Advertised => ({
-      ...state,
-      secrets: { ...state.secrets, selfMask: new Uint8Array(32).fill(7) },
+    let isOver = false;
+    await using stack = new AsyncDisposableStack();
+    stack.defer(async () => {
+      isOver = true;
+      await client[Symbol.asyncDispose]();
+      await attack;
     });
-    // It does so in every round that it is asked for.
     const attack = (async () => {
-      for (;;) await (await scriptedMember(client, scales[3], spoil)).upTo('unmasking');
+      while (!isOver) {
+        const member = await scriptedMember(client, scales[3], lies);
+        await member.upTo('unmasking').catch(() => undefined);
+      }
     })().catch(() => undefined);
     const done = await run.coordinator.until(id, hasEnded);
     expect(done).toMatchObject({ state: 'completed', roundsDone: 1 });
     expect(done.rounds.map(({ phase }) => phase)).toEqual(['abandoned', 'done']);
-    expect(done.rounds[0]!.reason).toContain(`${hostile} do not give the secret that it advertised`);
+    expect(done.rounds[0]!.reason).toMatch(reason);
     expect(done.rounds[1]!.contributions[hostile]?.status).not.toBe('received');
     await expectMoved(run, done, sum(scales.slice(0, 3)) / 3);
     for (const { operator, agreementId } of partners.slice(0, 3)) {
-      expect((await operator.account(agreementId)).spent.rounds).toBe(2);
+      expect((await operator.account(agreementId)).spent.rounds).toBe(paid);
     }
-    await client[Symbol.asyncDispose]();
-    await attack;
   });
 });
 

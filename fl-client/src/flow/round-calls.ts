@@ -10,9 +10,12 @@ import { untilItWorks } from './retry.ts';
 /** A refusal that the coordinator is told of, in words that give nothing of this node away. */
 export class Refused extends Error {
   readonly code: string;
-  constructor(code: string, message: string) {
+  /** Whose message it was, where it was another participant's. */
+  readonly about: string | undefined;
+  constructor(code: string, message: string, about?: string) {
     super(message);
     this.code = code;
+    this.about = about;
   }
 }
 

@@ -1,6 +1,13 @@
 /** What a client does for one task: train and release an update, or report metrics. */
 import type { Identity } from '@foedus/connector/identity';
-import { type SessionPlan, type Task, createRandomBits, encodeUpdate, parameterCount } from '@foedus/fl-core';
+import {
+  type Refusal,
+  type SessionPlan,
+  type Task,
+  createRandomBits,
+  encodeUpdate,
+  parameterCount,
+} from '@foedus/fl-core';
 import type { Logger } from 'pino';
 import type { Charging, EvaluationCharging, RoundUse } from './charge.ts';
 import type { CoordinatorClient } from './coordinator-client.ts';
@@ -172,7 +179,12 @@ export function createRoundWork(options: RoundWorkOptions): RoundWork {
         logger.warn({ err: error, round, code: refusal.code }, `Round ${round} is refused: ${refusal.message}`);
         // What was never charged must never be sent.
         if (refusal.code !== ALREADY_RELEASED) await keepOnly(null);
-        const body = { code: refusal.code.slice(0, 100), reason: refusal.message.slice(0, 2_000) };
+        const { about } = refusal;
+        const body: Refusal = {
+          code: refusal.code.slice(0, 100),
+          reason: refusal.message.slice(0, 2_000),
+          ...(about === undefined ? {} : { about }),
+        };
         await ask(() => coordinator.refuse(round, body, signal), signal).catch(ignoreOutOfStep);
       } finally {
         tell(round, 'waiting', ended);

@@ -257,7 +257,11 @@ export function createSecureWork(options: SecureWorkOptions): SecureWork {
         begun = { round, hash };
         await takePart(task, secure, { use, quote, encoding }, signal, ended);
       } catch (error) {
-        if (error instanceof RoundFailure || (error instanceof FoedusError && isFatal(error))) {
+        if (error instanceof RoundFailure) {
+          const about = error.culprit === null ? undefined : secure.terms.cohort[error.culprit];
+          throw new Refused('secure-aggregation-failed', error.message, about);
+        }
+        if (error instanceof FoedusError && isFatal(error)) {
           throw new Refused('secure-aggregation-failed', error.message);
         }
         throw error;

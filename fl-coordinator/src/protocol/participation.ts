@@ -324,7 +324,7 @@ export function createParticipation(options: ParticipationOptions) {
       return await openSecureRound(sessionId, caller, number).outcome(step, caller, waitMs, signal);
     },
 
-    refuse(sessionId: string, caller: string, round: number, { reason }: Refusal): void {
+    refuse(sessionId: string, caller: string, round: number, { reason, about }: Refusal): void {
       const found = enrolled(sessionId, caller);
       const open = secureRounds.of(sessionId);
       const secure = open?.round === round ? open : undefined;
@@ -339,10 +339,13 @@ export function createParticipation(options: ParticipationOptions) {
       if (isIn) {
         throw new FoedusError('conflict', `The update of round ${round} is already part of the sum.`);
       }
+      // Whoever leaves because of another member has nothing against the next round.
+      const status = secure !== undefined && about !== undefined ? 'enrolled' : 'refused';
       store.transaction(() => {
         store.updateContribution(sessionId, round, caller, { status: 'refused', reason });
-        store.updateParticipant(sessionId, caller, { status: 'refused', note: reason });
+        store.updateParticipant(sessionId, caller, { status, note: reason });
       });
+      if (about !== undefined) secure?.accuse(caller, about);
       secure?.leave(caller);
       events.updateRefused(sessionId, round, caller, reason);
       rounds.settle(sessionId);

@@ -56,6 +56,11 @@ export interface SecureRound {
   /** Nobody waits for it any more in this round. What it has sent already counts. */
   leave(participantId: string): void;
   /**
+   * A member leaves because of what another one has sealed for it, which nobody else can look into. Whom most of those say
+   * so of that it has shared with, and not only one, is taken to be at fault.
+   */
+  accuse(participantId: string, of: string): void;
+  /**
    * What came of a step for a member.
    *
    * @returns null when nothing has come of it after `waitMs`
@@ -149,6 +154,7 @@ export function createSecureRound(options: {
   const answers = new Map<SecureStep, Map<number, string>>(secureSteps.map((step) => [step, new Map()]));
   const outgoing = new Map<SecureStep, Outgoing<object>>();
   const gone = new Set<number>();
+  const accusers = new Map<number, Set<number>>();
   let stage = keysStage(openRound(task.terms, verify));
   let awaited: readonly number[] = [...cohort.keys()];
   let since = beganAt;
@@ -255,6 +261,14 @@ export function createSecureRound(options: {
     leave(participantId) {
       const member = indices.get(participantId);
       if (member !== undefined) gone.add(member);
+    },
+    accuse(participantId, of) {
+      const [from, accused] = [indices.get(participantId), indices.get(of)];
+      if (from === undefined || accused === undefined || from === accused) return;
+      const by = (accusers.get(accused) ?? new Set()).add(from);
+      accusers.set(accused, by);
+      const sharedWith = Math.min(task.terms.degree ?? Infinity, answersOf('shares').size - 1);
+      if (by.size > 1 && by.size * 2 > sharedWith) onCulprit(of);
     },
     async outcome(step, participantId, waitMs, signal) {
       const member = memberOf(participantId);

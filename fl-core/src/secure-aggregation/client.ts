@@ -9,7 +9,7 @@
  */
 import type { RandomBits } from '../noise/random-bits.ts';
 import { RoundFailure } from './failure.ts';
-import { neighboursOf, thresholdOf } from './graph.ts';
+import { neighboursOfOne, thresholdOf } from './graph.ts';
 import {
   KEY_BYTES,
   open,
@@ -39,8 +39,16 @@ import {
 } from './messages.ts';
 import { packedBytes, packInto } from './packing.ts';
 import { SHARE_BYTES, split } from './shamir.ts';
-import { documentHash, type RoundTerms, roundTermsSchema, termsHash } from './terms.ts';
-import { checkAdvertisement, confirmationOf, parse, requirePhase, rosterHash } from './view.ts';
+import { documentHash, type RoundTerms, roundTermsSchema } from './terms.ts';
+import {
+  checkAdvertisement,
+  confirmationOf,
+  namesOf,
+  parse,
+  requirePhase,
+  rosterHash,
+  type RoundNames,
+} from './view.ts';
 
 /** What a member needs from outside. */
 export interface MemberEdges {
@@ -51,9 +59,7 @@ export interface MemberEdges {
   readonly verify: (signature: string, document: object, participant: string) => Promise<void>;
 }
 
-interface Round {
-  readonly terms: RoundTerms;
-  readonly hash: string;
+interface Round extends RoundNames {
   readonly own: number;
 }
 
@@ -110,6 +116,7 @@ export interface Confirmed {
   readonly held: ReadonlyMap<number, HeldShares>;
   readonly ownShare: Uint8Array;
   readonly survivors: readonly number[];
+  readonly survivorsHash: string;
 }
 
 export interface Step<State, Message> {
@@ -136,13 +143,14 @@ export async function advertiseKeys(
   }
   const fresh = (): Uint8Array => Uint8Array.from({ length: KEY_BYTES }, () => random.bits(8));
   const secrets = { maskKey: fresh(), shareKey: fresh(), selfMask: fresh() };
-  const hash = termsHash(terms);
+  const names = namesOf(terms);
+  const { hash, cohortHash } = names;
   const advertisement: Advertisement = {
     type: 'foedus-key-advertisement',
     participant,
     sessionId: terms.sessionId,
     round: terms.round,
-    cohortHash: documentHash(terms.cohort),
+    cohortHash,
     modelHash: terms.modelHash,
     policyHash: terms.policyHash,
     termsHash: hash,
@@ -151,7 +159,7 @@ export async function advertiseKeys(
     selfMaskCommitment: selfMaskCommitment(secrets.selfMask, hash, participant),
   };
   return {
-    state: { phase: 'advertised', round: { terms, hash, own }, secrets, advertisement },
+    state: { phase: 'advertised', round: { ...names, own }, secrets, advertisement },
     message: { advertisement, signature: await sign(advertisement) },
   };
 }
@@ -186,7 +194,7 @@ export async function shareSecrets(
     throw new RoundFailure('inconsistent-view', 'The roster does not contain this member as it advertised itself.');
   }
   const view = rosterHash(roster);
-  const linked = neighboursOf(members, terms.degree, view).get(own) ?? [];
+  const linked = neighboursOfOne(own, members, terms.degree, view);
   const given = new Map(roster.neighbours);
   const neighbours = new Map<number, Advertisement>();
   const keys = new Set([advertisement.maskKey, advertisement.shareKey]);
@@ -256,7 +264,8 @@ export function maskInput(state: Shared, message: unknown, input: Uint32Array): 
     const plain = open(key, Buffer.from(sealed, 'base64'), sealingOf(view, from, own));
     if (plain?.length !== 2 * SHARE_BYTES) {
       const { participant } = neighbours.get(from)!;
-      throw new RoundFailure('bad-share', `The shares of ${participant} were not sealed for this member and round.`);
+      const why = `The shares of ${participant} were not sealed for this member and round.`;
+      throw new RoundFailure('bad-share', why, from);
     }
     held.set(from, { selfMask: plain.subarray(0, SHARE_BYTES), maskKey: plain.subarray(SHARE_BYTES) });
   }
@@ -322,9 +331,10 @@ export async function confirmSurvivors(
       `Only ${survivors.length} inputs of at least ${round.terms.minimumCohort}.`,
     );
   }
-  const document = confirmationOf(round.terms, round.hash, view, survivors, round.own);
+  const survivorsHash = documentHash(survivors);
+  const document = confirmationOf(round.terms, round.hash, view, survivorsHash, round.own);
   return {
-    state: { phase: 'confirmed', round, rosterHash: view, threshold, held, ownShare, survivors },
+    state: { phase: 'confirmed', round, rosterHash: view, threshold, held, ownShare, survivors, survivorsHash },
     message: await sign(document),
   };
 }
@@ -342,7 +352,7 @@ export async function unmask(
   { verify }: Pick<MemberEdges, 'verify'>,
 ): Promise<Unmasking> {
   requirePhase(state, 'confirmed');
-  const { round, rosterHash: view, threshold, held, ownShare, survivors } = state;
+  const { round, rosterHash: view, threshold, held, ownShare, survivors, survivorsHash } = state;
   const { signatures }: Confirmations = parse(confirmationsSchema, message, round.hash);
   const alive = new Set(survivors);
   const signers = new Set<number>();
@@ -350,7 +360,7 @@ export async function unmask(
     if (!alive.has(member) || !held.has(member) || signers.has(member)) {
       throw new RoundFailure('inconsistent-view', `Member ${member} confirms twice or is no surviving neighbour.`);
     }
-    const document: Confirmation = confirmationOf(round.terms, round.hash, view, survivors, member);
+    const document: Confirmation = confirmationOf(round.terms, round.hash, view, survivorsHash, member);
     await verify(signature, document, document.participant).catch((cause: unknown) => {
       throw new RoundFailure(
         'inconsistent-view',

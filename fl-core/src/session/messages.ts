@@ -108,7 +108,12 @@ export const updateHeaderSchema = z.strictObject({
 });
 export type UpdateHeader = z.infer<typeof updateHeaderSchema>;
 
-export const refusalSchema = z.strictObject({ code: z.string().min(1).max(100), reason: z.string().min(1).max(2_000) });
+export const refusalSchema = z.strictObject({
+  code: z.string().min(1).max(100),
+  reason: z.string().min(1).max(2_000),
+  /** The participant whose message makes the sender leave a round under secure aggregation, where it is one's. */
+  about: z.string().min(1).max(2_048).optional(),
+});
 export type Refusal = z.infer<typeof refusalSchema>;
 
 /** Exact metrics without privacy; with it a noised histogram, from which they follow; or nothing, and why. */
