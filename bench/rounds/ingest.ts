@@ -78,16 +78,17 @@ try {
   globalThis.gc?.();
   writeFileSync('/proc/self/clear_refs', '5');
   const idleBytes = process.memoryUsage().rss;
-  const staging = createStaging(2);
+  const staging = createStaging(1);
   const start = cpu();
   let aggregate: Aggregate;
   let uploadMs: number;
   if (words === null) {
     const sum = createRunningSum(parameters);
     for (let client = 0; client < clients; client++) {
-      await staging.use(parameters, never, async (buffer) => {
-        await readUpdateInto(chunksOf(encoded), { maxCount: parameters }, buffer);
-        sum.add(buffer);
+      await staging.use(sessionId, 4 * parameters, never, async ({ buffer }) => {
+        const values = new Float32Array(buffer);
+        await readUpdateInto(chunksOf(encoded), { maxCount: parameters }, values);
+        sum.add(values);
       });
     }
     uploadMs = cpu() - start;
@@ -95,8 +96,7 @@ try {
   } else {
     const sum = new Uint32Array(parameters);
     for (let client = 0; client < clients; client++) {
-      await staging.use(parameters, never, async (buffer) => {
-        const into = new Uint8Array(buffer.buffer, 0, words.length);
+      await staging.use(sessionId, words.length, never, async (into) => {
         await readMaskedInput(chunksOf(encoded), { sessionId, round: 1, termsHash: hash }, into);
         addPacked(sum, into, BITS);
       });

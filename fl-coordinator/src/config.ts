@@ -19,8 +19,11 @@ export const coordinatorConfigSchema = z.strictObject({
   /** Where clients reach the rounds. */
   rounds: z.strictObject({
     ...peerListenSettings.shape,
-    /** Uploads that are read at the same time; each has a buffer of the model's size. */
-    stagingBuffers: setting(z.int().min(1).max(64), 2).default(2),
+    /**
+     * Uploads of a session that are read at the same time; others wait. Each has a buffer of an upload's size, beside a
+     * sum of twice the model's: more than one pays where members send more slowly than this node can take in.
+     */
+    stagingBuffers: setting(z.int().min(1).max(64), 1).default(1),
     /** The largest model that a session may have, in float32 parameters: bounds the memory. */
     maxParameters: setting(z.int().min(1).max(200_000_000), 50_000_000).default(50_000_000),
     /** The longest silence within an upload. */

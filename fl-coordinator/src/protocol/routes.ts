@@ -108,17 +108,18 @@ export function roundRoutes(options: RoundRoutesOptions): Hono {
         await discard(body, maxBytes, uploadIdleMs, signal);
         return c.body(null, 204);
       }
-      await staging.use(session.parameters, signal, async (buffer) => {
+      await staging.use(id, session.parameters * Float32Array.BYTES_PER_ELEMENT, signal, async ({ buffer }) => {
+        const values = new Float32Array(buffer);
         // It may have waited for long.
         participation.admitUpdate(id, caller, round);
         const expected = { sessionId: id, planHash: session.planHash, round, kind: 'update' } as const;
         const source = passingChunksOf(body, uploadIdleMs, signal);
-        const header = await readUpdateInto(source, { maxCount: session.parameters, expected }, buffer);
+        const header = await readUpdateInto(source, { maxCount: session.parameters, expected }, values);
         // Nothing is awaited after this: the round cannot close in between.
         participation.keepHead(id, caller, head);
         if (participation.admitUpdate(id, caller, round) === 'received') return;
         const bytes = Number(c.req.header('content-length') ?? 0) || session.parameters * 4;
-        rounds.receive(id, round, caller, { header, values: buffer, bytes });
+        rounds.receive(id, round, caller, { header, values, bytes });
       });
       return c.body(null, 204);
     } catch (error) {

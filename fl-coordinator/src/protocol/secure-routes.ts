@@ -69,13 +69,11 @@ export function secureRoutes(options: SecureRoutesOptions): Hono {
   /** Reads the packed words into a staging buffer, which the round adds to its sum. */
   const takeInput = async (c: Context, signal: AbortSignal): Promise<void> => {
     const [id, caller, number] = [sessionId(c), callerOf(c), roundOf(c)];
-    const { session } = participation.member(id, caller);
     const { bytes } = participation.admitMasked(id, caller, number);
     participation.keepHead(id, caller, headOf(c));
-    await staging.use(session.parameters, signal, async (buffer) => {
+    await staging.use(id, bytes, signal, async (into) => {
       // It may have waited for long.
       const { termsHash } = participation.admitMasked(id, caller, number);
-      const into = new Uint8Array(buffer.buffer, buffer.byteOffset, bytes);
       const source = passingChunksOf(bodyOf(c), uploadIdleMs, signal);
       const { payloadHash, privacy } = await readMaskedInput(source, { sessionId: id, round: number, termsHash }, into);
       const released = { privacy, bytes };

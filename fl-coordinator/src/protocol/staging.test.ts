@@ -3,14 +3,15 @@ import { createStaging } from './staging.ts';
 
 const never = new AbortController().signal;
 
-test('no more uploads than buffers are read at the same time, and all get their turn', async () => {
+test('no more uploads of a session than buffers are read at the same time, and all get their turn', async () => {
   const staging = createStaging(2);
   let inside = 0;
   let most = 0;
-  const buffers = new Set<Float32Array>();
+  const buffers = new Set<Uint8Array>();
   const done = await Promise.all(
     Array.from({ length: 20 }, (_, i) =>
-      staging.use(8, never, async (buffer) => {
+      staging.use('a', 8, never, async (buffer) => {
+        expect(buffer.length).toBe(8);
         buffers.add(buffer);
         most = Math.max(most, ++inside);
         await new Promise<void>((resolve) => setImmediate(resolve));
@@ -22,21 +23,34 @@ test('no more uploads than buffers are read at the same time, and all get their 
   expect(done).toEqual(Array.from({ length: 20 }, (_, i) => i));
   expect(most).toBe(2);
   expect(buffers.size).toBe(2);
+  // Given back, whoever still has them.
+  for (const buffer of buffers) expect(buffer.length).toBe(0);
+});
+
+test('a session whose uploads take long keeps no other one waiting', async () => {
+  const staging = createStaging(1);
+  const { promise: hold, resolve: release } = Promise.withResolvers<void>();
+  const slow = staging.use('a', 1, never, () => hold);
+  const behind = staging.use('a', 1, never, async () => 'behind');
+  await expect(staging.use('b', 1, never, async () => 'other')).resolves.toBe('other');
+  release();
+  await slow;
+  await expect(behind).resolves.toBe('behind');
 });
 
 test('a buffer is given back when its upload fails', async () => {
   const staging = createStaging(1);
-  await expect(staging.use(1, never, () => Promise.reject(new Error('cut off')))).rejects.toThrow('cut off');
-  await expect(staging.use(1, never, async () => 'next')).resolves.toBe('next');
+  await expect(staging.use('a', 1, never, () => Promise.reject(new Error('cut off')))).rejects.toThrow('cut off');
+  await expect(staging.use('a', 1, never, async () => 'next')).resolves.toBe('next');
 });
 
 test('who gives up while waiting takes nobody’s place', async () => {
   const staging = createStaging(1);
   const { promise: hold, resolve: release } = Promise.withResolvers<void>();
-  const first = staging.use(1, never, () => hold);
+  const first = staging.use('a', 1, never, () => hold);
   const giveUp = new AbortController();
-  const second = staging.use(1, giveUp.signal, async () => 'second');
-  const third = staging.use(1, never, async () => 'third');
+  const second = staging.use('a', 1, giveUp.signal, async () => 'second');
+  const third = staging.use('a', 1, never, async () => 'third');
   giveUp.abort(new Error('gone'));
   await expect(second).rejects.toThrow('gone');
   release();
@@ -44,8 +58,8 @@ test('who gives up while waiting takes nobody’s place', async () => {
   await expect(third).resolves.toBe('third');
 });
 
-test('a session with a larger model gets a larger buffer', async () => {
+test('an upload of another length than the one before it gets a buffer of its own length', async () => {
   const staging = createStaging(1);
-  await staging.use(2, never, async (buffer) => expect(buffer.length).toBe(2));
-  await staging.use(5, never, async (buffer) => expect(buffer.length).toBe(5));
+  const lengths = [2, 5, 5].map((bytes) => staging.use('a', bytes, never, async ({ length }) => length));
+  expect(await Promise.all(lengths)).toEqual([2, 5, 5]);
 });

@@ -1,27 +1,41 @@
 /**
- * A fixed number of buffers that uploads are decoded into. Who comes when all are in use waits, without a byte of its
- * body being read: TCP's flow control holds the sender back. So memory depends on the model, not on the clients.
+ * A fixed number of buffers for each session that uploads are decoded into. Who comes when all are in use waits, without
+ * a byte of its body being read: TCP's flow control holds the sender back. So memory depends on the model, not on the
+ * clients; and a session whose members are slow keeps no other one waiting.
  */
 export interface Staging {
   /**
-   * Runs `work` with a buffer of `length` values of any content, as soon as one is free, first come first served.
+   * Runs `work` with a buffer of `bytes` bytes of any content, as soon as one of the session's is free, first come first
+   * served. The buffer is not to be kept.
    *
    * @throws the signal's reason when it aborts before
    */
-  use<T>(length: number, signal: AbortSignal, work: (buffer: Float32Array) => Promise<T>): Promise<T>;
+  use<T>(
+    sessionId: string,
+    bytes: number,
+    signal: AbortSignal,
+    work: (buffer: Uint8Array<ArrayBuffer>) => Promise<T>,
+  ): Promise<T>;
 }
 
-/** @param buffers how many uploads are read at the same time */
-export function createStaging(buffers: number): Staging {
-  // Places, not buffers: a buffer is made when it is needed, and handed on as long as somebody waits.
-  const free: null[] = Array.from({ length: buffers }, () => null);
-  const queue: ((buffer: Float32Array | null) => void)[] = [];
+/** Where a session's uploads wait for each other; there only while somebody uploads. */
+interface Places {
+  taken: number;
+  readonly queue: ((handedOn: Uint8Array<ArrayBuffer> | null) => void)[];
+}
 
-  const take = async (signal: AbortSignal): Promise<Float32Array | null> => {
-    signal.throwIfAborted();
-    const buffer = free.pop();
-    if (buffer !== undefined) return buffer;
-    const { promise, resolve, reject } = Promise.withResolvers<Float32Array | null>();
+/** @param buffers how many uploads of a session are read at the same time */
+export function createStaging(buffers: number): Staging {
+  const sessions = new Map<string, Places>();
+
+  /** @returns the buffer of the one before, if there was somebody who waited for it */
+  const take = async (places: Places, signal: AbortSignal): Promise<Uint8Array<ArrayBuffer> | null> => {
+    if (places.taken < buffers) {
+      places.taken += 1;
+      return null;
+    }
+    const { queue } = places;
+    const { promise, resolve, reject } = Promise.withResolvers<Uint8Array<ArrayBuffer> | null>();
     const leave = (): void => {
       queue.splice(queue.indexOf(resolve), 1);
       reject(signal.reason as Error);
@@ -31,22 +45,28 @@ export function createStaging(buffers: number): Staging {
     // Once resolved, a later abort must not take another's place out of the queue.
     return promise.finally(() => signal.removeEventListener('abort', leave));
   };
-  const give = (buffer: Float32Array): void => {
-    const next = queue.shift();
+  const give = (sessionId: string, places: Places, buffer: Uint8Array<ArrayBuffer>): void => {
+    const next = places.queue.shift();
     if (next !== undefined) return next(buffer);
     // When nobody waits, its memory is given back at once, and not at the next collection of garbage.
-    (buffer.buffer as ArrayBuffer).transfer(0);
-    free.push(null);
+    buffer.buffer.transfer(0);
+    places.taken -= 1;
+    if (places.taken === 0) sessions.delete(sessionId);
   };
 
   return {
-    async use(length, signal, work) {
-      const taken = await take(signal);
-      const buffer = taken?.length === length ? taken : new Float32Array(length);
+    async use(sessionId, bytes, signal, work) {
+      signal.throwIfAborted();
+      let places = sessions.get(sessionId);
+      if (places === undefined) sessions.set(sessionId, (places = { taken: 0, queue: [] }));
+      const handedOn = await take(places, signal);
+      const fits = handedOn?.length === bytes;
+      if (!fits) handedOn?.buffer.transfer(0);
+      const buffer = fits ? handedOn : new Uint8Array(bytes);
       try {
         return await work(buffer);
       } finally {
-        give(buffer);
+        give(sessionId, places, buffer);
       }
     },
   };
