@@ -23,16 +23,33 @@ export function neighboursOf(
   if (degree === null || degree >= n - 1) {
     return new Map(members.map((own) => [own, members.filter((other) => other !== own)]));
   }
+  const circle = circleOf(members, seed);
+  return new Map(circle.map((member, at) => [member, linkedAt(circle, at, degree)]));
+}
+
+/** @returns neighboursOf(…).get(own), or nobody when `own` is no member, without everybody else's */
+export function neighboursOfOne(
+  own: number,
+  members: readonly number[],
+  degree: number | null,
+  seed: string,
+): readonly number[] {
+  if (!members.includes(own)) return [];
+  if (degree === null || degree >= members.length - 1) return members.filter((other) => other !== own);
+  const circle = circleOf(members, seed);
+  return linkedAt(circle, circle.indexOf(own), degree);
+}
+
+function circleOf(members: readonly number[], seed: string): readonly number[] {
   const keyed = members.map((member) => ({ member, key: hash('sha256', `${seed} ${member}`, 'hex') }));
-  const circle = keyed.toSorted((a, b) => (a.key < b.key ? -1 : 1)).map(({ member }) => member);
-  return new Map(
-    circle.map((member, at) => {
-      const linked: number[] = [];
-      for (let step = 1; step <= degree / 2; step++)
-        linked.push(circle[(at + step) % n]!, circle[(at - step + n) % n]!);
-      return [member, linked.toSorted((a, b) => a - b)];
-    }),
-  );
+  return keyed.toSorted((a, b) => (a.key < b.key ? -1 : 1)).map(({ member }) => member);
+}
+
+function linkedAt(circle: readonly number[], at: number, degree: number): readonly number[] {
+  const n = circle.length;
+  const linked: number[] = [];
+  for (let step = 1; step <= degree / 2; step++) linked.push(circle[(at + step) % n]!, circle[(at - step + n) % n]!);
+  return linked.toSorted((a, b) => a - b);
 }
 
 /** `honest-server`: the server follows the protocol but looks. `active-server`: it may do anything. */

@@ -5,7 +5,7 @@ import { createRandomBits } from '../noise/random-bits.ts';
 import { rationalOf } from '../noise/rational.ts';
 import { createSkellam } from '../noise/skellam.ts';
 import { createWords, decode, encode, planEncoding } from './encoding.ts';
-import { chooseDegree, neighboursOf, thresholdOf } from './graph.ts';
+import { chooseDegree, neighboursOf, neighboursOfOne, thresholdOf } from './graph.ts';
 import { addMasks } from './mask.ts';
 import { addPacked, centred, pack, packedBytes } from './packing.ts';
 import { rotate, rotateBack } from './rotation.ts';
@@ -160,6 +160,10 @@ describe('the graph', () => {
         for (const [member, linked] of graph) {
           expect(new Set(linked).size).toBe(degree);
           for (const other of linked) expect(graph.get(other)).toContain(member);
+        }
+        for (const [member, linked] of graph) {
+          const members = [...graph.keys()].toSorted((a, b) => a - b);
+          expect(neighboursOfOne(member, members, degree, seed)).toEqual(linked);
         }
         const reached = new Set([0]);
         for (const member of reached) for (const other of graph.get(member)!) reached.add(other);

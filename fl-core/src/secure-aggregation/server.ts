@@ -34,8 +34,8 @@ import {
 } from './messages.ts';
 import { addPacked, packedBytes } from './packing.ts';
 import { recover, type Share, SHARE_BYTES } from './shamir.ts';
-import { documentHash, type RoundTerms, roundTermsSchema, termsHash } from './terms.ts';
-import { checkAdvertisement, confirmationOf, parse, rosterHash } from './view.ts';
+import { documentHash, type RoundTerms, roundTermsSchema } from './terms.ts';
+import { checkAdvertisement, confirmationOf, namesOf, parse, rosterHash, type RoundNames } from './view.ts';
 
 type Verify = (signature: string, document: object, participant: string) => Promise<void>;
 
@@ -78,16 +78,14 @@ export interface UnmaskingStage {
   close(): { readonly sum: Uint32Array; readonly survivors: readonly number[] };
 }
 
-interface Round {
-  readonly terms: RoundTerms;
-  readonly hash: string;
+interface Round extends RoundNames {
   readonly verify: Verify;
 }
 
 /** @throws RoundFailure when the terms do not hold together */
 export function openRound(input: RoundTerms, verify: Verify): KeysStage {
   const terms = parse(roundTermsSchema, input);
-  const round: Round = { terms, hash: termsHash(terms), verify };
+  const round: Round = { ...namesOf(terms), verify };
   const adverts = new Map<number, SignedAdvertisement>();
   const taken = new Set<string>();
   return {
@@ -197,13 +195,14 @@ interface Summed extends Rostered {
 }
 
 function collectConfirmations(round: Summed): ConfirmationsStage {
+  const survivorsHash = documentHash(round.survivors);
   const signatures = new Map<number, string>();
   return {
     async accept(member, signature) {
       if (!round.survivors.includes(member)) {
         throw new RoundFailure('out-of-order', `Member ${member} has no input in the sum.`);
       }
-      const document = confirmationOf(round.terms, round.hash, round.view, round.survivors, member);
+      const document = confirmationOf(round.terms, round.hash, round.view, survivorsHash, member);
       await round.verify(signature, document, document.participant).catch((cause: unknown) => {
         throw new RoundFailure('bad-signature', `Member ${member} has not signed the survivors: ${String(cause)}.`);
       });

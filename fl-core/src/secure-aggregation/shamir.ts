@@ -42,7 +42,7 @@ export function split(
     for (let i = 1; i < threshold; i++) coefficients[i] = random.below(PRIME);
     for (const [holder, at] of points.entries()) {
       let value = 0;
-      for (let i = threshold - 1; i >= 0; i--) value = (value * at + coefficients[i]!) % PRIME;
+      for (let i = threshold - 1; i >= 0; i--) value = reduce(value * at + coefficients[i]!);
       views[holder]!.setUint32(piece * 4, value, true);
     }
   }
@@ -62,10 +62,10 @@ export function combine(shares: readonly Share[], threshold: number): Uint8Array
   const views = used.map(({ bytes }) => new DataView(bytes.buffer, bytes.byteOffset, SHARE_BYTES));
   for (let piece = 0; piece < PIECES; piece++) {
     let value = 0;
-    for (const [i, view] of views.entries()) {
-      const share = view.getUint32(piece * 4, true);
+    for (let i = 0; i < views.length; i++) {
+      const share = views[i]!.getUint32(piece * 4, true);
       if (share >= PRIME) return undefined;
-      value = (value + share * weights[i]!) % PRIME;
+      value = reduce(value + share * weights[i]!);
     }
     if (value >= 2 ** 24) return undefined;
     padded.set([value & 255, (value >> 8) & 255, value >> 16], piece * PIECE_BYTES);
@@ -125,23 +125,39 @@ function drawn(shares: readonly Share[], count: number, random: RandomBits): Sha
   return all.slice(0, count);
 }
 
+/**
+ * x modulo p, for integers 0 ≤ x < 2^53: the remainder operator takes ten times as long. The quotient is at most one too
+ * large or too small, and all products are exact.
+ */
+function reduce(x: number): number {
+  const rest = x - Math.floor(x * (1 / PRIME)) * PRIME;
+  return rest < 0 ? rest + PRIME : rest >= PRIME ? rest - PRIME : rest;
+}
+
 function pieceAt(secret: Uint8Array, piece: number): number {
   const at = piece * PIECE_BYTES;
   return (secret[at] ?? 0) + 256 * (secret[at + 1] ?? 0) + 65_536 * (secret[at + 2] ?? 0);
 }
 
+/** The newest weights are kept: with everybody's neighbour everybody, all secrets have the same holders. */
+let newest: { readonly points: readonly number[]; readonly weights: readonly number[] } = { points: [], weights: [] };
+
 /** Π_{j≠i} x_j / (x_j − x_i) for every i. */
-function lagrangeAtZero(points: readonly number[]): number[] {
-  return points.map((own) => {
-    let above = 1;
-    let below = 1;
-    for (const other of points) {
-      if (other === own) continue;
-      above = (above * other) % PRIME;
-      below = (below * ((other - own + PRIME) % PRIME)) % PRIME;
-    }
-    return (above * inverse(below)) % PRIME;
-  });
+function lagrangeAtZero(points: readonly number[]): readonly number[] {
+  if (points.length !== newest.points.length || points.some((at, i) => at !== newest.points[i])) {
+    const all = points.reduce((product, at) => reduce(product * at), 1);
+    newest = { points, weights: points.map((own) => reduce(all * inverse(ownDifferences(own, points)))) };
+  }
+  return newest.weights;
+}
+
+/** x_i·Π_{j≠i} (x_j − x_i) */
+function ownDifferences(own: number, points: readonly number[]): number {
+  let product = own;
+  for (const other of points) {
+    if (other !== own) product = reduce(product * (other < own ? other - own + PRIME : other - own));
+  }
+  return product;
 }
 
 /** a^(p−2) */
@@ -149,8 +165,8 @@ function inverse(a: number): number {
   let result = 1;
   let base = a;
   for (let exponent = PRIME - 2; exponent > 0; exponent = Math.floor(exponent / 2)) {
-    if (exponent % 2 === 1) result = (result * base) % PRIME;
-    base = (base * base) % PRIME;
+    if (exponent % 2 === 1) result = reduce(result * base);
+    base = reduce(base * base);
   }
   return result;
 }

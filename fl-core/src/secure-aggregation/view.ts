@@ -2,7 +2,7 @@
 import type { z } from 'zod';
 import { RoundFailure } from './failure.ts';
 import type { Confirmation, Roster, SignedAdvertisement } from './messages.ts';
-import { documentHash, type RoundTerms } from './terms.ts';
+import { documentHash, type RoundTerms, termsHash } from './terms.ts';
 
 /**
  * @param hash the round's terms, which a message must name
@@ -32,29 +32,45 @@ export function requirePhase(state: { readonly phase: string }, phase: string): 
 }
 
 /** @returns SHA-256 of all advertisements' hashes: what everybody's view of the members is compared by */
-export const rosterHash = ({ termsHash, members }: Pick<Roster, 'termsHash' | 'members'>): string =>
-  documentHash({ termsHash, members });
+export const rosterHash = ({ termsHash: hash, members }: Pick<Roster, 'termsHash' | 'members'>): string =>
+  documentHash({ termsHash: hash, members });
 
-/** @returns the document that a member signs about the survivors */
+/**
+ * @param survivorsHash documentHash of the survivors; it takes longer than the rest, and is the same for all members
+ * @returns the document that a member signs about the survivors
+ */
 export const confirmationOf = (
   terms: RoundTerms,
   hash: string,
   view: string,
-  survivors: readonly number[],
+  survivorsHash: string,
   member: number,
 ): Confirmation => ({
   type: 'foedus-survivors',
   participant: terms.cohort[member]!,
   termsHash: hash,
   rosterHash: view,
-  survivorsHash: documentHash(survivors),
+  survivorsHash,
+});
+
+/** A round's terms, and the hashes that name them and the cohort in every advertisement. */
+export interface RoundNames {
+  readonly terms: RoundTerms;
+  readonly hash: string;
+  readonly cohortHash: string;
+}
+
+export const namesOf = (terms: RoundTerms): RoundNames => ({
+  terms,
+  hash: termsHash(terms),
+  cohortHash: documentHash(terms.cohort),
 });
 
 /** @throws RoundFailure unless the advertisement is the member's, for these terms, and signed by it */
 export async function checkAdvertisement(
   { advertisement, signature }: SignedAdvertisement,
   member: number,
-  { terms, hash }: { readonly terms: RoundTerms; readonly hash: string },
+  { terms, hash, cohortHash }: RoundNames,
   verify: (signature: string, document: object, participant: string) => Promise<void>,
 ): Promise<void> {
   const participant = terms.cohort[member]!;
@@ -63,7 +79,7 @@ export async function checkAdvertisement(
     advertisement.termsHash !== hash ||
     advertisement.sessionId !== terms.sessionId ||
     advertisement.round !== terms.round ||
-    advertisement.cohortHash !== documentHash(terms.cohort) ||
+    advertisement.cohortHash !== cohortHash ||
     advertisement.modelHash !== terms.modelHash ||
     advertisement.policyHash !== terms.policyHash
   ) {
