@@ -14,6 +14,7 @@ const ownStatus: Readonly<Record<string, Status>> = {
   'round-over': 409,
   'not-enrolled': 409,
   'dropped-out': 409,
+  'older-head': 409,
 };
 
 function answerTo(error: unknown): { readonly status: Status; readonly body: Problem } {

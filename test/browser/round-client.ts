@@ -7,7 +7,7 @@ import { operatorOf } from '../../demo/src/story/operators.ts';
 import { epsilonAfter } from '../../demo/src/story/training.ts';
 import { createPeerClient, type PeerClient } from '@foedus/connector/identity';
 import { FoedusError } from '@foedus/connector/errors';
-import type { OperatorClient } from '@foedus/connector/operator-client';
+import { HEAD_HEADER, type OperatorClient, type SignedHead, writeHeadHeader } from '@foedus/connector/operator-client';
 import {
   UPDATE_MEDIA_TYPE,
   encodeUpdate,
@@ -52,10 +52,10 @@ async function call(part: Pick<Part, 'peer' | 'coordinator' | 'signal'>, url: st
   throw new FoedusError(code, message);
 }
 
-function post(part: Part, path: string, body: unknown): Promise<Response> {
+function post(part: Part, path: string, body: unknown, head: SignedHead | null = null): Promise<Response> {
   return call(part, `${part.root}/${path}`, {
     method: 'POST',
-    headers: { 'content-type': 'application/json' },
+    headers: { 'content-type': 'application/json', ...(head && { [HEAD_HEADER]: writeHeadHeader(head) }) },
     body: JSON.stringify(body),
   });
 }
@@ -63,7 +63,7 @@ function post(part: Part, path: string, body: unknown): Promise<Response> {
 const phase = (part: Part, round: number, name: ClientPhase['phase']): Promise<Response> =>
   post(part, 'phase', { round, phase: name });
 
-/** Charges the own connector's ledger. @returns ε spent and allowed after that. @throws FoedusError the node's refusal */
+/** Charges the own connector's ledger. @returns ε spent and allowed after that, and the head that goes with the update. @throws FoedusError the node's refusal */
 async function charge({ operator, agreementId, plan, planHash }: Part, { round, cohort }: TrainTask) {
   const { privacy, local, sessionId, purpose, features, label } = plan;
   if (privacy === null) throw new Error('this client trains under a privacy budget only');
@@ -86,9 +86,9 @@ async function charge({ operator, agreementId, plan, planHash }: Part, { round, 
       steps: local.steps,
     },
   });
-  await operator.commit(entry.id);
+  const { head } = await operator.commit(entry.id);
   const { spent, limits } = await operator.account(agreementId);
-  return { epsilonSpent: spent.epsilon, epsilonLimit: limits.epsilon, delta: privacy.delta };
+  return { privacy: { epsilonSpent: spent.epsilon, epsilonLimit: limits.epsilon, delta: privacy.delta }, head };
 }
 
 async function train(part: Part, task: TrainTask): Promise<void> {
@@ -97,7 +97,7 @@ async function train(part: Part, task: TrainTask): Promise<void> {
   await part.gate.waitFor(round);
   await phase(part, round, 'charging');
   try {
-    const privacy = await charge(part, task);
+    const { privacy, head } = await charge(part, task);
     await phase(part, round, 'uploading');
     const update = initialParameters(part.plan).fill(0);
     const { sessionId } = part.plan;
@@ -111,7 +111,7 @@ async function train(part: Part, task: TrainTask): Promise<void> {
     } as const;
     await call(part, `${part.root}/rounds/${round}/update`, {
       method: 'PUT',
-      headers: { 'content-type': UPDATE_MEDIA_TYPE },
+      headers: { 'content-type': UPDATE_MEDIA_TYPE, [HEAD_HEADER]: writeHeadHeader(head) },
       body: encodeUpdate(header, update),
     });
     await phase(part, round, 'waiting');
@@ -125,7 +125,8 @@ async function perform(part: Part, task: Task): Promise<void> {
   if (task.kind === 'train') await train(part, task);
   if (task.kind !== 'evaluate') return;
   await phase(part, task.round, 'evaluating');
-  await post(part, `rounds/${task.round}/evaluation`, { metrics: {}, histogram: part.metrics(task.round) });
+  const head = await part.operator.ledgerHead(part.agreementId);
+  await post(part, `rounds/${task.round}/evaluation`, { metrics: {}, histogram: part.metrics(task.round) }, head);
 }
 
 /** Performs tasks until the coordinator says that the session is done. */

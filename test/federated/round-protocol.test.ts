@@ -1,3 +1,4 @@
+import { HEAD_HEADER, writeHeadHeader } from '@foedus/connector/operator-client';
 import { encodeUpdate, initialParameters, parametersHash, readUpdate, type SessionPlan } from '@foedus/fl-core';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import {
@@ -35,7 +36,7 @@ const histogram = { negatives: [0, 7, 3, 0], positives: [0, 3, 7, 0] };
 const evaluateAll = async (clients: readonly ScriptedClient[]): Promise<void> => {
   for (const client of clients) {
     const { round } = await client.task('evaluate');
-    await client.coordinator.evaluate(round, { metrics: {}, histogram }, null, never);
+    await client.coordinator.evaluate(round, { metrics: {}, histogram }, await client.charge(round), never);
   }
 };
 const modelOf = async (id: string, plan: SessionPlan): Promise<Float32Array> => {
@@ -83,15 +84,15 @@ describe('a model that is too large to be held for everybody', () => {
     const models = await Promise.all(clients.map((client) => client.coordinator.model(wanted, never)));
     for (const one of models) expect(Buffer.from(one.buffer).equals(Buffer.from(initial.buffer))).toBe(true);
     await Promise.all(
-      clients.map(({ coordinator: rounds }, i) => {
+      clients.map(async ({ coordinator: rounds, charge }, i) => {
         const header = { sessionId: id, planHash, round: task.round, kind: 'update' } as const;
-        return rounds.upload(
+        await rounds.upload(
           task.round,
           encodeUpdate(
             header,
             initial.map((_, at) => (i * at) % 7),
           ),
-          null,
+          await charge(task.round),
           never,
         );
       }),
@@ -184,8 +185,9 @@ describe('an update', () => {
     const id = await start({ rounds: 1, evaluation: { holdOut: 0, salt: 's', metrics: [] } });
     const { clients } = await enrolAll(federation.partners, id);
     const [client] = clients as [ScriptedClient];
+    const headers = { [HEAD_HEADER]: writeHeadHeader(await client.charge(1)) };
     const put = async (body: Uint8Array<ArrayBuffer>, round = 1): Promise<number> =>
-      (await client.peer.fetch(`${client.root}/rounds/${round}/update`, { method: 'PUT', body })).status;
+      (await client.peer.fetch(`${client.root}/rounds/${round}/update`, { method: 'PUT', body, headers })).status;
     expect(await put(client.update(2, 0.1), 1)).toBe(400);
     expect(await put(client.update(2, 0.1), 2)).toBe(409);
     expect(await put(client.update(1, 0.1).slice(0, -4))).toBe(400);
@@ -212,7 +214,8 @@ describe('an update', () => {
       start: (controller) => controller.enqueue(bytes.subarray(0, bytes.length - 8)),
       pull: () => isStuck(),
     });
-    const stalled = client.peer.fetch(`${client.root}/rounds/1/update`, { method: 'PUT', body }).then(
+    const headers = { [HEAD_HEADER]: writeHeadHeader(await client.charge(1)) };
+    const stalled = client.peer.fetch(`${client.root}/rounds/1/update`, { method: 'PUT', body, headers }).then(
       ({ status }) => status,
       () => 0,
     );

@@ -1,8 +1,9 @@
 /** A participant that does what a test tells it, over the real round protocol: mutual TLS, signatures, update codec. */
 import type { Identity, PeerClient } from '@foedus/connector/identity';
+import type { SignedHead } from '@foedus/connector/operator-client';
 import { encodeUpdate, type EnrolmentClaims, type SessionDescription, type Task } from '@foedus/fl-core';
 import { createCoordinatorClient, type CoordinatorClient } from '../../fl-client/src/flow/coordinator-client.ts';
-import { parameters, peerOf, transferOf, type Partner } from './federation.ts';
+import { parameters, peerOf, PURPOSE, transferOf, type Partner } from './federation.ts';
 
 const never = new AbortController().signal;
 type TrainTask = Extract<Task, { kind: 'train' }>;
@@ -19,6 +20,9 @@ export interface ScriptedClient extends AsyncDisposable {
   task<K extends Task['kind']>(kind: K): Promise<Extract<Task, { kind: K }>>;
   /** An update in which every value is `value`. */
   update(round: number, value: number): Uint8Array<ArrayBuffer>;
+  /** Charges a round in the partner's real ledger; again: nothing more. @returns the newest head, which goes with the release */
+  charge(round: number): Promise<SignedHead>;
+  /** Charges and uploads. */
   upload(round: number, value: number): Promise<void>;
 }
 
@@ -38,6 +42,21 @@ export async function scriptedClient(partner: Partner, sessionId: string): Promi
   let after = 0;
   const update = (round: number, value: number): Uint8Array<ArrayBuffer> =>
     encodeUpdate({ sessionId, planHash, round, kind: 'update' }, new Float32Array(parameters).fill(value));
+  const charge = async (round: number): Promise<SignedHead> => {
+    const privacyLoss = { epsilon: 1e-3, delta: 1e-5 };
+    const { head } = await partner.operator.reserve({
+      agreementId,
+      key: `train/${sessionId}/${round}`,
+      request: {
+        action: 'https://w3id.org/foedus/policy#train',
+        purpose: PURPOSE,
+        columns: ['delay', 'distance'],
+        training: { sessionId, round, planHash, modelHash, cohort: 3, privacyLoss, metrics: [] },
+      },
+      commit: true,
+    });
+    return head;
+  };
   return {
     partner,
     peer,
@@ -68,7 +87,8 @@ export async function scriptedClient(partner: Partner, sessionId: string): Promi
       }
     },
     update,
-    upload: (round, value) => coordinator.upload(round, update(round, value), null, never),
+    charge,
+    upload: async (round, value) => await coordinator.upload(round, update(round, value), await charge(round), never),
     [Symbol.asyncDispose]: () => peer[Symbol.asyncDispose](),
   };
 }

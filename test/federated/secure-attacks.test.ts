@@ -88,6 +88,7 @@ async function member(name: string, desk: Desk) {
       const head = { agreementId, sequence: 1, hash: '0'.repeat(64), at: new Date().toISOString(), spent };
       return { head, signature: await identity.sign(head) };
     },
+    present: async (_agreementId, held) => held,
   };
   const take = (step: SecureStep, message: Buffer | object): void => {
     sent.push({ step, body: message });

@@ -178,8 +178,10 @@ export async function scriptedMember(client: ScriptedClient, scale: number, lies
     const message = await next[name]();
     const body = message instanceof Uint8Array ? message : JSON.stringify(message);
     const { coordinator } = client;
-    if (name === 'input') await coordinator.sendInput(round, body as Uint8Array<ArrayBuffer>, null, never);
-    else await coordinator.answerStep(round, name, body as string, never);
+    if (name === 'input') {
+      const head = await client.charge(round);
+      await coordinator.sendInput(round, body as Uint8Array<ArrayBuffer>, head, never);
+    } else await coordinator.answerStep(round, name, body as string, never);
     return { step: name, body };
   };
   return {

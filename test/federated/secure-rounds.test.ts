@@ -1,3 +1,4 @@
+import { HEAD_HEADER, writeHeadHeader } from '@foedus/connector/operator-client';
 import { type SecureStep } from '@foedus/fl-core';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { createFederation, type Federation, type Partner } from './federation.ts';
@@ -220,6 +221,7 @@ describe('a message for a step', () => {
     const bare = await client.peer.fetch(`${client.root}/rounds/1/update`, {
       method: 'PUT',
       body: client.update(1, 0),
+      headers: { [HEAD_HEADER]: writeHeadHeader(await client.charge(1)) },
     });
     expect(bare.status).toBe(400);
     expect(await bare.json()).toMatchObject({

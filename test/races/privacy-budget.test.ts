@@ -146,6 +146,7 @@ describe('one privacy budget', () => {
             decide: scheduler.scheduleFunction(client.decide),
             reserve: scheduler.scheduleFunction(client.reserve),
             commit: scheduler.scheduleFunction(client.commit),
+            presentHead: scheduler.scheduleFunction(client.presentHead),
           };
           // Somebody who reserves and gives back in between: the rest must not become cheaper by it.
           const withdraw = scheduler.scheduleFunction(async (index: number) => {

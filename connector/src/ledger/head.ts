@@ -1,3 +1,4 @@
+import { EPSILON_TOLERANCE } from '@foedus/usage-policies';
 import { z } from 'zod';
 
 const amount = z.number().nonnegative();
@@ -31,3 +32,20 @@ export const signedHeadSchema = z
   })
   .describe('A head that the provider of the agreement has signed: keep the newest, and present it.');
 export type SignedHead = z.infer<typeof signedHeadSchema>;
+
+/**
+ * Whether a head goes on from one that a partner holds already, as far as two heads can tell: the chain in between is not
+ * there to be checked. What it proves beyond that is for the ledger itself, when the held head is presented to it.
+ *
+ * A ledger that was reconciled after it had been set back goes on from an element of its own: it may have fewer elements
+ * than the lost branch had, but it was made later, and counts as spent whatever the held head says that was.
+ */
+export function continuesHead(held: LedgerHead, head: LedgerHead): boolean {
+  if (head.sequence > held.sequence) return true;
+  if (head.sequence === held.sequence && head.hash === held.hash) return true;
+  // Adding floating-point numbers up in another order errs by less than the tolerance.
+  const covers = (Object.keys(held.spent) as (keyof LedgerHead['spent'])[]).every(
+    (meter) => head.spent[meter] >= held.spent[meter] - EPSILON_TOLERANCE,
+  );
+  return covers && Date.parse(head.at) > Date.parse(held.at);
+}

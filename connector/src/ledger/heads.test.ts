@@ -8,6 +8,7 @@ import type { Identity } from '../identity/index.ts';
 import { agreementOf, constraint, countAtMost, may } from '../../../test/src/agreements.ts';
 import { openDatabase, type Database } from '../store/database.ts';
 import { migrations } from '../store/migrations/index.ts';
+import { continuesHead } from './head.ts';
 import { createLedgerHeads } from './heads.ts';
 import { issueIdentity } from '../../../test/src/identity.ts';
 import { createLedgerReader } from './ledger-reader.ts';
@@ -126,6 +127,7 @@ describe('a restored backup', () => {
     // Set back and used before anybody noticed: that was spent, too.
     const late = after.use('c');
     after.usage.draw(late, { rows: 5 });
+    expect(continuesHead(held.head, (await after.heads.signed(id)).head)).toBe(false);
     await expect(after.heads.present(id, held)).rejects.toMatchObject({
       code: 'conflict',
       message: expect.stringContaining('older than what a partner holds'),
@@ -155,6 +157,7 @@ describe('a restored backup', () => {
       { meter: 'rows', amount: 40 },
       { meter: 'bytes', amount: 400 },
     ]);
+    expect(continuesHead(held.head, head.head)).toBe(true);
     expect(again.events).toMatchObject([{ type: 'reconciled' }]);
     expect((await again.heads.present(id, held)).head).toEqual(head.head);
     again.use('d');

@@ -2,7 +2,7 @@ import { FoedusError } from '../errors.ts';
 import type { Identity } from '../identity/index.ts';
 import type { SignedAgreement } from '../management/model.ts';
 import type { Database } from '../store/database.ts';
-import { signedHeadSchema, type SignedHead } from './head.ts';
+import { continuesHead, signedHeadSchema, type SignedHead } from './head.ts';
 import { verifyHead } from './verify-head.ts';
 
 /** What this node holds of the ledgers of others: the newest head of each agreement that it is the consumer of. */
@@ -10,7 +10,8 @@ export interface PartnerHeads {
   /** @returns undefined where none has come yet */
   get(agreementId: string): SignedHead | undefined;
   /**
-   * Keeps a head if it is newer than the one that is kept.
+   * Keeps a head if it goes on from the one that is kept; answers that overtook each other bring older ones, which are
+   * nothing to complain about.
    *
    * @returns the newest
    * @throws FoedusError `not-found`, `conflict` for an agreement that this node provides, `bad-signature`, `bad-request`
@@ -28,8 +29,7 @@ export function createPartnerHeads(options: {
   const find = database.sql.prepare('SELECT head FROM partner_head WHERE agreement_id = ?');
   const write = database.sql.prepare(
     `INSERT INTO partner_head (agreement_id, sequence, head) VALUES (?, ?, ?)
-     ON CONFLICT (agreement_id) DO UPDATE SET sequence = excluded.sequence, head = excluded.head
-     WHERE excluded.sequence > partner_head.sequence`,
+     ON CONFLICT (agreement_id) DO UPDATE SET sequence = excluded.sequence, head = excluded.head`,
   );
   const get: PartnerHeads['get'] = (agreementId) => {
     const row = find.get(agreementId) as { head: string } | undefined;
@@ -44,8 +44,12 @@ export function createPartnerHeads(options: {
         throw new FoedusError('conflict', `This node keeps the ledger of the agreement ${agreementId} itself.`);
       }
       verifyHead(signed, { agreementId, signer: agreement.assigner, trust: identity.trust });
-      write.run(agreementId, signed.head.sequence, JSON.stringify(signed));
-      return get(agreementId)!;
+      return database.transaction(() => {
+        const kept = get(agreementId);
+        if (kept !== undefined && !continuesHead(kept.head, signed.head)) return kept;
+        write.run(agreementId, signed.head.sequence, JSON.stringify(signed));
+        return signed;
+      });
     },
   };
 }

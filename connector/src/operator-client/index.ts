@@ -6,7 +6,7 @@ export {
   type OperatorClientOptions,
 } from './client.ts';
 export { HEAD_HEADER, readHeadHeader, writeHeadHeader } from '../ledger/head-header.ts';
-export { signedHeadSchema, type LedgerHead, type SignedHead } from '../ledger/head.ts';
+export { continuesHead, signedHeadSchema, type LedgerHead, type SignedHead } from '../ledger/head.ts';
 export { verifyHead } from '../ledger/verify-head.ts';
 export type * from '../management/model.ts';
 export type { AssetProfile, AssetSchema } from '../profile/model.ts';

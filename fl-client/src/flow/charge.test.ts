@@ -57,8 +57,8 @@ function connectorWith(account: Account, allowed: readonly string[] = ['auc', 'l
       return { permit, reasons: permit ? [] : ['Not allowed.'] };
     },
     reserve: async () => Promise.reject(new Error('nothing is charged here')),
-    commit: async () => Promise.reject(new Error('nothing is charged here')),
-  } as unknown as Pick<OperatorClient, 'account' | 'decide' | 'reserve' | 'commit'>;
+    presentHead: async () => Promise.reject(new Error('nothing is presented here')),
+  } as unknown as Pick<OperatorClient, 'account' | 'decide' | 'reserve' | 'presentHead'>;
   return { charging: createCharging(connector), asked };
 }
 

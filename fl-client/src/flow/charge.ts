@@ -83,6 +83,14 @@ export interface Charging {
    * @throws FoedusError `not-permitted`, `budget-exhausted` with the connector's reasons, `unavailable`
    */
   charge(use: RoundUse): Promise<SignedHead>;
+  /**
+   * Shows the ledger a head that a partner holds of it.
+   *
+   * @returns the newest head, which goes on from that one
+   * @throws FoedusError `conflict` where the ledger is older: nothing is released any more until it is reconciled;
+   *   `bad-request`, `bad-signature` for what is no head of it; `unavailable`
+   */
+  present(agreementId: string, held: SignedHead): Promise<SignedHead>;
 }
 
 export interface EvaluationCharging {
@@ -127,7 +135,7 @@ function releaseOfEvaluation(use: EvaluationUse, metrics: readonly MetricName[])
 }
 
 export function createCharging(
-  connector: Pick<OperatorClient, 'account' | 'decide' | 'reserve'>,
+  connector: Pick<OperatorClient, 'account' | 'decide' | 'reserve' | 'presentHead'>,
 ): Charging & EvaluationCharging {
   const oneAtATime = createQueues();
   /** As they were when a release was quoted: still so, unless something was charged meanwhile. */
@@ -184,6 +192,8 @@ export function createCharging(
     },
 
     charge: (use) => charge(releaseOfRound(use)),
+
+    present: (agreementId, held) => connector.presentHead(agreementId, held),
 
     async quoteEvaluation(use) {
       const { noise, metrics } = use.plan.evaluation;

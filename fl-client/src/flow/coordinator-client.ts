@@ -27,7 +27,12 @@ const UPLOAD_TIMEOUT_MS = 900_000;
 const MAX_JSON_BYTES = 1 << 24;
 
 const enrolledSchema = z.object({ ledgerHead: signedHeadSchema.nullable() });
-const problemSchema = z.object({ code: z.string().max(100), message: z.string() });
+const problemSchema = z.object({
+  code: z.string().max(100),
+  message: z.string(),
+  /** With `older-head`: the head that the coordinator holds. */
+  details: z.object({ ledgerHead: signedHeadSchema }).optional().catch(undefined),
+});
 
 export interface CoordinatorClient {
   describe(signal: AbortSignal): Promise<SessionDescription>;
@@ -46,11 +51,11 @@ export interface CoordinatorClient {
     signal: AbortSignal,
   ): Promise<Float32Array>;
   /** @param head of the ledger after the charge; null: none is sent along */
-  upload(round: number, bytes: Uint8Array<ArrayBuffer>, head: SignedHead | null, signal: AbortSignal): Promise<void>;
+  upload(round: number, bytes: Uint8Array<ArrayBuffer>, head: SignedHead, signal: AbortSignal): Promise<void>;
   /** Sends what this member has for a step of a secure round, JSON. */
   answerStep(round: number, step: Exclude<SecureStep, 'input'>, body: string, signal: AbortSignal): Promise<void>;
   /** Sends the masked input of a secure round, as masked-input.ts writes it. */
-  sendInput(round: number, bytes: Uint8Array<ArrayBuffer>, head: SignedHead | null, signal: AbortSignal): Promise<void>;
+  sendInput(round: number, bytes: Uint8Array<ArrayBuffer>, head: SignedHead, signal: AbortSignal): Promise<void>;
   /**
    * @param maxBytes of the answer
    * @returns what came of the step for this member, JSON, unchecked; null when nothing has at the end of the long poll
@@ -189,6 +194,9 @@ async function readJson(response: Response, maxBytes = MAX_JSON_BYTES): Promise<
 
 async function problemOf(response: Response): Promise<FoedusError> {
   const parsed = problemSchema.safeParse(await readJson(response).catch(() => null));
-  if (parsed.success) return new FoedusError(parsed.data.code, parsed.data.message.slice(0, 1_000));
+  if (parsed.success) {
+    const { code, message, details } = parsed.data;
+    return new FoedusError(code, message.slice(0, 1_000), details === undefined ? {} : { details });
+  }
   return new FoedusError('unavailable', `The coordinator answered with status ${response.status}.`);
 }

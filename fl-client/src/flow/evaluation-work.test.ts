@@ -8,6 +8,7 @@ import { pino } from 'pino';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import type { EvaluationQuote } from './charge.ts';
 import { createEvaluationWork } from './evaluation-work.ts';
+import { Refused } from './round-calls.ts';
 import { createUpdateFiles } from './update-files.ts';
 
 const plan = {
@@ -36,9 +37,19 @@ afterEach(() => rm(folder, { recursive: true }));
 function node(of: SessionPlan = plan) {
   const happened: string[] = [];
   const sent: { readonly evaluation: Evaluation; readonly head: SignedHead | null }[] = [];
-  const fate = { unreachable: false, refused: false, quote: {} as Partial<EvaluationQuote> };
+  const fate = { unreachable: false, refused: false, overtaken: false, quote: {} as Partial<EvaluationQuote> };
   const charged = new Set<number>();
   const onDisk = async () => (await readdir(folder)).filter((name) => name.endsWith('.evaluation'));
+  const untilKilled = async <T>(call: () => Promise<T>, signal: AbortSignal): Promise<T> => {
+    try {
+      return await call();
+    } catch (error) {
+      // As a program that ends while it waits.
+      kill.abort();
+      signal.throwIfAborted();
+      throw error;
+    }
+  };
   const start = () =>
     createEvaluationWork({
       plan: of,
@@ -66,15 +77,10 @@ function node(of: SessionPlan = plan) {
       },
       calls: {
         own: (call) => call(),
-        async ask(call, signal) {
-          try {
-            return await call();
-          } catch (error) {
-            // As a program that ends while it waits.
-            kill.abort();
-            signal.throwIfAborted();
-            throw error;
-          }
+        ask: (call, signal) => untilKilled(call, signal),
+        send: (_agreementId, newest, call, signal) => {
+          if (fate.overtaken) throw new Refused('ledger-too-old', 'The ledger is older than what a partner holds.');
+          return untilKilled(() => call(newest), signal);
         },
         tell: () => {},
       },
@@ -153,6 +159,15 @@ describe('an evaluation under privacy', () => {
     await evaluate(task(3));
     expect(sent).toEqual([{ evaluation: { metrics: {}, reason: 'The privacy budget is spent.' }, head: null }]);
     expect(await onDisk()).toEqual([]);
+  });
+
+  test('of a ledger that is older than what the coordinator holds is not sent, and the reason is', async () => {
+    const { evaluate, sent, fate } = node();
+    fate.overtaken = true;
+    await evaluate(task(3));
+    expect(sent).toEqual([
+      { evaluation: { metrics: {}, reason: 'The ledger is older than what a partner holds.' }, head: null },
+    ]);
   });
 
   test('that is not permitted is not even counted', async () => {

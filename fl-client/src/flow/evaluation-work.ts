@@ -18,7 +18,7 @@ import type { Logger } from 'pino';
 import { z } from 'zod';
 import type { EvaluationCharging, EvaluationQuote, EvaluationUse, MetricName } from './charge.ts';
 import type { CoordinatorClient } from './coordinator-client.ts';
-import { OutOfStep, type RoundCalls, codeOf, ignoreOutOfStep } from './round-calls.ts';
+import { OutOfStep, Refused, type RoundCalls, codeOf, ignoreOutOfStep } from './round-calls.ts';
 import type { Trainer } from './trainer.ts';
 import { type StoredUpdate, type UpdateFiles, madeFrom } from './update-files.ts';
 
@@ -32,7 +32,7 @@ export interface EvaluationWorkOptions {
   readonly modelHash: string;
   readonly coordinator: Pick<CoordinatorClient, 'evaluate'>;
   readonly charging: EvaluationCharging;
-  readonly calls: Pick<RoundCalls, 'own' | 'ask' | 'tell'>;
+  readonly calls: Pick<RoundCalls, 'own' | 'ask' | 'send' | 'tell'>;
   /** Of kind `evaluation`. */
   readonly files: UpdateFiles;
   readonly trainer: () => Promise<Trainer>;
@@ -131,7 +131,13 @@ export function createEvaluationWork(options: EvaluationWorkOptions) {
     signal.throwIfAborted();
     calls.tell(round, 'charging', signal);
     const head = await charge(use, metrics, signal);
-    await calls.ask(() => coordinator.evaluate(round, evaluation, head, signal), signal, isFatal);
+    try {
+      const send = (newest: SignedHead) => coordinator.evaluate(round, evaluation, newest, signal);
+      await calls.send(agreementId, head, send, signal, isFatal);
+    } catch (error) {
+      if (error instanceof Refused) throw new NotReleased(error.message);
+      throw error;
+    }
     logger.info({ round, metrics }, `Round ${round}: ${noise === null ? 'metrics' : 'noised metrics'} sent`);
   };
 

@@ -47,6 +47,20 @@ export interface RoundCalls {
    * @throws OutOfStep; what is fatal
    */
   readonly ask: <T>(call: () => Promise<T>, signal: AbortSignal, isFatal?: (error: unknown) => boolean) => Promise<T>;
+  /**
+   * Sends what was charged, as `ask` does. Where releases of other sessions under the agreement have overtaken the head,
+   * the ledger is shown the one that the coordinator holds, and the newest goes along instead.
+   *
+   * @param head of the ledger after the charge
+   * @throws Refused where the ledger is older than what the coordinator holds; as `ask`
+   */
+  readonly send: (
+    agreementId: string,
+    head: SignedHead,
+    call: (head: SignedHead) => Promise<void>,
+    signal: AbortSignal,
+    isFatal?: (error: unknown) => boolean,
+  ) => Promise<void>;
   /** For whoever watches: nothing depends on it. */
   readonly tell: (round: number, phase: ClientPhase['phase'], signal: AbortSignal) => void;
   /** The quote of a round that is permitted and not released yet. @throws Refused with the node's own words */
@@ -73,17 +87,48 @@ export function createRoundCalls(options: {
     }
   };
 
+  const ask: RoundCalls['ask'] = async (call, signal, isFatal = () => false) => {
+    try {
+      const isPassing = (error: unknown): boolean => !outOfStepCodes.has(codeOf(error) ?? '') && !isFatal(error);
+      return await untilItWorks(call, { signal, logger, isPassing });
+    } catch (error) {
+      if (outOfStepCodes.has(codeOf(error) ?? '')) throw new OutOfStep((error as Error).message, { cause: error });
+      throw error;
+    }
+  };
+
+  /** @throws Refused with the own connector's words */
+  const present = async (agreementId: string, error: FoedusError, signal: AbortSignal): Promise<SignedHead> => {
+    const { ledgerHead } = error.details as { readonly ledgerHead?: SignedHead };
+    if (ledgerHead === undefined) throw new Refused(error.code, error.message);
+    try {
+      return await own(() => charging.present(agreementId, ledgerHead), signal);
+    } catch (cause) {
+      if (signal.aborted || !(cause instanceof FoedusError)) throw cause;
+      throw new Refused(cause.code === 'conflict' ? 'ledger-too-old' : cause.code, cause.message);
+    }
+  };
+
   return {
     own,
     charge,
-    async ask(call, signal, isFatal = () => false) {
-      try {
-        const isPassing = (error: unknown): boolean => !outOfStepCodes.has(codeOf(error) ?? '') && !isFatal(error);
-        return await untilItWorks(call, { signal, logger, isPassing });
-      } catch (error) {
-        if (outOfStepCodes.has(codeOf(error) ?? '')) throw new OutOfStep((error as Error).message, { cause: error });
-        throw error;
-      }
+    ask,
+    async send(agreementId, head, call, signal, isFatal = () => false) {
+      let newest = head;
+      const attempt = async (): Promise<void> => {
+        for (;;) {
+          const overtaken = newest.head.hash;
+          try {
+            return await call(newest);
+          } catch (error) {
+            if (!(error instanceof FoedusError) || error.code !== 'older-head') throw error;
+            newest = await present(agreementId, error, signal);
+            // The ledger has nothing newer to show: to send the same again would be no use.
+            if (newest.head.hash === overtaken) throw new Refused(error.code, error.message);
+          }
+        }
+      };
+      await ask(attempt, signal, (error) => error instanceof Refused || isFatal(error));
     },
     tell(round, phase, signal) {
       clearTimeout(telling);

@@ -58,7 +58,7 @@ function node(of: SessionPlan, beforeCharge: () => void = () => {}) {
   const charged: string[] = [];
   const sent: string[] = [];
   const refused: Refusal[] = [];
-  const head = {} as SignedHead;
+  const head = { head: {} } as SignedHead;
   const noise = (): string => String((of.privacy as RecordPrivacy).noiseMultiplier);
   const take = async (what: string): Promise<SignedHead> => {
     beforeCharge();
@@ -70,6 +70,7 @@ function node(of: SessionPlan, beforeCharge: () => void = () => {}) {
     charge: () => take('update'),
     quoteEvaluation: async () => ({ metrics: ['auc', 'logLoss'], reason: '', isCharged: false, privacy: null }),
     chargeEvaluation: () => take('evaluation'),
+    present: () => Promise.reject(new Error('no head is held elsewhere')),
   };
   const coordinator: Pick<CoordinatorClient, 'model' | 'upload' | 'evaluate' | 'refuse' | 'phase'> = {
     model: async () => new Float32Array(parameters),

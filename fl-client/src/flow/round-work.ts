@@ -157,7 +157,7 @@ export function createRoundWork(options: RoundWorkOptions): RoundWork {
     const head = await calls.charge(use, ended);
     tell(round, 'uploading', ended);
     const bytes = await stored.read();
-    await ask(() => coordinator.upload(round, bytes, head, ended), ended);
+    await calls.send(agreementId, head, (newest) => coordinator.upload(round, bytes, newest, ended), ended);
     // Kept until the round is over: a coordinator that was killed asks for the same bytes again.
     logger.info({ round, bytes: bytes.length }, `Round ${round}: update sent`);
   };

@@ -98,7 +98,7 @@ export function createSecureWork(options: SecureWorkOptions): SecureWork {
   const answer = (round: number, step: Exclude<SecureStep, 'input'>, message: object, signal: AbortSignal) =>
     calls.ask(() => coordinator.answerStep(round, step, JSON.stringify(message), signal), signal, isFatal);
   const release = (round: number, input: Uint8Array<ArrayBuffer>, head: SignedHead, signal: AbortSignal) =>
-    calls.ask(() => coordinator.sendInput(round, input, head, signal), signal, isFatal);
+    calls.send(agreementId, head, (newest) => coordinator.sendInput(round, input, newest, signal), signal, isFatal);
 
   const outcome = async ({ terms }: SecureTask, step: SecureStep, signal: AbortSignal): Promise<object> => {
     const maxBytes = longestOutcome(terms);

@@ -4,7 +4,7 @@
  */
 import { FoedusError } from '@foedus/connector/errors';
 import type { Identity } from '@foedus/connector/identity';
-import { verifyHead, type SignedHead } from '@foedus/connector/operator-client';
+import { continuesHead, verifyHead, type SignedHead } from '@foedus/connector/operator-client';
 import {
   type ClientPhase,
   type Enrolment,
@@ -36,6 +36,7 @@ import { modelBody, streamOf, wholeOf } from './model-body.ts';
 
 /** Encoded models up to so many bytes are held while they are downloaded. */
 const MOST_HELD = 524_288;
+
 /** How far a client's clock may be off. */
 const CLOCK_TOLERANCE_MS = 3_600_000;
 
@@ -66,6 +67,15 @@ export interface StepAnswer {
   readonly digest: string;
   /** What is told of a masked input. */
   readonly released?: { readonly privacy: MaskedInputHeader['privacy']; readonly bytes: number };
+}
+
+function olderHead(caller: string, held: SignedHead): FoedusError {
+  const { agreementId, sequence } = held.head;
+  return new FoedusError(
+    'older-head',
+    `The head of ${caller}'s ledger does not go on from the one that came before under agreement ${agreementId} (element ${sequence}). Present that one to the ledger and send the newest; a ledger that was set back has to be reconciled by its operator first.`,
+    { details: { ledgerHead: held } },
+  );
 }
 
 export type Participation = ReturnType<typeof createParticipation>;
@@ -206,16 +216,27 @@ export function createParticipation(options: ParticipationOptions) {
     },
 
     /**
-     * Keeps the head of the participant's ledger that comes with a release, if it is newer than the one held.
+     * Keeps the head of the participant's ledger that comes with a release. It covers the release's own charge, and goes
+     * on from the head that is held: a ledger that was set back, or a charge that was left out, does not pass.
      *
-     * @throws FoedusError `bad-request`, `bad-signature` for what is no head of the agreement's ledger
+     * @throws FoedusError `bad-request`, `bad-signature` for what is no head of the agreement's ledger, `older-head` with
+     *   the head that is held (details.ledgerHead)
      */
-    keepHead(sessionId: string, caller: string, head: SignedHead | null): void {
-      if (head === null) return;
+    keepHead(sessionId: string, caller: string, head: SignedHead): void {
       const { agreementId } = member(sessionId, caller).participant;
       verifyHead(head, { agreementId, signer: caller, trust: identity.trust });
+      if (head.head.sequence === 0) {
+        throw new FoedusError(
+          'bad-request',
+          `The head says that nothing was ever charged under agreement ${agreementId}. Charge the release, then send it with the head of that.`,
+        );
+      }
       // Durable with what comes of the release at the latest: until then the release itself is in memory only.
-      store.passing(() => heads.keep(caller, head));
+      store.passing(() => {
+        const held = heads.newest(agreementId);
+        if (held !== null && !continuesHead(held.head, head.head)) throw olderHead(caller, held);
+        heads.keep(caller, head);
+      });
     },
 
     /** @returns the task, or null when it is still number `after` after `waitMs` */

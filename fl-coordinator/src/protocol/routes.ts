@@ -2,6 +2,7 @@
 import { FoedusError } from '@foedus/connector/errors';
 import { callerOf } from '@foedus/connector/identity';
 import {
+  type Evaluation,
   MAX_UPDATE_HEADER_BYTES,
   UPDATE_MEDIA_TYPE,
   clientPhaseSchema,
@@ -18,7 +19,7 @@ import type { Presence } from '../session/presence.ts';
 import type { Rounds } from '../session/rounds.ts';
 import { bodyOf, discard, passingChunksOf } from './body.ts';
 import type { Participation } from './participation.ts';
-import { type UploadTurn, headOf, secureRoutes } from './secure-routes.ts';
+import { type UploadTurn, answeredBeforeTheEnd, headOf, secureRoutes } from './secure-routes.ts';
 import type { Staging } from './staging.ts';
 
 /** The longest that a long poll is held open, in seconds. */
@@ -99,11 +100,11 @@ export function roundRoutes(options: RoundRoutesOptions): Hono {
     if (Number(c.req.header('content-length') ?? 0) > maxBytes) {
       throw new FoedusError('too-large', `An update of this session has at most ${maxBytes} bytes.`);
     }
-    const head = headOf(c);
     using turn = takeOver(c);
     const { signal } = turn;
     const body = bodyOf(c);
     try {
+      const head = headOf(c);
       if (participation.admitUpdate(id, caller, round) === 'received') {
         await discard(body, maxBytes, uploadIdleMs, signal);
         return c.body(null, 204);
@@ -123,7 +124,7 @@ export function roundRoutes(options: RoundRoutesOptions): Hono {
       });
       return c.body(null, 204);
     } catch (error) {
-      if (error instanceof FoedusError && error.code === 'round-over') {
+      if (error instanceof FoedusError && answeredBeforeTheEnd.has(error.code)) {
         await discard(body, maxBytes, uploadIdleMs, signal).catch(() => undefined);
       }
       if (signal.aborted && !(error instanceof FoedusError)) {
@@ -157,7 +158,8 @@ export function roundRoutes(options: RoundRoutesOptions): Hono {
 
   app.post('/sessions/:id/rounds/:round/evaluation', async (c) => {
     const evaluation = await readBody(c, evaluationSchema);
-    participation.keepHead(sessionId(c), callerOf(c), headOf(c));
+    // A reason for sending nothing is no release.
+    if (isRelease(evaluation)) participation.keepHead(sessionId(c), callerOf(c), headOf(c));
     participation.evaluate(sessionId(c), callerOf(c), roundOf(c), evaluation);
     return c.body(null, 204);
   });
@@ -174,6 +176,9 @@ export function roundRoutes(options: RoundRoutesOptions): Hono {
 
   return app;
 }
+
+const isRelease = ({ metrics, histogram }: Evaluation): boolean =>
+  histogram !== undefined || Object.keys(metrics).length > 0;
 
 /** Every request of a participant, for as long as it lasts, says that it is there. Strangers get 404. */
 function presenceOf(participation: Participation, presence: Presence) {

@@ -24,6 +24,14 @@ import type { Staging } from './staging.ts';
 const MESSAGE_BYTES = 65_536;
 const BYTES_A_MEMBER = 512;
 
+/** What may be said while a message is still under way: the sender gets the answer, and no broken connection. */
+export const answeredBeforeTheEnd: ReadonlySet<string> = new Set([
+  'round-over',
+  'dropped-out',
+  'older-head',
+  'bad-request',
+]);
+
 const stepParameter = z.enum(secureSteps);
 
 const schemas: Readonly<Record<Exclude<SecureStep, 'input'>, z.ZodType>> = {
@@ -104,8 +112,7 @@ export function secureRoutes(options: SecureRoutesOptions): Hono {
       else await takeMessage(c, step, signal);
       return c.body(null, 204);
     } catch (error) {
-      if (error instanceof FoedusError && (error.code === 'round-over' || error.code === 'dropped-out')) {
-        // So that the sender gets the answer instead of a broken connection.
+      if (error instanceof FoedusError && answeredBeforeTheEnd.has(error.code)) {
         const most = participation.member(sessionId(c), callerOf(c)).session.parameters * 4 + MAX_UPDATE_HEADER_BYTES;
         await discard(bodyOf(c), most + MESSAGE_BYTES, uploadIdleMs, signal).catch(() => undefined);
       }
@@ -118,10 +125,14 @@ export function secureRoutes(options: SecureRoutesOptions): Hono {
   return app;
 }
 
-/** @returns the head of the sender's ledger; null where none came. @throws FoedusError `bad-request` */
-export function headOf(c: Context): SignedHead | null {
+/** The head of the sender's ledger, which every release brings. @throws FoedusError `bad-request` */
+export function headOf(c: Context): SignedHead {
   const text = c.req.header(HEAD_HEADER);
-  return text === undefined ? null : readHeadHeader(text);
+  if (text !== undefined) return readHeadHeader(text);
+  throw new FoedusError(
+    'bad-request',
+    `What is released under an agreement comes with the signed head of its sender's ledger: send the one of the release's charge in the header ${HEAD_HEADER}.`,
+  );
 }
 
 async function textOf(c: Context, most: number, idleMs: number, signal: AbortSignal): Promise<string> {

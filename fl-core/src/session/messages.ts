@@ -14,7 +14,8 @@
  *   POST /sessions/:id/phase                      ClientPhase → 204: for whoever watches, nothing depends on it
  *   POST /sessions/:id/departure                  Refusal → 204: the contract ended or is suspended
  *
- * An update, a masked input and an evaluation carry the sender's newest signed ledger head in the header `foedus-ledger-head`.
+ * An update, a masked input and an evaluation with results carry the sender's newest signed ledger head in the header
+ * `foedus-ledger-head`, and are refused without.
  *
  * Under secure aggregation a round has no `update`; its steps and what is PUT and got for each are (messages of
  * ../secure-aggregation/messages.ts):
@@ -26,7 +27,8 @@
  *   unmasking     Unmasking                      nothing
  *
  * Errors are `{ code, message }` with a 4xx or 5xx status. 409 `round-over`: drop the update and ask for the next task.
- * 409 `dropped-out`: the round goes on without this member, which joins the next.
+ * 409 `dropped-out`: the round goes on without this member, which joins the next. 409 `older-head`: the head does not go
+ * on from the one in `details.ledgerHead`; present that one to the own ledger, and send the same with its newest.
  */
 import { z } from 'zod';
 import { scoreHistogramSchema } from '../metrics/score-histogram.ts';
