@@ -163,15 +163,15 @@ describe('a member that spoils every round it is asked for', () => {
     const id = await startSession(run, { rounds: 1, minimumCohort: 3 }, partners);
     const hostile = partners[3]!.participantId;
     const client = await enrolled(partners[3]!, id);
-    let isOver = false;
+    const over = new AbortController();
     await using stack = new AsyncDisposableStack();
     stack.defer(async () => {
-      isOver = true;
+      over.abort();
       await client[Symbol.asyncDispose]();
       await attack;
     });
     const attack = (async () => {
-      while (!isOver) {
+      while (!over.signal.aborted) {
         const member = await scriptedMember(client, scales[3], lies);
         await member.upTo('unmasking').catch(() => undefined);
       }
