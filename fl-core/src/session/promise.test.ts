@@ -8,6 +8,7 @@ import { parametersHash, planHash } from './hash.ts';
 import { type OrganisationPrivacy, type SessionPlan, sessionPlanSchema } from './plan.ts';
 import { flightsDraft } from './plan.test-data.ts';
 import { checkPromise, type Contract, type ContractLimits, NO_LIMITS } from './promise.ts';
+import { epsilonByRound } from './spending.ts';
 
 const base: SessionPlan = sessionPlanSchema.parse(flightsDraft);
 
@@ -68,6 +69,23 @@ describe('the ε that a session promises', () => {
         expect(partner!.largestRound).toBeCloseTo(largest, 8);
       }),
       { numRuns: 6 },
+    );
+  });
+
+  test('adds at most what is stated as the largest round, also where the first rounds cost nothing', () => {
+    fc.assert(
+      fc.property(
+        fc.double({ min: 0.5, max: 8, noNaN: true }),
+        fc.integer({ min: 1, max: 5 }),
+        fc.double({ min: 0.01, max: 0.5, noNaN: true }),
+        (noiseMultiplier, steps, delta) => {
+          const event = subsampledGaussian({ noiseMultiplier, samplingRate: 0.3, steps });
+          const { byRound, largestRound } = epsilonByRound(event, 40, delta);
+          const added = byRound.slice(1).map(({ epsilon }, i) => epsilon - byRound[i]!.epsilon);
+          expect(largestRound).toBeCloseTo(Math.max(...added), 9);
+        },
+      ),
+      { numRuns: 30 },
     );
   });
 
@@ -202,15 +220,18 @@ describe('a session is refused when', () => {
 });
 
 describe('a refusal for too much ε', () => {
-  test('names rounds and noise that would be enough, and they are', () => {
-    const budget = { epsilon: 1.5, delta: 1e-5 };
-    const [reason] = checkPromise(base, cohort(3, { budget })).partners[0]!.reasons;
-    const [, rounds, noise] = /enough for (\d+) rounds, or with noise multiplier (\d+\.\d+)/.exec(reason!.words)!;
-    expect(checkPromise({ ...base, rounds: Number(rounds) }, cohort(3, { budget })).holds).toBe(true);
-    expect(checkPromise({ ...base, rounds: Number(rounds) + 1 }, cohort(3, { budget })).holds).toBe(false);
-    const noisier = { ...base.privacy!, noiseMultiplier: Number(noise) + 5e-4 } as SessionPlan['privacy'];
-    expect(checkPromise({ ...base, privacy: noisier }, cohort(3, { budget })).holds).toBe(true);
-  });
+  test.each([1.5, 1.58, 1.63, 1.71, 1.79])(
+    'of %d names rounds and noise that would be enough, and they are',
+    (epsilon) => {
+      const budget = { epsilon, delta: 1e-5 };
+      const [reason] = checkPromise(base, cohort(3, { budget })).partners[0]!.reasons;
+      const [, rounds, noise] = /enough for (\d+) rounds, or with noise multiplier (\d+\.\d+)/.exec(reason!.words)!;
+      expect(checkPromise({ ...base, rounds: Number(rounds) }, cohort(3, { budget })).holds).toBe(true);
+      expect(checkPromise({ ...base, rounds: Number(rounds) + 1 }, cohort(3, { budget })).holds).toBe(false);
+      const noisier = { ...base.privacy!, noiseMultiplier: Number(noise) } as SessionPlan['privacy'];
+      expect(checkPromise({ ...base, privacy: noisier }, cohort(3, { budget })).holds).toBe(true);
+    },
+  );
 });
 
 describe('what is promised', () => {

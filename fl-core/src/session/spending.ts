@@ -49,9 +49,12 @@ export function epsilonByRound(
     }
     return { byRound, largestRound };
   }
-  // ε is the least of lines in the number of rounds, cut off at 0: the step from 0 is its largest, later ones shrink.
+  // ε is the least of lines in the number of rounds, cut off at 0: the step from 0 is only a part of one, and after the
+  // next one they shrink.
   const first = spent(0) > 0 ? 1 : firstWith(rounds, (round) => spent(round) > 0);
-  return { byRound, largestRound: first === null ? 0 : spent(first) - spent(first - 1) };
+  if (first === null) return { byRound, largestRound: 0 };
+  const [before, at, after] = [first - 1, first, Math.min(rounds, first + 1)].map(spent) as [number, number, number];
+  return { byRound, largestRound: Math.max(at - before, after - at) };
 }
 
 /** All that so many rounds release. */
@@ -138,7 +141,9 @@ function insteadOf(
         releases(subsampledGaussian({ noiseMultiplier: noise, samplingRate, steps }), rounds, evaluation),
       accountant: 'rdp',
     });
-    return `It would be enough for ${fitting} rounds, or with noise multiplier ${enough.toFixed(3)}.`;
+    // Rounded up: with less it would not be enough.
+    const noise = (Math.ceil(enough * 1000) / 1000).toFixed(3);
+    return `It would be enough for ${fitting} rounds, or with noise multiplier ${noise}.`;
   } catch (error) {
     if (!(error instanceof RangeError)) throw error;
     if (isTooMuch(0) || evaluation === null) return 'The budget is used up: negotiate a new agreement.';
