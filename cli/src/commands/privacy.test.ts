@@ -19,7 +19,7 @@ const question: PlanQuestion = {
 };
 const typed = { epsilon: '3', delta: '1e-5', rows: '10000', batch: '100', steps: '10', rounds: '20', clip: '1' };
 
-describe('a privacy plan', () => {
+describe('a privacy plan', { timeout: 120_000 }, () => {
   test('keeps the budget with the noise it finds, and would not with less', () => {
     const { choice, spent, isShortened } = tradeOffOf(question);
     const epsilonWith = (noiseMultiplier: number): number =>

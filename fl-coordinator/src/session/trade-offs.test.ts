@@ -10,7 +10,7 @@ const contracts: Contract[] = [
 const found: SessionTradeOff = { planned: null, lengths: [], budgets: [], omitted: 0 };
 const titled = (title: string): SessionPlan => ({ ...plan, title });
 
-describe('trade-offs for whoever looks at a session', () => {
+describe('trade-offs for whoever looks at a session', { timeout: 120_000 }, () => {
   test('are worked out in another thread, and the answer is the one of the function itself', async () => {
     await using tradeOffs = createTradeOffs({ mostSeconds: 120 });
     const short: SessionPlan = { ...plan, rounds: 1 };

@@ -18,7 +18,7 @@ const budget = (epsilon: number): Partial<ContractLimits> => ({ budget: { epsilo
 const isAscending = (values: readonly (number | null)[]): boolean =>
   values.every((value, i) => i === 0 || value === null || value >= (values[i - 1] ?? Infinity));
 
-describe('the trade-off of a session', () => {
+describe('the trade-off of a session', { timeout: 120_000 }, () => {
   test('compares lengths from an eighth of the plan to four times as much, and its own', () => {
     expect(lengthsAround(1)).toEqual([1, 2, 3, 4]);
     expect(lengthsAround(20)).toEqual([3, 4, 6, 9, 14, 20, 22, 34, 52, 80]);
