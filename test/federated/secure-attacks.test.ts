@@ -56,8 +56,9 @@ const plan: SessionPlan = sessionPlanSchema.parse({
 });
 const planHash = hashOf(plan);
 const agreementHash = (name: string): string => Buffer.from(name.padEnd(32)).toString('hex');
+const policyOf = (name: string) => [`did:web:${name}.example`, agreementHash(name)] as const;
 const taskFor = (change: Partial<Parameters<typeof secureTask>[0]> = {}): TrainTask => {
-  const policies = names.map((name) => [`did:web:${name}.example`, agreementHash(name)] as const);
+  const policies = names.map(policyOf);
   const options = { plan, planHash, round: 1, modelHash, policies, minimumCohort: 2, ...change };
   const { round } = options;
   return { kind: 'train', seq: 1, round, modelHash: options.modelHash, cohort: 3, secure: secureTask(options) };
@@ -225,7 +226,7 @@ describe('a member', () => {
     const task = taskFor();
     const swapped = names.map((name) => [`did:web:${name}.example`, other] as const);
     const pairOnly = taskFor({
-      policies: names.slice(0, 1).map((name) => [`did:web:${name}.example`, agreementHash(name)]),
+      policies: names.slice(0, 1).map(policyOf),
     });
     for (const [wrong, code] of [
       [{ ...taskFor({ modelHash: other }), modelHash }, 'secure-aggregation-failed'],
@@ -236,6 +237,8 @@ describe('a member', () => {
         'secure-aggregation-failed',
       ],
       [pairOnly, 'secure-aggregation-failed'],
+      // It would subtract its own input from the sum of two.
+      [taskFor({ policies: [...names.slice(0, 1), 'coordinator'].map(policyOf) }), 'secure-aggregation-failed'],
       [{ ...task, secure: undefined }, 'plan-rejected'],
     ] as const) {
       const { work, sent, charges } = await member('bdl', twisted(task.secure!));

@@ -2,6 +2,7 @@
 import { FoedusError } from '@foedus/connector/errors';
 import { type Aggregate } from '../strategy/aggregate.ts';
 import {
+  COORDINATOR_IS_MEMBER,
   type MemberPolicy,
   RoundFailure,
   type SessionPlan,
@@ -129,6 +130,9 @@ export function checkSecureRounds(
   participants: readonly Pick<ParticipantRecord, 'participantId' | 'agreementHash' | 'minimumCohort'>[],
 ): void {
   if (plan.secureAggregation === null) return;
+  if (participants.some(({ participantId }) => participantId === plan.coordinator)) {
+    throw new FoedusError('bad-request', `${COORDINATOR_IS_MEMBER} Leave ${plan.coordinator} out.`);
+  }
   const least = leastCohort(plan, participants);
   if (participants.length < least) {
     throw new FoedusError(

@@ -70,6 +70,10 @@ export function secureTask(options: {
   };
 }
 
+export const COORDINATOR_IS_MEMBER =
+  'The coordinator is a member of the cohort: it would subtract its own input from the sum, which is then over one fewer ' +
+  'than it says.';
+
 /**
  * What a member knows without the coordinator, compared with what the coordinator says.
  *
@@ -109,6 +113,7 @@ export function checkSecureTask(
       `The round's minimum cohort is ${terms.minimumCohort}; the plan says ${plan.minimumCohort}.`,
     );
   }
+  if (terms.cohort.includes(plan.coordinator)) throw new RoundFailure('other-round', COORDINATOR_IS_MEMBER);
   const names = policies.map(([participantId]) => participantId);
   if (names.length !== terms.cohort.length || names.some((name, i) => name !== terms.cohort[i])) {
     throw new RoundFailure('other-round', 'The agreements are not those of the cohort.');
