@@ -122,7 +122,7 @@ describe.skipIf(executable === null && process.env['CI'] === undefined)(
       // A thread works it out, and the machine may have other things to do.
       await shown('.trade-off .legend-round', `${plannedRounds} rounds`).waitFor({ timeout: 60_000 });
       const budgetOf = (airport: string, rounds: number) => ({
-        label: `${airport}: ε ${needed(rounds).toFixed(2)} at δ 1e-5`,
+        label: `${airport}: ε\u00A0${needed(rounds).toFixed(2)} at δ\u00A01e-5`,
         least: leastNoise(plannedRounds, needed(rounds)),
       });
       const tight = budgetOf('abq.example', plannedRounds);

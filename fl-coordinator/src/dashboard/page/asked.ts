@@ -1,8 +1,11 @@
 /** What a panel asks the coordinator for once, when its session is shown. */
 import type { SessionView } from '../../session/view.ts';
 
+/** What has failed is asked again after this, as long as the session is shown. */
+const AGAIN_AFTER_MS = 10_000;
+
 /**
- * @param ask is called when another session is shown, and again with its next change where it failed
+ * @param ask is called when another session is shown, and again some time after it has failed
  * @returns a function to call with every change of the shown session
  */
 export function askedOnce<T>(
@@ -13,21 +16,23 @@ export function askedOnce<T>(
     readonly failed: (view: SessionView, words: string) => void;
   },
 ): (view: SessionView) => void {
-  let asked = '';
+  let shown = '';
   const load = async (view: SessionView): Promise<void> => {
     try {
       const answer = await ask(view.id);
       // Another session may be shown by now.
-      if (asked === view.id) on.known(view, answer);
+      if (shown === view.id) on.known(view, answer);
     } catch (error) {
-      if (asked !== view.id) return;
-      asked = '';
+      if (shown !== view.id) return;
       on.failed(view, error instanceof Error ? error.message : String(error));
+      setTimeout(() => {
+        if (shown === view.id) void load(view);
+      }, AGAIN_AFTER_MS);
     }
   };
   return (view) => {
-    if (asked === view.id) return;
-    asked = view.id;
+    if (shown === view.id) return;
+    shown = view.id;
     on.waiting(view);
     void load(view);
   };

@@ -66,8 +66,9 @@ function sentencesOf({ holds, words, cautions, reasons, partners }: SessionPromi
   const names = namesOf(partners.map(({ participantId }) => participantId));
   const why = [
     ...reasons.map((reason) => reason.words),
-    ...partners.flatMap(({ participantId, reasons: own }) =>
-      own.map((reason) => `${names.get(participantId) ?? participantId}: ${reason.words}`),
+    ...saidOf(
+      partners.flatMap(({ participantId, reasons: own }) => own.map(({ words: said }) => ({ participantId, said }))),
+      names,
     ),
   ];
   return [
@@ -76,20 +77,22 @@ function sentencesOf({ holds, words, cautions, reasons, partners }: SessionPromi
       : { kind: 'bad', text: 'The session cannot be held as planned:' },
     ...[...why, ...cautions].map((text): Sentence => ({ kind: 'bad', text })),
     ...words.map((text): Sentence => ({ kind: 'plain', text })),
-    ...notesOf(partners, names),
+    ...saidOf(
+      partners.flatMap(({ participantId, notes }) => notes.map((said) => ({ participantId, said }))),
+      names,
+    ).map((text): Sentence => ({ kind: 'plain', text })),
   ];
 }
 
-/** What will be otherwise than planned; once for all partners that it is said of. */
-function notesOf(partners: readonly PartnerPromise[], names: ReadonlyMap<string, string>): Sentence[] {
-  const said = partners.flatMap(({ participantId, notes }) => notes.map((note) => ({ participantId, note })));
-  return [...Map.groupBy(said, ({ note }) => note)].map(([note, same]) => ({
-    kind: 'plain',
-    text: `${someNames(
-      same.map(({ participantId }) => participantId),
-      names,
-    )}: ${note}`,
-  }));
+/** Each sentence once, with the partners that it is said of. */
+function saidOf(
+  all: readonly { readonly participantId: string; readonly said: string }[],
+  names: ReadonlyMap<string, string>,
+): string[] {
+  return [...Map.groupBy(all, ({ said }) => said)].map(([said, same]) => {
+    const ids = same.map(({ participantId }) => participantId);
+    return `${someNames(ids, names)}: ${said}`;
+  });
 }
 
 /** @returns a panel that asks for a session's promise when it is shown. */

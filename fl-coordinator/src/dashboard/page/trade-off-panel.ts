@@ -1,5 +1,5 @@
 /** The trade-off that `foedus privacy plan` shows: how much noise each number of rounds takes within a budget. */
-import type { BudgetTradeOff, SessionTradeOff } from '@foedus/fl-core';
+import type { SessionTradeOff } from '@foedus/fl-core';
 import type { SessionView } from '../../session/view.ts';
 import { askedOnce } from './asked.ts';
 import { createChartPanel } from './chart-panel.ts';
@@ -8,7 +8,7 @@ import { sessionTradeOff } from './operator-api.ts';
 import type { ChartSeries } from './round-chart.ts';
 import { sentenceList } from './sentences.ts';
 import type { Sentence } from './sentences.ts';
-import { delta, epsilonSpent, namesOf, multiplier, plural, someNames } from './words.ts';
+import { budgetWords, namesOf, multiplier, plural, someNames } from './words.ts';
 
 /** Of each curve: colour and dash, so that neither is needed to tell them apart. */
 const looks = [
@@ -18,8 +18,6 @@ const looks = [
 ] as const;
 
 type Names = ReadonlyMap<string, string>;
-
-const budgetWords = ({ epsilon, delta: at }: BudgetTradeOff): string => `ε ${epsilonSpent(epsilon)} at δ ${delta(at)}`;
 
 function seriesOf({ planned, lengths, budgets }: SessionTradeOff, names: Names): ChartSeries[] {
   const curves = budgets.map((budget, index): ChartSeries => ({

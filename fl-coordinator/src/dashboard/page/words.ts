@@ -203,6 +203,11 @@ export const droppedWords: Readonly<Record<SecureStep, string>> = {
   unmasking: 'did not help to take the masks off; its update counts',
 };
 
+/** `ε 4.81 at δ 1e-5`, which breaks between the two only. */
+export function budgetWords({ epsilon, delta: at }: { readonly epsilon: number; readonly delta: number }): string {
+  return `ε${gap}${epsilonSpent(epsilon)} at δ${gap}${delta(at)}`;
+}
+
 /** A noise multiplier, as the command prints it. */
 export function multiplier(value: number | null | undefined): string {
   return value === null || value === undefined ? '–' : value.toFixed(3);
