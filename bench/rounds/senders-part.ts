@@ -4,12 +4,12 @@
  */
 import { randomBytes } from 'node:crypto';
 import { once } from 'node:events';
-import type { IncomingMessage } from 'node:http';
+import type { IncomingMessage, OutgoingHttpHeaders } from 'node:http';
 import { request } from 'node:https';
 import { text } from 'node:stream/consumers';
 import { pipeline } from 'node:stream/promises';
 import { loadIdentity, type Identity } from '@foedus/connector/identity';
-import { createOperatorClient } from '@foedus/connector/operator-client';
+import { createOperatorClient, HEAD_HEADER, writeHeadHeader, type SignedHead } from '@foedus/connector/operator-client';
 import { ensureToken } from '@foedus/connector/config';
 import {
   advertiseKeys,
@@ -45,6 +45,8 @@ interface Sender {
   readonly edges: MemberEdges;
   state?: Shared | Masked;
   input?: Uint8Array<ArrayBuffer>;
+  /** Of its ledger, after the charge. */
+  head?: SignedHead;
 }
 
 const MAX_BYTES = 1 << 24;
@@ -85,9 +87,9 @@ function* piecesOf(body: Uint8Array): Generator<Uint8Array> {
 }
 
 /** PUTs as fast as the other side takes it. */
-async function put({ tls }: Identity, url: string, body: Uint8Array): Promise<void> {
-  const options = { ...tls, method: 'PUT', headers: { 'content-length': body.length }, agent: false } as const;
-  const sending = request(url, options);
+async function put({ tls }: Identity, url: string, body: Uint8Array, headers: OutgoingHttpHeaders = {}): Promise<void> {
+  const all = { ...headers, 'content-length': body.length };
+  const sending = request(url, { ...tls, method: 'PUT', headers: all, agent: false });
   const answered = once(sending, 'response') as Promise<[IncomingMessage]>;
   await pipeline(piecesOf(body), sending);
   const [answer] = await answered;
@@ -125,6 +127,7 @@ answerQuestions(
       const { sessionId } = plan;
       const { round } = task;
       const update = updateOf(parameters);
+      for (const sender of senders) sender.head = await sender.client.charge(round);
       if (task.secure === undefined) {
         const input = encodeUpdate({ sessionId, planHash, round, kind: 'update' }, update);
         for (const sender of senders) sender.input = input;
@@ -155,9 +158,10 @@ answerQuestions(
     /** Everybody from the first to before the last of these uploads at the same time. */
     async upload({ first, last }: { first: number; last: number }) {
       await Promise.all(
-        senders.slice(first, last).map(async ({ client, task, input }) => {
+        senders.slice(first, last).map(async ({ client, task, input, head }) => {
           const path = `rounds/${task.round}/${task.secure === undefined ? 'update' : 'secure/input'}`;
-          await put(client.partner.identity, `${client.root}/${path}`, input!);
+          const headers = { [HEAD_HEADER]: writeHeadHeader(head!) };
+          await put(client.partner.identity, `${client.root}/${path}`, input!, headers);
         }),
       );
     },
