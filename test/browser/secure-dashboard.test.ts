@@ -1,5 +1,6 @@
 import { mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
+import type { SessionPromise } from '@foedus/fl-core';
 import type { Browser, Page } from 'playwright-core';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { createFederation, type Federation } from '../federated/federation.ts';
@@ -167,9 +168,34 @@ describe.skipIf(executable === null && process.env['CI'] === undefined)(
       await page.screenshot({ path: join(output, `dashboard-secure-${look}.png`), fullPage: true });
     });
 
+    test('says why a session cannot be held as planned, and by how much its noise is too little', async () => {
+      const partners = (await federation.agree({ epsilon: 2 })).slice(0, 3);
+      const draft = { ...securely, title: 'Too long for its budget', rounds: 40, minimumCohort: 3 };
+      const { id } = await run.coordinator.plan(draft, partners, { endsEarly: true });
+      await page.setViewportSize({ width: 1440, height: 1000 });
+      await shown('.session-list a', 'Too long for its budget').click();
+      await shown('h1', 'Too long for its budget').waitFor();
+      await shown('.promise .refusal', 'The session cannot be held as planned:').waitFor();
+      const response = await run.coordinator.call('GET', `/api/sessions/${id}/promise`);
+      const promise = (await response.json()) as SessionPromise;
+      // The same for all three, so it is said once.
+      const [why] = promise.partners[0]!.reasons;
+      expect(await page.locator('.promise .refusal').allTextContents()).toEqual([
+        'The session cannot be held as planned:',
+        `bdl.example, pvd.example and tul.example: ${why!.words}`,
+      ]);
+      const enough = /with noise multiplier (\d+\.\d{3})/.exec(why!.words)![1]!;
+      const little = shown('.trade-off .refusal', 'which is too little');
+      await little.waitFor({ timeout: 60_000 });
+      const least = / take noise of (\d+\.\d{3}) at least; 1\.000 is planned/.exec((await little.textContent())!)![1];
+      expect(Math.abs(Number(least) - Number(enough))).toBeLessThan(0.0015);
+      await page.screenshot({ path: join(output, 'dashboard-refused.png'), fullPage: true });
+    });
+
     test('has shown the hostile name as text, and complained of nothing', async () => {
       expect(await page.locator('img').count()).toBe(0);
-      expect(await page.locator(`[title="${hostileId}"]`).count()).toBeGreaterThan(0);
+      await shown('.session-list a', 'Will a flight leave late?').click();
+      await page.locator(`[title="${hostileId}"]`).first().waitFor();
       expect(await page.title()).toMatch(/Foedus coordinator$/);
       expect(complaints).toEqual([]);
     });

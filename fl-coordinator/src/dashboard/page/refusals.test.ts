@@ -44,6 +44,51 @@ function session(rounds: readonly RoundView[], participants: readonly Participan
   return { state: 'running', reason: null, rounds, participants, updatedAt: '2026-01-01T00:00:00Z' } as SessionView;
 }
 
+describe('of a round under secure aggregation', () => {
+  const dropped = (
+    status: Contribution['status'],
+    droppedAt: Contribution['droppedAt'],
+    reason: string | null = null,
+  ): Contribution => ({ ...contribution(status, reason), droppedAt });
+
+  it('say at which step somebody dropped out, and whether its update counts all the same', () => {
+    const rounds = [
+      round(1, {
+        a: dropped('missed', 'shares', 'No update before the round closed.'),
+        b: dropped('received', 'unmasking'),
+        c: dropped('received', null),
+      }),
+      round(
+        2,
+        {
+          a: dropped('waiting', 'keys'),
+          b: dropped('refused', 'input', 'No budget.'),
+          c: dropped('received', 'unmasking'),
+        },
+        { phase: 'abandoned' },
+      ),
+    ];
+    const said = messagesOf(session(rounds, [])).map(({ participantId, what, firstRound, words }) => [
+      firstRound,
+      participantId,
+      what,
+      words,
+    ]);
+    expect(said).toHaveLength(6);
+    expect(said).toEqual(
+      expect.arrayContaining([
+        [1, 'a', 'missed', 'No update before the round closed: it shared no secrets.'],
+        [1, 'b', 'dropped', 'It did not help to take the masks off; its update counts.'],
+        [2, 'a', 'missed', 'It sent no keys.'],
+        [2, 'b', 'refused', 'No budget.'],
+        // Without output nothing counts.
+        [2, 'c', 'dropped', 'It did not help to take the masks off.'],
+        [2, null, 'abandoned', 'It ended without output.'],
+      ]),
+    );
+  });
+});
+
 describe('what went wrong', () => {
   it('is nothing when everybody contributed', () => {
     expect(messagesOf(session([round(1, { a: contribution('received') })], [participant('a')]))).toEqual([]);

@@ -24,7 +24,7 @@ function roundMessages(view: SessionView): Message[] {
         messages.push({ ...same, participantId, what: 'refused', words: reason ?? 'No reason was given.' });
       } else if (droppedAt !== null) {
         const why = status === 'missed' && reason !== null ? `${reason.replace(/[.\s]+$/, '')}: it` : 'It';
-        const words = `${why} ${droppedWords[droppedAt]}.`;
+        const words = `${why} ${droppedWords(droppedAt, round.phase)}.`;
         messages.push({ ...same, participantId, what: status === 'received' ? 'dropped' : 'missed', words });
       } else if (status === 'missed' && reason !== null) {
         messages.push({ ...same, participantId, what: 'missed', words: reason });

@@ -67,8 +67,7 @@ function droppedOf({ round, names }: Row): string[] {
     const name = names.get(id) ?? id;
     if (status === 'refused') return [`${name} refused`];
     if (droppedAt === null) return [];
-    const words = droppedWords[droppedAt];
-    return [`${name} ${round.phase === 'abandoned' ? (words.split(';')[0] ?? words) : words}`];
+    return [`${name} ${droppedWords(droppedAt, round.phase)}`];
   });
 }
 

@@ -77,8 +77,7 @@ export function createTradeOffPanel(): Part<SessionView> {
     kind: 'lines',
     title: 'Noise by number of rounds',
     className: 'trade-off',
-    explanation:
-      'The least noise multiplier with which so many rounds keep to a budget. A plan keeps to it where its point is on the curve or above.',
+    explanation: 'The least noise that so many rounds need to keep to a budget. Plans on the curve or above it do.',
     range: (_, max) => [0, max * 1.08],
     axisValue: (value) => Number(value.toPrecision(3)).toString(),
     value: multiplier,

@@ -194,14 +194,18 @@ export function answeredWords(answered: SecureStep | null): string {
   }[answered];
 }
 
-/** What a member that dropped out of a round under secure aggregation did not do. */
-export const droppedWords: Readonly<Record<SecureStep, string>> = {
-  keys: 'sent no keys',
-  shares: 'shared no secrets',
-  input: 'sent no masked update',
-  confirmation: 'did not confirm the survivors; its update counts',
-  unmasking: 'did not help to take the masks off; its update counts',
-};
+/** What a member that dropped out of a round under secure aggregation did not do; what it sent before counts. */
+export function droppedWords(step: SecureStep, phase: RoundView['phase']): string {
+  const words: Readonly<Record<SecureStep, string>> = {
+    keys: 'sent no keys',
+    shares: 'shared no secrets',
+    input: 'sent no masked update',
+    confirmation: 'did not confirm the survivors',
+    unmasking: 'did not help to take the masks off',
+  };
+  const counts = (step === 'confirmation' || step === 'unmasking') && phase !== 'abandoned';
+  return `${words[step]}${counts ? '; its update counts' : ''}`;
+}
 
 /** `ε 4.81 at δ 1e-5`, which breaks between the two only. */
 export function budgetWords({ epsilon, delta: at }: { readonly epsilon: number; readonly delta: number }): string {
