@@ -33,8 +33,8 @@ export interface Encoding {
 /**
  * The smallest ring in which the sum of a cohort does not wrap around but with a stated probability. The bound does not
  * assume that updates differ: rotated, the sum of n updates of norm C has norm at most nC, and each of its coordinates is
- * sub-Gaussian with variance (nC)²/2^m. Rounding adds n independent errors within (−1, 1), and noise n Skellam variables
- * (Chernoff).
+ * sub-Gaussian with variance (nC)²/2^m. Rounding adds n errors within (−1, 1): fewer than n in all, also where it was done
+ * anew because of the norm, after which errors are not those of one draw. Noise adds n Skellam variables (Chernoff).
  *
  * @throws RangeError when more than 32 bits would be needed: scale down or allow a larger probability
  */
@@ -50,11 +50,10 @@ export function planEncoding(options: {
   readonly wrapProbability?: number;
 }): Encoding {
   const { length, clipNorm, scale, cohort, rotationSeed, noiseVariance = 0, wrapProbability = 1e-6 } = options;
-  const depth = Math.log((6 * length) / wrapProbability);
+  const depth = Math.log((4 * length) / wrapProbability);
   const value = cohort * clipNorm * scale * Math.sqrt((2 * depth) / rotatedLength(length));
-  const rounding = Math.sqrt(2 * cohort * depth);
   const noise = noiseVariance === 0 ? 0 : skellamQuantile(cohort * noiseVariance, depth);
-  const largest = Math.min(value, cohort * clipNorm * scale) + rounding + noise;
+  const largest = Math.min(value, cohort * clipNorm * scale) + cohort + noise;
   const bits = Math.ceil(Math.log2(2 * largest + 2));
   if (!(bits <= 32)) throw new RangeError(`Sums up to ${largest.toExponential(1)} need ${bits} bits; 32 are the most.`);
   const l2Bound = roundedNorm(scale * clipNorm, length);

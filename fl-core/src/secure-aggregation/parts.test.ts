@@ -264,6 +264,22 @@ describe('an encoded update', () => {
     }
   });
 
+  test('does not wrap around however rounding falls: drawn again, its errors are not those of one draw', () => {
+    const [length, cohort] = [64, 1_000];
+    const encoding = planEncoding({ length, clipNorm: 0.01, scale: 1, cohort, rotationSeed: 'r' });
+    const update = new Float64Array(length);
+    update[0] = 0.01;
+    rotateBack(update, encoding.rotationSeed);
+    // Everybody's first value is rounded up, to 1.
+    const rounded = encode(update, encoding, undefined, (words) => words.fill(0).fill(2 ** 32 - 1, 0, 1));
+    const total = decode(
+      rounded.map((word) => word * cohort),
+      encoding,
+    );
+    rotate(total, encoding.rotationSeed);
+    expect(total[0]).toBeCloseTo(cohort, 9);
+  });
+
   test('does not wrap around when the whole cohort sends the same, largest update with noise', () => {
     const encoding = plan({ noiseVariance: 400 });
     const noise = createSkellam(rationalOf(400), random);
