@@ -97,6 +97,24 @@ function mechanisms({ usage }: ReturnType<typeof connector>): PrivacyEvent[] {
 }
 
 describe('one privacy budget', () => {
+  test('pays for one update of a round, whoever else of the organisation has made another', async () => {
+    const path = join(folder, `${run++}.db`);
+    const nodes = [connector(path, 10), connector(path, 10)] as const;
+    const clients = nodes.map(({ client }) => createCharging(client));
+    const asked = { ...round(1, 1, 9), released: 'c'.repeat(64) };
+    const outcomes = await Promise.allSettled(
+      clients.map((charging, i) => charging.charge({ ...asked, released: String(i).repeat(64) })),
+    );
+    const refused = outcomes.filter((outcome) => outcome.status === 'rejected');
+    expect(refused.map(({ reason }) => (reason as { code: string }).code)).toEqual(['already-released']);
+    // The same bytes go out again, from either of them.
+    const paid = outcomes.findIndex(({ status }) => status === 'fulfilled');
+    for (const charging of clients) await charging.charge({ ...asked, released: String(paid).repeat(64) });
+    await expect(clients[0]!.charge(asked)).rejects.toMatchObject({ code: 'already-released' });
+    expect(nodes[0].usage.account(id).entries).toHaveLength(1);
+    for (const { database } of nodes) database.close();
+  });
+
   test('is never overspent by twenty sessions at once, and every one of them gets what fits', async () => {
     // Room for 29 rounds of the 20 × 3 that are asked for.
     const event = subsampledGaussian({ noiseMultiplier: 9, samplingRate: 1, steps: 1 });

@@ -44,6 +44,8 @@ export interface RoundUse {
   readonly cohort: number;
   /** Of the round under secure aggregation: what privacy of organisations costs follows from them. */
   readonly terms?: RoundTerms;
+  /** SHA-256, hex, of the bytes that are to leave, once there are any: one charge is for these, and for no others. */
+  readonly released?: string;
 }
 
 /** What the ledger says of a round before it is trained. */
@@ -77,10 +79,11 @@ export interface EvaluationQuote {
 export interface Charging {
   quote(use: RoundUse): Promise<Quote>;
   /**
-   * Reserves and commits the round's charge. Again with the same round: charges nothing.
+   * Reserves and commits the round's charge. Again with the same round and the same bytes: charges nothing.
    *
    * @returns the ledger's newest head, signed, which goes with what is released
-   * @throws FoedusError `not-permitted`, `budget-exhausted` with the connector's reasons, `unavailable`
+   * @throws FoedusError `not-permitted`, `budget-exhausted` with the connector's reasons, `unavailable`;
+   *   `already-released` where the round was charged for other bytes
    */
   charge(use: RoundUse): Promise<SignedHead>;
   /**
@@ -103,6 +106,9 @@ export interface EvaluationCharging {
    */
   chargeEvaluation(use: EvaluationUse, metrics: readonly MetricName[]): Promise<SignedHead>;
 }
+
+/** Another update of a round whose first one is paid for would not be paid for. */
+export const ALREADY_RELEASED = 'already-released';
 
 /** How often a charge is computed anew because others were charged in between. */
 const MOST_ATTEMPTS = 100;
@@ -171,6 +177,13 @@ export function createCharging(
     oneAtATime(release.use.agreementId, async () => {
       const { agreementId } = release.use;
       const { entry, head } = await reserve(release);
+      // Another client of this organisation may have charged the same round for an update of its own.
+      if (entry.basis?.['released'] !== release.use.released) {
+        throw new FoedusError(
+          ALREADY_RELEASED,
+          `Something else was released as ${release.key}: what is on this node's disk is not paid for. Run one client only.`,
+        );
+      }
       if (entry.agreementId === agreementId && entry.state === 'committed') return head;
       throw new FoedusError('bad-answer', `The connector has not committed the charge ${release.key}. Update it.`);
     });
@@ -254,7 +267,7 @@ function reasonNotDue({ plan, round }: EvaluationUse, account: Account): string 
 }
 
 function basisOf({ use, event, metrics, cohort }: Release): Record<string, unknown> {
-  const { plan, planHash, round } = use;
+  const { plan, planHash, round, released } = use;
   const secureAggregation = plan.secureAggregation?.mode ?? null;
   return {
     ...(event ?? { mechanism: 'none' }),
@@ -262,6 +275,7 @@ function basisOf({ use, event, metrics, cohort }: Release): Record<string, unkno
     planHash,
     round,
     metrics,
+    ...(released === undefined ? {} : { released }),
     ...(cohort === null ? {} : { secureAggregation }),
   };
 }

@@ -3,6 +3,7 @@
  * is released is written to disk before it is charged, and goes out again as the same bytes after a restart: noise that
  * was drawn twice would be two releases. It stays until the next evaluation.
  */
+import { hash } from 'node:crypto';
 import { FoedusError } from '@foedus/connector/errors';
 import type { SignedHead } from '@foedus/connector/operator-client';
 import {
@@ -127,10 +128,11 @@ export function createEvaluationWork(options: EvaluationWorkOptions) {
     }
     stored ??= await make(task, use, signal);
     await files.keepOnly(round);
-    const { evaluation, metrics } = storedSchema.parse(JSON.parse(Buffer.from(await stored.read()).toString('utf8')));
+    const bytes = await stored.read();
+    const { evaluation, metrics } = storedSchema.parse(JSON.parse(Buffer.from(bytes).toString('utf8')));
     signal.throwIfAborted();
     calls.tell(round, 'charging', signal);
-    const head = await charge(use, metrics, signal);
+    const head = await charge({ ...use, released: hash('sha256', bytes, 'hex') }, metrics, signal);
     try {
       const send = (newest: SignedHead) => coordinator.evaluate(round, evaluation, newest, signal);
       await calls.send(agreementId, head, send, signal, isFatal);

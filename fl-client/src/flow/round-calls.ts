@@ -1,9 +1,10 @@
 /** What plain and secure rounds have in common: calls that are repeated, and the ways in which a round can end. */
+import { hash } from 'node:crypto';
 import { FoedusError } from '@foedus/connector/errors';
 import type { SignedHead } from '@foedus/connector/operator-client';
 import type { ClientPhase } from '@foedus/fl-core';
 import type { Logger } from 'pino';
-import type { Charging, Quote, RoundUse } from './charge.ts';
+import { ALREADY_RELEASED, type Charging, type Quote, type RoundUse } from './charge.ts';
 import type { CoordinatorClient } from './coordinator-client.ts';
 import { untilItWorks } from './retry.ts';
 
@@ -18,9 +19,6 @@ export class Refused extends Error {
     this.about = about;
   }
 }
-
-/** Another update of a round whose first one is paid for and gone would not be paid for. */
-export const ALREADY_RELEASED = 'already-released';
 
 /** The coordinator has gone on without us: the next task says with what. */
 export class OutOfStep extends Error {}
@@ -65,8 +63,12 @@ export interface RoundCalls {
   readonly tell: (round: number, phase: ClientPhase['phase'], signal: AbortSignal) => void;
   /** The quote of a round that is permitted and not released yet. @throws Refused with the node's own words */
   quote(use: RoundUse, signal: AbortSignal): Promise<Quote>;
-  /** @returns the head of the ledger to send along. @throws Refused with the node's own words */
-  charge(use: RoundUse, signal: AbortSignal): Promise<SignedHead>;
+  /**
+   * @param bytes that are to leave; null: none yet, only to learn why not
+   * @returns the head of the ledger to send along
+   * @throws Refused with the node's own words
+   */
+  charge(use: RoundUse, bytes: Uint8Array | null, signal: AbortSignal): Promise<SignedHead>;
 }
 
 export function createRoundCalls(options: {
@@ -78,9 +80,10 @@ export function createRoundCalls(options: {
   let telling: NodeJS.Timeout | undefined;
   const own: RoundCalls['own'] = (call, signal) => untilItWorks(call, { signal, logger });
 
-  const charge: RoundCalls['charge'] = async (use, signal) => {
+  const charge: RoundCalls['charge'] = async (use, bytes, signal) => {
+    const charged = bytes === null ? use : { ...use, released: hash('sha256', bytes, 'hex') };
     try {
-      return await own(() => charging.charge(use), signal);
+      return await own(() => charging.charge(charged), signal);
     } catch (error) {
       if (signal.aborted || !(error instanceof FoedusError)) throw error;
       throw new Refused(error.code, error.message);
@@ -146,7 +149,7 @@ export function createRoundCalls(options: {
         );
       }
       // Before hours of training: the same decision as after them. The ledger's denial is in the node's own words.
-      if (!quote.isPermitted) await charge(use, signal);
+      if (!quote.isPermitted) await charge(use, null, signal);
       return quote;
     },
   };

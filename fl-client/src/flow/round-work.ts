@@ -9,10 +9,10 @@ import {
   parameterCount,
 } from '@foedus/fl-core';
 import type { Logger } from 'pino';
-import type { Charging, EvaluationCharging, RoundUse } from './charge.ts';
+import { ALREADY_RELEASED, type Charging, type EvaluationCharging, type RoundUse } from './charge.ts';
 import type { CoordinatorClient } from './coordinator-client.ts';
 import { createEvaluationWork } from './evaluation-work.ts';
-import { ALREADY_RELEASED, OutOfStep, Refused, codeOf, createRoundCalls, ignoreOutOfStep } from './round-calls.ts';
+import { OutOfStep, Refused, codeOf, createRoundCalls, ignoreOutOfStep } from './round-calls.ts';
 import { createSecureWork } from './secure-work.ts';
 import type { Trainer } from './trainer.ts';
 import { type StoredUpdate, createUpdateFiles, madeFrom } from './update-files.ts';
@@ -154,9 +154,9 @@ export function createRoundWork(options: RoundWorkOptions): RoundWork {
     stored ??= await makeUpdate(task, use, signal);
     signal.throwIfAborted();
     tell(round, 'charging', ended);
-    const head = await calls.charge(use, ended);
-    tell(round, 'uploading', ended);
     const bytes = await stored.read();
+    const head = await calls.charge(use, bytes, ended);
+    tell(round, 'uploading', ended);
     await calls.send(agreementId, head, (newest) => coordinator.upload(round, bytes, newest, ended), ended);
     // Kept until the round is over: a coordinator that was killed asks for the same bytes again.
     logger.info({ round, bytes: bytes.length }, `Round ${round}: update sent`);

@@ -31,9 +31,9 @@ import {
   unmask,
 } from '@foedus/fl-core';
 import type { Logger } from 'pino';
-import type { Quote, RoundUse } from './charge.ts';
+import { ALREADY_RELEASED, type Quote, type RoundUse } from './charge.ts';
 import type { CoordinatorClient } from './coordinator-client.ts';
-import { ALREADY_RELEASED, Refused, type RoundCalls, codeOf } from './round-calls.ts';
+import { Refused, type RoundCalls, codeOf } from './round-calls.ts';
 import type { UpdateFiles } from './update-files.ts';
 
 type TrainTask = Extract<Task, { kind: 'train' }>;
@@ -156,8 +156,9 @@ export function createSecureWork(options: SecureWorkOptions): SecureWork {
       await calls.ask(() => coordinator.answerStep(round, 'unmasking', text, ended), ended, isFatal);
       return true;
     }
-    const head = await calls.charge(use, ended);
-    await release(round, await input!.read(), head, ended);
+    const bytes = await input!.read();
+    const head = await calls.charge(use, bytes, ended);
+    await release(round, bytes, head, ended);
     logger.info({ round }, `Round ${round}: masked input sent again; its secrets are lost`);
     const reason = 'This node was started again: its secrets of the round are lost.';
     await calls.ask(() => coordinator.refuse(round, { code: 'secrets-lost', reason }, ended), ended, isFatal);
@@ -225,7 +226,7 @@ export function createSecureWork(options: SecureWorkOptions): SecureWork {
     await masked.write(round, hash, bytes);
     signal.throwIfAborted();
     calls.tell(round, 'charging', ended);
-    const head = await calls.charge(use, ended);
+    const head = await calls.charge(use, bytes, ended);
     calls.tell(round, 'uploading', ended);
     await release(round, bytes, head, ended);
     logger.info({ round, bytes: bytes.length }, `Round ${round}: masked input sent`);
