@@ -265,13 +265,13 @@ describe('an encoded update', () => {
   });
 
   test('does not wrap around however rounding falls: drawn again, its errors are not those of one draw', () => {
-    const [length, cohort] = [64, 1_000];
-    const encoding = planEncoding({ length, clipNorm: 0.01, scale: 1, cohort, rotationSeed: 'r' });
-    const update = new Float64Array(length);
-    update[0] = 0.01;
-    rotateBack(update, encoding.rotationSeed);
+    const cohort = 1_000;
+    const encoding = planEncoding({ length: 64, clipNorm: 0.01, scale: 1, cohort, rotationSeed: 'r' });
+    const small = new Float64Array(64);
+    small[0] = 0.01;
+    rotateBack(small, encoding.rotationSeed);
     // Everybody's first value is rounded up, to 1.
-    const rounded = encode(update, encoding, undefined, (words) => words.fill(0).fill(2 ** 32 - 1, 0, 1));
+    const rounded = encode(small, encoding, undefined, (words) => words.fill(0).fill(2 ** 32 - 1, 0, 1));
     const total = decode(
       rounded.map((word) => word * cohort),
       encoding,
