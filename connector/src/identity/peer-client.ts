@@ -12,12 +12,13 @@ export interface PeerRequest extends RequestInit {
   timeoutMs?: number;
 }
 
-/** A request with a small body and a small answer. */
+/** A request whose body and answer are in memory as a whole. */
 export interface PeerCall {
   /** @default GET */
-  readonly method?: 'GET' | 'POST';
+  readonly method?: 'GET' | 'POST' | 'PUT';
   readonly headers?: Readonly<Record<string, string>>;
-  readonly body?: string;
+  /** It must stay as it is until the answer is there. */
+  readonly body?: string | Uint8Array;
   /** Participant id that the server's certificate must name. */
   readonly expect?: string;
   /** How long to wait for the whole answer, in milliseconds. @default 60000 */

@@ -238,6 +238,15 @@ describe('a call of a peer', () => {
     expect(text(await client(pvd).call(`${server.url}/who?a=b`))).toBe(PVD);
   });
 
+  it('sends bytes as they are, and gets bytes as they are', async () => {
+    const hono = app().put('/echo', async (c) => c.body(await c.req.arrayBuffer(), 200));
+    const server = await serve(bdl, hono);
+    const all = Uint8Array.from({ length: 300_001 }, (_, i) => (i * i) >> 3);
+    const { status, body } = await client(pvd).call(`${server.url}/echo`, { method: 'PUT', body: all.subarray(1) });
+    expect(status).toBe(200);
+    expect(Buffer.compare(body!, all.subarray(1))).toBe(0);
+  });
+
   it('reads no more of an answer than it was told to', async () => {
     let sent = 0;
     const hono = app().get('/endless', () => {

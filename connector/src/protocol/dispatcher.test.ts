@@ -93,7 +93,7 @@ const start = (giveUpAfterMs = 60_000): Dispatcher => {
     client: {
       fetch: () => Promise.reject(new Error('a message is sent as a call')),
       call: async (url: string | URL, init: PeerCall = {}) => {
-        const body = JSON.parse(init.body!) as Record<string, unknown>;
+        const body = JSON.parse(String(init.body)) as Record<string, unknown>;
         const call = { url: String(url), expect: init.expect, body };
         calls.push(call);
         return await answerTo(call);

@@ -1,12 +1,13 @@
 /** A typed client of a coordinator's `/fl/v1` for one session: see fl-core/src/session/messages.ts. */
 import { FoedusError } from '@foedus/connector/errors';
-import type { PeerClient } from '@foedus/connector/identity';
+import type { PeerAnswer, PeerCall, PeerClient } from '@foedus/connector/identity';
 import { HEAD_HEADER, signedHeadSchema, writeHeadHeader, type SignedHead } from '@foedus/connector/operator-client';
 import {
   type ClientPhase,
   type Enrolment,
   type Evaluation,
   MASKED_INPUT_MEDIA_TYPE,
+  MAX_UPDATE_HEADER_BYTES,
   type Refusal,
   type SecureStep,
   type SessionDescription,
@@ -23,6 +24,9 @@ const WAIT_SECONDS = 25;
 const LONG_POLL_TIMEOUT_MS = 40_000;
 /** An upload may wait for its turn at the coordinator. */
 const UPLOAD_TIMEOUT_MS = 900_000;
+/** Larger models are read as they come, and smaller ones in one piece, within a time. */
+const MOST_AT_ONCE = 4 << 20;
+const MODEL_TIMEOUT_MS = 300_000;
 /** A task of a secure round names the whole cohort. */
 const MAX_JSON_BYTES = 1 << 24;
 
@@ -86,54 +90,57 @@ export function createCoordinatorClient(options: {
 
   const call = async (
     path: string,
-    init: {
-      readonly method: string;
-      readonly body?: Uint8Array<ArrayBuffer> | string;
+    init: Pick<PeerCall, 'method' | 'body' | 'timeoutMs' | 'maxBytes'> & {
       readonly type?: string;
       readonly head?: SignedHead | null;
-      readonly timeoutMs?: number;
     },
     signal: AbortSignal,
-  ): Promise<Response> => {
-    const { method, body, type, head = null, timeoutMs = 30_000 } = init;
+  ): Promise<PeerAnswer> => {
+    const { type = 'application/json', head = null, timeoutMs = 30_000, maxBytes = MAX_JSON_BYTES, ...request } = init;
     const headers = {
-      'content-type': type ?? 'application/json',
+      ...(request.body === undefined ? {} : { 'content-type': type }),
       ...(head === null ? {} : { [HEAD_HEADER]: writeHeadHeader(head) }),
     };
-    const response = await peers.fetch(root + path, {
-      method,
-      ...(body === undefined ? {} : { body, headers }),
+    const answer = await peers.call(root + path, {
+      ...request,
+      headers,
       expect: coordinator,
       timeoutMs,
+      maxBytes,
       signal,
     });
-    if (!response.ok) throw await problemOf(response);
-    return response;
+    if (answer.status < 200 || answer.status > 299) throw problemOf(answer);
+    return answer;
   };
-  const post = async (
-    path: string,
-    body: unknown,
-    signal: AbortSignal,
-    head: SignedHead | null = null,
-  ): Promise<void> => {
-    const response = await call(path, { method: 'POST', body: JSON.stringify(body), head }, signal);
-    await response.body?.cancel();
+  const post = async (path: string, body: unknown, signal: AbortSignal, head: SignedHead | null = null) => {
+    await call(path, { method: 'POST', body: JSON.stringify(body), head }, signal);
+  };
+  /** A model that is too large to be in memory twice. */
+  const stream = async (path: string, signal: AbortSignal): Promise<AsyncIterable<Uint8Array>> => {
+    const response = await peers.fetch(root + path, { expect: coordinator, timeoutMs: 30_000, signal });
+    if (response.ok) return response.body ?? inOne(new Uint8Array(0));
+    const bytes = await whole(response.body, MAX_JSON_BYTES);
+    throw problemOf({ status: response.status, headers: response.headers, body: bytes });
   };
 
   return {
-    describe: async (signal) => await read(await call('', { method: 'GET' }, signal), sessionDescriptionSchema),
+    describe: async (signal) => read(await call('', {}, signal), sessionDescriptionSchema),
     async enrol(enrolment, signal) {
-      const response = await call('/enrolment', { method: 'POST', body: JSON.stringify(enrolment) }, signal);
-      return (await read(response, enrolledSchema)).ledgerHead;
+      const answer = await call('/enrolment', { method: 'POST', body: JSON.stringify(enrolment) }, signal);
+      return read(answer, enrolledSchema).ledgerHead;
     },
     async nextTask(after, signal) {
       const path = `/task?after=${after}&wait=${WAIT_SECONDS}`;
-      const response = await call(path, { method: 'GET', timeoutMs: LONG_POLL_TIMEOUT_MS }, signal);
-      return response.status === 204 ? null : await read(response, taskSchema);
+      const answer = await call(path, { timeoutMs: LONG_POLL_TIMEOUT_MS }, signal);
+      return answer.status === 204 ? null : read(answer, taskSchema);
     },
     async model({ round, planHash, modelHash, parameters: count }, signal) {
-      const response = await call(`/models/${round}`, { method: 'GET' }, signal);
-      const body: AsyncIterable<Uint8Array> = response.body ?? noBytes();
+      const path = `/models/${round}`;
+      const maxBytes = 4 * count + MAX_UPDATE_HEADER_BYTES + 16;
+      const body =
+        maxBytes > MOST_AT_ONCE
+          ? await stream(path, signal)
+          : inOne(bytesOf(await call(path, { maxBytes, timeoutMs: MODEL_TIMEOUT_MS }, signal)));
       const { parameters } = await readUpdate(body, {
         maxCount: count,
         expected: { sessionId, planHash, kind: 'model', count, payloadHash: modelHash },
@@ -141,24 +148,22 @@ export function createCoordinatorClient(options: {
       return parameters;
     },
     async upload(round, bytes, head, signal) {
-      const init = { method: 'PUT', body: bytes, type: UPDATE_MEDIA_TYPE, head, timeoutMs: UPLOAD_TIMEOUT_MS };
-      const response = await call(`/rounds/${round}/update`, init, signal);
-      await response.body?.cancel();
+      const init = { method: 'PUT', body: bytes, type: UPDATE_MEDIA_TYPE, head, timeoutMs: UPLOAD_TIMEOUT_MS } as const;
+      await call(`/rounds/${round}/update`, init, signal);
     },
     async answerStep(round, step, body, signal) {
-      const response = await call(`/rounds/${round}/secure/${step}`, { method: 'PUT', body }, signal);
-      await response.body?.cancel();
+      await call(`/rounds/${round}/secure/${step}`, { method: 'PUT', body }, signal);
     },
     async sendInput(round, bytes, head, signal) {
-      const init = { method: 'PUT', body: bytes, type: MASKED_INPUT_MEDIA_TYPE, head, timeoutMs: UPLOAD_TIMEOUT_MS };
-      const response = await call(`/rounds/${round}/secure/input`, init, signal);
-      await response.body?.cancel();
+      const type = MASKED_INPUT_MEDIA_TYPE;
+      const init = { method: 'PUT', body: bytes, type, head, timeoutMs: UPLOAD_TIMEOUT_MS } as const;
+      await call(`/rounds/${round}/secure/input`, init, signal);
     },
     async stepOutcome(round, step, maxBytes, signal) {
       const path = `/rounds/${round}/secure/${step}?wait=${WAIT_SECONDS}`;
-      const response = await call(path, { method: 'GET', timeoutMs: LONG_POLL_TIMEOUT_MS }, signal);
-      if (response.status === 204) return null;
-      const json = await readJson(response, maxBytes);
+      const answer = await call(path, { timeoutMs: LONG_POLL_TIMEOUT_MS, maxBytes }, signal);
+      if (answer.status === 204) return null;
+      const json = readJson(answer);
       if (typeof json === 'object' && json !== null) return json;
       throw new FoedusError('bad-answer', `The coordinator's answer to ${step} is no JSON object.`);
     },
@@ -169,34 +174,47 @@ export function createCoordinatorClient(options: {
   };
 }
 
-async function* noBytes(): AsyncGenerator<Uint8Array> {}
+async function* inOne(bytes: Uint8Array): AsyncGenerator<Uint8Array> {
+  yield bytes;
+}
 
-async function read<T>(response: Response, schema: z.ZodType<T>): Promise<T> {
-  const parsed = schema.safeParse(await readJson(response));
+/** @returns what came of `body`, and nothing of one that is longer than `most` */
+async function whole(body: AsyncIterable<Uint8Array> | null, most: number): Promise<Uint8Array | undefined> {
+  const chunks: Uint8Array[] = [];
+  let bytes = 0;
+  for await (const chunk of body ?? inOne(new Uint8Array(0))) {
+    bytes += chunk.length;
+    if (bytes > most) return undefined;
+    chunks.push(chunk);
+  }
+  return Buffer.concat(chunks);
+}
+
+function read<T>(answer: PeerAnswer, schema: z.ZodType<T>): T {
+  const parsed = schema.safeParse(readJson(answer));
   if (parsed.success) return parsed.data;
   throw new FoedusError('bad-answer', `The coordinator's answer is not valid. ${z.prettifyError(parsed.error)}`);
 }
 
-async function readJson(response: Response, maxBytes = MAX_JSON_BYTES): Promise<unknown> {
-  const chunks: Uint8Array[] = [];
-  let bytes = 0;
-  for await (const chunk of (response.body ?? noBytes()) as AsyncIterable<Uint8Array>) {
-    bytes += chunk.length;
-    if (bytes > maxBytes) throw new FoedusError('bad-answer', 'The coordinator answers with too long a document.');
-    chunks.push(chunk);
-  }
+function bytesOf({ body }: PeerAnswer): Uint8Array {
+  if (body !== undefined) return body;
+  throw new FoedusError('bad-answer', 'The coordinator answers with too long a document.');
+}
+
+function readJson(answer: PeerAnswer): unknown {
+  const bytes = bytesOf(answer);
   try {
-    return JSON.parse(Buffer.concat(chunks).toString('utf8'));
+    return JSON.parse(Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length).toString('utf8'));
   } catch (cause) {
     throw new FoedusError('bad-answer', 'The coordinator answers with something that is not JSON.', { cause });
   }
 }
 
-async function problemOf(response: Response): Promise<FoedusError> {
-  const parsed = problemSchema.safeParse(await readJson(response).catch(() => null));
-  if (parsed.success) {
-    const { code, message, details } = parsed.data;
+function problemOf(answer: PeerAnswer): FoedusError {
+  try {
+    const { code, message, details } = problemSchema.parse(readJson(answer));
     return new FoedusError(code, message.slice(0, 1_000), details === undefined ? {} : { details });
+  } catch {
+    return new FoedusError('unavailable', `The coordinator answered with status ${answer.status}.`);
   }
-  return new FoedusError('unavailable', `The coordinator answered with status ${response.status}.`);
 }
