@@ -101,8 +101,12 @@ function hypergeometricTail(n: number, marked: number, draws: number, least: num
   return sum;
 }
 
-function logChoose(n: number, k: number): number {
-  let log = 0;
-  for (let i = 1; i <= Math.min(k, n - k); i++) log += Math.log((n - i + 1) / i);
-  return log;
+const logChoose = (n: number, k: number): number => logFactorial(n) - logFactorial(k) - logFactorial(n - k);
+
+const logFactorials = [0];
+
+/** ln n!, remembered: choosing a degree asks for some hundred thousand. */
+function logFactorial(n: number): number {
+  for (let i = logFactorials.length; i <= n; i++) logFactorials.push(logFactorials[i - 1]! + Math.log(i));
+  return logFactorials[n]!;
 }
