@@ -49,7 +49,7 @@ export async function measureCoordinator(
   const sample = (): void => void (residentBytes = Math.max(residentBytes, process.memoryUsage.rss()));
 
   progress(`${name}: keys and shares`);
-  const { next, outgoing, states } = await exchangeKeys(terms);
+  const { next, outgoing, states } = await exchangeKeys(terms, measure);
   const shared: Shared[] = [];
   for (const [member, roster] of outgoing) {
     const { state, message } = await shareSecrets(states[member]!, roster, edges);

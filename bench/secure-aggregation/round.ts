@@ -33,16 +33,23 @@ export function termsFor(members: number, degree: number | null, { length, bits 
   };
 }
 
-/** Everybody's keys, and the coordinator's stage after them. */
-export async function exchangeKeys(terms: RoundTerms) {
-  const stage = openRound(terms, edges.verify);
+/**
+ * Everybody's keys, and the coordinator's stage after them.
+ *
+ * @param measure runs what is the coordinator's
+ */
+export async function exchangeKeys(
+  terms: RoundTerms,
+  measure: <T>(run: () => T | Promise<T>) => Promise<T> = async (run) => run(),
+) {
+  const stage = await measure(() => openRound(terms, edges.verify));
   const states: Advertised[] = [];
   let bytes = 0;
   for (const [member, id] of terms.cohort.entries()) {
     const { state, message } = await advertiseKeys(terms, id, edges);
-    await stage.accept(member, message);
+    await measure(() => stage.accept(member, message));
     states.push(state);
     bytes = JSON.stringify(message).length;
   }
-  return { ...stage.close(), states, bytes };
+  return { ...(await measure(() => stage.close())), states, bytes };
 }
