@@ -103,16 +103,18 @@ function wordStream(seed: Uint8Array): () => number {
   const input = Buffer.alloc(seed.length + 8);
   input.set(seed);
   let counter = 0n;
-  let block: Buffer = Buffer.alloc(0);
+  // A string of one character a byte: a million small buffers would take more memory than the model.
+  let block = '';
   let at = 0;
   return () => {
     if (at === block.length) {
       input.writeBigUInt64BE(counter++, seed.length);
-      block = hash('sha256', input, 'buffer');
+      block = hash('sha256', input, 'binary');
       at = 0;
     }
-    const word = block.readUInt32BE(at);
+    const high = (block.charCodeAt(at) << 8) | block.charCodeAt(at + 1);
+    const low = (block.charCodeAt(at + 2) << 8) | block.charCodeAt(at + 3);
     at += 4;
-    return word;
+    return high * 65_536 + low;
   };
 }
