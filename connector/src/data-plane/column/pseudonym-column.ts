@@ -27,6 +27,13 @@ export function pseudonymColumn(
   const values = createStringBuffer(name, reader, STRINGS_AT_ONCE);
   let words = new Int32Array(capacity * PSEUDONYM_WORDS);
   let count = 0;
+  /** Of rows none of which is NULL: most batches are such. */
+  let regular = new Int32Array(0);
+  const offsetsOf = (rows: number): Int32Array => {
+    if (validity.nulls > 0) return pseudonymOffsets(rows, validity.isNull);
+    if (regular.length <= rows) regular = Int32Array.from({ length: rows + 1 }, (_, row) => row * PSEUDONYM_BYTES);
+    return regular.subarray(0, rows + 1);
+  };
   const reserve = (more: number): void => {
     const size = (count + more) * PSEUDONYM_WORDS;
     if (size <= words.length) return;
@@ -65,7 +72,7 @@ export function pseudonymColumn(
     appendNulls: (rows) => validity.appendNulls(rows),
     take() {
       const length = validity.rows;
-      const valueOffsets = pseudonymOffsets(length, validity.isNull);
+      const valueOffsets = offsetsOf(length);
       const data = new Uint8Array(words.buffer, 0, count * PSEUDONYM_BYTES);
       count = 0;
       return arrow.makeData({ type: type.arrow, length, ...validity.take(), valueOffsets, data } as DataProperties);

@@ -62,10 +62,14 @@ export function createPseudonyms(key: Uint8Array): Pseudonyms {
   /** Values that have more blocks, by their place among those at once. */
   const active = new Int32Array(STRINGS_AT_ONCE);
 
-  const encrypted = (blocks: number): Int32Array => {
+  /** Encrypts so many blocks of the input, and clears it. @returns what `use` makes of the words that come out */
+  const encrypted = <T>(blocks: number, use: (output: Int32Array) => T): T => {
     const output = cipher.update(input.subarray(0, blocks * BLOCK));
     input.fill(0, 0, blocks * BLOCK);
-    return wordsOf(output);
+    const used = use(wordsOf(output));
+    // Left alone, they would make V8 collect its whole heap, again and again.
+    if (output.byteLength === output.buffer.byteLength) output.buffer.transfer(0);
+    return used;
   };
 
   const write = (from: Int32Array, count: number, target: Int32Array, at: number): void => {
@@ -99,15 +103,17 @@ export function createPseudonyms(key: Uint8Array): Pseudonyms {
         words[word + k] = value;
       }
     }
-    const output = encrypted(size);
-    let rest = 0;
-    for (let n = 0, word = 0; n < size; n++, word += WORDS) {
-      const i = active[n] as number;
-      const mac = i * WORDS;
-      for (let k = 0; k < WORDS; k++) macs[mac + k] = output[word + k] as number;
-      if ((offsets[first + i + 1] as number) - (offsets[first + i] as number) > (block + 1) * BLOCK) active[rest++] = i;
-    }
-    return rest;
+    return encrypted(size, (output) => {
+      let rest = 0;
+      for (let n = 0, word = 0; n < size; n++, word += WORDS) {
+        const i = active[n] as number;
+        const mac = i * WORDS;
+        for (let k = 0; k < WORDS; k++) macs[mac + k] = output[word + k] as number;
+        const length = (offsets[first + i + 1] as number) - (offsets[first + i] as number);
+        if (length > (block + 1) * BLOCK) active[rest++] = i;
+      }
+      return rest;
+    });
   };
 
   return {
@@ -149,7 +155,7 @@ export function createPseudonyms(key: Uint8Array): Pseudonyms {
         words[to + 3] = ending[kept + 3] as number;
         count += 1;
       }
-      write(encrypted(count), count, target, at);
+      encrypted(count, (output) => write(output, count, target, at));
       return count;
     },
   };

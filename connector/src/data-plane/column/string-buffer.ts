@@ -33,7 +33,7 @@ export function createStringBuffer(name: string, reader: VectorReader, capacity:
     offsets = larger;
   };
   /** Room for `size` bytes; what has been written stays. */
-  const reserveBytes = (size: number): DataView => {
+  const reserveBytes = (size: number): void => {
     if (size > LARGEST_OFFSET) {
       throw new FoedusError('too-large', `The values of the column "${name}" are too long to be sent.`);
     }
@@ -42,7 +42,26 @@ export function createStringBuffer(name: string, reader: VectorReader, capacity:
       larger.set(values);
       values = larger;
     }
-    return new DataView(values.buffer);
+  };
+  /** Strings of any length. @returns where the last one ends */
+  const appendAny = (strings: VectorStrings, from: number, count: number): number => {
+    const { words, mask } = strings;
+    let at = end;
+    for (let i = 0, word = from * STRING_WORDS; i < count; i++, word += STRING_WORDS) {
+      if (isValid(mask, from + i)) at += words[word] as number;
+      offsets[rows + i + 1] = at;
+    }
+    // Three words are written for each that lies in the vector, however short it is.
+    reserveBytes(at + INLINE_BYTES);
+    const view = new DataView(values.buffer);
+    for (let i = 0, word = from * STRING_WORDS; i < count; i++, word += STRING_WORDS) {
+      if (isValid(mask, from + i) && (words[word] as number) <= INLINE_BYTES) {
+        writeInline(view, offsets[rows + i] as number, words, word);
+      }
+    }
+    // The longer ones after them: what was written behind a short one is theirs.
+    copyLong(strings, from, count, offsets.subarray(rows), values, reader);
+    return at;
   };
   return {
     get rows() {
@@ -52,30 +71,9 @@ export function createStringBuffer(name: string, reader: VectorReader, capacity:
       return end;
     },
     append(strings, from, count) {
-      const { words, mask } = strings;
       reserveRows(count);
-      const first = rows;
-      let at = end;
-      let long = false;
-      let view = reserveBytes(at + (count + 1) * INLINE_BYTES);
-      for (let i = 0, word = from * STRING_WORDS; i < count; i++, word += STRING_WORDS) {
-        if (mask === null || isValid(mask, from + i)) {
-          const length = words[word] as number;
-          if (length > INLINE_BYTES) {
-            long = true;
-            view = reserveBytes(at + length + (count - i) * INLINE_BYTES);
-          } else {
-            // Three words whatever the length: what is too much is overwritten by the next, and lies behind the last.
-            view.setUint32(at, words[word + 1] as number, true);
-            view.setUint32(at + 4, words[word + 2] as number, true);
-            view.setUint32(at + 8, words[word + 3] as number, true);
-          }
-          at += length;
-        }
-        offsets[first + i + 1] = at;
-      }
-      if (long) copyLong(strings, from, count, offsets.subarray(first), values, reader);
-      end = at;
+      reserveBytes(end + (count + 1) * INLINE_BYTES);
+      end = copyInline(strings, from, count, offsets, rows, values) ?? appendAny(strings, from, count);
       rows += count;
     },
     appendNulls(count) {
@@ -90,4 +88,34 @@ export function createStringBuffer(name: string, reader: VectorReader, capacity:
       return taken;
     },
   };
+}
+
+/** Three words whatever the length: what is too much is overwritten by the next, and lies behind the last. */
+function writeInline(target: DataView, at: number, words: Uint32Array, word: number): void {
+  target.setUint32(at, words[word + 1] as number, true);
+  target.setUint32(at + 4, words[word + 2] as number, true);
+  target.setUint32(at + 8, words[word + 3] as number, true);
+}
+
+/** Strings that all lie in the vector. @returns where the last one ends; undefined where one does not */
+function copyInline(
+  { words, mask }: VectorStrings,
+  from: number,
+  count: number,
+  offsets: Int32Array,
+  first: number,
+  values: Uint8Array,
+): number | undefined {
+  const target = new DataView(values.buffer);
+  let at = offsets[first] as number;
+  for (let i = 0, word = from * STRING_WORDS; i < count; i++, word += STRING_WORDS) {
+    if (mask === null || isValid(mask, from + i)) {
+      const length = words[word] as number;
+      if (length > INLINE_BYTES) return undefined;
+      writeInline(target, at, words, word);
+      at += length;
+    }
+    offsets[first + i + 1] = at;
+  }
+  return at;
 }

@@ -38,8 +38,9 @@ export function createVectorReader(): VectorReader {
   };
 }
 
-const CHUNKS_AT_ONCE = 32;
-const BYTES_AT_ONCE = 16 * 1024 * 1024;
+const CHUNKS_AT_ONCE = 64;
+/** Pieces of the answer wait with them: from some more megabytes on, V8 would collect its whole heap for their sake. */
+const BYTES_AT_ONCE = 3 * 1024 * 1024;
 
 /**
  * Lets go of chunks that were read. The bindings free a chunk only when its handle is collected, and V8 does not know

@@ -46,7 +46,7 @@ export async function* arrowPieces(
 
 /** Cuts what is written into pieces of the same size. */
 export function createPieces() {
-  let piece = new Uint8Array(PIECE_BYTES);
+  let piece = emptyPiece();
   let filled = 0;
   return {
     *add(bytes: Uint8Array): Generator<Uint8Array<ArrayBuffer>> {
@@ -58,15 +58,21 @@ export function createPieces() {
         if (filled < PIECE_BYTES) continue;
         yield piece;
         // The stream takes the buffer with the piece: each needs its own.
-        piece = new Uint8Array(PIECE_BYTES);
+        piece = emptyPiece();
         filled = 0;
       }
     },
     *rest(): Generator<Uint8Array<ArrayBuffer>> {
-      if (filled > 0) yield piece.subarray(0, filled);
+      // A copy of its own size: nothing else of the buffer goes with it.
+      if (filled > 0) yield piece.slice(0, filled);
       filled = 0;
     },
   };
+}
+
+/** A buffer that is not cleared first: a piece leaves only when all of it has been written. */
+function emptyPiece(): Uint8Array<ArrayBuffer> {
+  return new Uint8Array(Buffer.allocUnsafeSlow(PIECE_BYTES).buffer);
 }
 
 class StreamWriter extends arrow.RecordBatchStreamWriter {
