@@ -32,7 +32,7 @@ export function createRunningSum(parameters: number): RunningSum {
       if (update.length !== parameters) {
         throw new RangeError(`An update of ${update.length} values cannot be added to a model of ${parameters}.`);
       }
-      for (let i = 0; i < parameters; i++) sum[i] = (sum[i] ?? 0) + (update[i] ?? 0);
+      for (let i = 0; i < parameters; i++) sum[i] = sum[i]! + update[i]!;
       updates += 1;
     },
   };
