@@ -114,7 +114,9 @@ export interface SplitPlan {
 /**
  * Which rows of a file are kept out of training: those where the first four bytes of SHA-256(salt ‖ ':' ‖ row number),
  * as a big-endian fraction of 2³², are below the plan's `holdOut`. Every run of a session holds out the same rows, and
- * so does whoever else splits the same file by the same plan.
+ * so does whoever else splits the same file by the same plan. A row that is taken out leaves its number to nobody: where
+ * the file is written anew without it, rows behind it change sides, and what was released before and after are two
+ * releases about two data sets. A row whose label is null is out, and keeps its place.
  *
  * @returns uint8 [rowNumbers.length]: 1 for a held-out row
  */

@@ -93,6 +93,27 @@ describe('a round', () => {
     model.dispose();
   });
 
+  test('divided by a number of the plan does not tell by its noise how many rows there are', async () => {
+    const noise = { ...record, noiseMultiplier: 4, clipNorm: 0.5 };
+    const deviationOf = async (rows: number, divisor?: number): Promise<number> => {
+      const local = {
+        steps: 1,
+        samplingRate: 1e-12,
+        learningRate: 1e-12,
+        ...(divisor === undefined ? {} : { divisor }),
+      };
+      const plan = planOf(local, noise, [5_000]);
+      const model = await engine.createModel(plan, 32);
+      const start = initialParameters(plan).fill(0);
+      const { update } = await trainRound(model, plan, start, { dataset: opposite(rows), train: rowsFrom(0, rows) });
+      model.dispose();
+      return Math.sqrt(update.reduce((sum, value) => sum + value * value, 0) / update.length);
+    };
+    // As above: 3 % is six standard errors.
+    expect(Math.abs((await deviationOf(10)) / (await deviationOf(20)) / 2 - 1)).toBeLessThan(0.05);
+    expect(Math.abs((await deviationOf(10, 1e-5)) / (await deviationOf(20, 1e-5)) - 1)).toBeLessThan(0.05);
+  });
+
   test('under DP-SGD learns what a linear model cannot', async () => {
     const noise = { ...record, noiseMultiplier: 1, clipNorm: 1 };
     const plan = planOf({ steps: 200, samplingRate: 0.05, learningRate: 2 }, noise, [16]);

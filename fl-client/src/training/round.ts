@@ -48,12 +48,14 @@ export const ROUNDING_MARGIN = 1 + 2 ** -9;
 
 /**
  * `plan.local.steps` steps of DP-SGD (Abadi et al. 2016, Algorithm 1): a Poisson sample of rate q, every example's
- * gradient clipped to C, N(0, σ²C²) noise on the sum, a step of η along it divided by the expected sample size q·n.
+ * gradient clipped to C, N(0, σ²C²) noise on the sum, a step of η along it divided by the expected sample size q·n, or by
+ * the plan's own divisor.
  * An empty sample is a step of noise alone. Without privacy of records: the same without clipping and noise; what hides a
  * whole organisation is added to its update, under the masks.
  *
- * Unit of privacy: one row of `train`; adjacency: one row added or removed. n itself, as the divisor, is taken to be
- * known, as in other implementations of DP-SGD.
+ * Unit of privacy: one row of `train`; adjacency: one row added or removed, the others keeping their numbers (splitRows).
+ * Without a divisor in the plan n is taken to be known, as in other implementations of DP-SGD: from P values of noise it
+ * can be told to about n/√2P.
  *
  * Under privacy of records nothing fails by what is in the rows, for a failure is seen and not paid for: whoever sends
  * the parameters could make them overflow for the rows that it looks for. A parameter that is no finite number any
@@ -69,13 +71,13 @@ export async function trainRound(
   data: { readonly dataset: Dataset; readonly train: Uint32Array },
   hooks: RoundHooks = {},
 ): Promise<RoundResult> {
-  const { steps, samplingRate, learningRate } = plan.local;
+  const { steps, samplingRate, learningRate, divisor } = plan.local;
   const { onStep, random = systemRandom } = hooks;
   const start = performance.now();
   const privacy = recordPrivacyOf(plan);
   const local = Float32Array.from(parameters);
   const batch = emptyBatch(model.microBatch, data.dataset.width);
-  const rate = learningRate / (samplingRate * data.train.length);
+  const rate = learningRate / (divisor ?? samplingRate * data.train.length);
   const deviation = privacy === null ? 0 : privacy.noiseMultiplier * privacy.clipNorm * ROUNDING_MARGIN;
 
   for (let step = 0; step < steps; step++) {

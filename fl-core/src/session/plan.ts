@@ -130,6 +130,11 @@ const planFields = z.strictObject({
     /** q: the probability that a row is in a step's batch. */
     samplingRate: z.number().gt(0).max(1),
     learningRate: z.number().positive(),
+    /**
+     * What a step's sum of gradients is divided by, at every partner. Without it each divides by the rows that it expects
+     * in a batch, q·n, so that the noise in its updates tells n: under privacy of records n is then taken to be known.
+     */
+    divisor: z.number().min(1e-6).max(1e12).exactOptional(),
   }),
   privacy: privacySchema.nullable(),
   /** null: the coordinator sees every update. Otherwise the minimum cohort is at least 2. */

@@ -403,7 +403,10 @@ function wordsOf(
     privacy === null
       ? 'Nothing is noised: the model may tell about single rows.'
       : privacy.unit === 'record'
-        ? 'One row more or less at a partner changes what it releases by no more than its ε says.'
+        ? 'One row more or less at a partner changes what it releases by no more than its ε says' +
+          (plan.local.divisor === undefined
+            ? ', if how many rows it has is known anyway: the noise in its updates tells that (local.divisor hides it).'
+            : '.')
         : 'All that one organisation contributes is hidden within ε, and with it each of its rows; every organisation is in every round, so nothing is amplified.',
   ];
 }
