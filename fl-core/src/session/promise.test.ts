@@ -232,6 +232,24 @@ describe('a refusal for too much ε', () => {
       expect(checkPromise({ ...base, privacy: noisier }, cohort(3, { budget })).holds).toBe(true);
     },
   );
+
+  test('looks for enough noise for a few budgets only, however many partners have one each', () => {
+    const contracts = [1.5, 1.6, 1.7, 1.75, 1.8].map((epsilon, i) => contract({ budget: { epsilon, delta: 1e-5 } }, i));
+    const words = checkPromise(base, contracts).partners.map(({ reasons }) => reasons[0]!.words);
+    expect(words.map((one) => /or with (noise multiplier|more noise)/.exec(one)![1])).toEqual([
+      'noise multiplier',
+      'noise multiplier',
+      'noise multiplier',
+      'more noise',
+      'more noise',
+    ]);
+    for (const [i, one] of words.entries()) {
+      const rounds = Number(/enough for (\d+) rounds/.exec(one)![1]);
+      expect(
+        checkPromise({ ...base, rounds }, [contracts[i]!, contract(), contract({}, 8)]).partners[0]!.reasons,
+      ).toEqual([]);
+    }
+  });
 });
 
 describe('what is promised', () => {

@@ -8,6 +8,9 @@ import type { SessionPlan } from './plan.ts';
 /** Rounds whose ε is stated: each of a short session, some of a long one. */
 const MOST_POINTS = 60;
 
+/** Budgets for which enough noise is looked for: that takes up to 0.4 s of computing each, and whoever plans waits for it. */
+const MOST_CALIBRATED = 3;
+
 /** What a mechanism costs over a session. */
 export interface EpsilonByRound {
   /** ε of everything released after each of some rounds, ascending; the first is 0, the last all of them. */
@@ -82,6 +85,7 @@ export function evaluationOf({ evaluation, privacy }: SessionPlan): PlannedEvalu
 /** ε by round after a history; computed once for all partners with the same. */
 export function spendingBy(plan: SessionPlan, event: PrivacyEvent | null) {
   const known = new Map<string, Spending>();
+  let calibrated = 0;
   return (history: readonly PrivacyEvent[], delta: number, isEvaluating: boolean): Spending => {
     if (event === null) return NOTHING_SPENT;
     const evaluation = isEvaluating ? evaluationOf(plan) : null;
@@ -92,8 +96,10 @@ export function spendingBy(plan: SessionPlan, event: PrivacyEvent | null) {
     const spending: Spending = {
       ...epsilonByRound(event, plan.rounds, delta, history, evaluation),
       instead(epsilon) {
-        const sentence =
-          words.get(epsilon) ?? insteadOf(plan.rounds, { event, evaluation }, history, { epsilon, delta });
+        const said = words.get(epsilon);
+        if (said !== undefined) return said;
+        const isCalibrated = (calibrated += 1) <= MOST_CALIBRATED;
+        const sentence = insteadOf(plan.rounds, { event, evaluation }, history, { epsilon, delta }, isCalibrated);
         words.set(epsilon, sentence);
         return sentence;
       },
@@ -127,12 +133,15 @@ function insteadOf(
   { event, evaluation }: { readonly event: PrivacyEvent; readonly evaluation: PlannedEvaluation | null },
   history: readonly PrivacyEvent[],
   budget: { readonly epsilon: number; readonly delta: number },
+  isCalibrated: boolean,
 ): string {
   if (event.mechanism !== 'poisson-subsampled-gaussian') return 'Plan fewer rounds or more noise.';
   const { samplingRate, steps } = event;
   const isTooMuch = (count: number): boolean =>
     epsilonOf([...history, ...releases(event, count, evaluation)], budget.delta).epsilon > budget.epsilon;
   const fitting = (firstWith(rounds, isTooMuch) ?? rounds + 1) - 1;
+  if (isTooMuch(0)) return 'The budget is used up: negotiate a new agreement.';
+  if (!isCalibrated) return `It would be enough for ${fitting} rounds, or with more noise.`;
   try {
     const enough = calibrate({
       budget,
@@ -146,7 +155,7 @@ function insteadOf(
     return `It would be enough for ${fitting} rounds, or with noise multiplier ${noise}.`;
   } catch (error) {
     if (!(error instanceof RangeError)) throw error;
-    if (isTooMuch(0) || evaluation === null) return 'The budget is used up: negotiate a new agreement.';
+    if (evaluation === null) return 'The budget is used up: negotiate a new agreement.';
     return `It would be enough for ${fitting} rounds; no noise of updates is, since evaluations alone cost more: plan more noise for them, or fewer.`;
   }
 }
