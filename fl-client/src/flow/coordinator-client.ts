@@ -16,12 +16,15 @@ import {
   readUpdate,
   sessionDescriptionSchema,
   taskSchema,
+  createBackOff,
 } from '@foedus/fl-core';
 import { z } from 'zod';
 
 /** How long the coordinator holds a long poll, in seconds, and how much later its answer may come, in milliseconds. */
 const WAIT_SECONDS = 25;
 const LONG_POLL_TIMEOUT_MS = 40_000;
+/** A long poll that brought nothing sooner than this was not held. */
+const SHORTEST_POLL_MS = 1_000;
 /** An upload may wait for its turn at the coordinator. */
 const UPLOAD_TIMEOUT_MS = 900_000;
 /** Larger models are read as they come, and smaller ones in one piece, within a time. */
@@ -115,6 +118,20 @@ export function createCoordinatorClient(options: {
   const post = async (path: string, body: unknown, signal: AbortSignal, head: SignedHead | null = null) => {
     await call(path, { method: 'POST', body: JSON.stringify(body), head }, signal);
   };
+  /** Long polls. With a coordinator that does not hold them they would keep this node busy: there they become rarer. */
+  const createPoll = () => {
+    const backOff = createBackOff();
+    return async (path: string, maxBytes: number, signal: AbortSignal): Promise<PeerAnswer | null> => {
+      const since = performance.now();
+      const answer = await call(path, { timeoutMs: LONG_POLL_TIMEOUT_MS, maxBytes }, signal);
+      const isHeld = performance.now() - since >= SHORTEST_POLL_MS;
+      if (answer.status !== 204 || isHeld) backOff.reset();
+      else await backOff.wait(signal);
+      return answer.status === 204 ? null : answer;
+    };
+  };
+  const pollTask = createPoll();
+  const pollOutcome = createPoll();
   /** A model that is too large to be in memory twice. */
   const stream = async (path: string, signal: AbortSignal): Promise<AsyncIterable<Uint8Array>> => {
     const response = await peers.fetch(root + path, { expect: coordinator, timeoutMs: 30_000, signal });
@@ -131,8 +148,8 @@ export function createCoordinatorClient(options: {
     },
     async nextTask(after, signal) {
       const path = `/task?after=${after}&wait=${WAIT_SECONDS}`;
-      const answer = await call(path, { timeoutMs: LONG_POLL_TIMEOUT_MS }, signal);
-      return answer.status === 204 ? null : read(answer, taskSchema);
+      const answer = await pollTask(path, MAX_JSON_BYTES, signal);
+      return answer && read(answer, taskSchema);
     },
     async model({ round, planHash, modelHash, parameters: count }, signal) {
       const path = `/models/${round}`;
@@ -161,8 +178,8 @@ export function createCoordinatorClient(options: {
     },
     async stepOutcome(round, step, maxBytes, signal) {
       const path = `/rounds/${round}/secure/${step}?wait=${WAIT_SECONDS}`;
-      const answer = await call(path, { timeoutMs: LONG_POLL_TIMEOUT_MS, maxBytes }, signal);
-      if (answer.status === 204) return null;
+      const answer = await pollOutcome(path, maxBytes, signal);
+      if (answer === null) return null;
       const json = readJson(answer);
       if (typeof json === 'object' && json !== null) return json;
       throw new FoedusError('bad-answer', `The coordinator's answer to ${step} is no JSON object.`);
