@@ -1,5 +1,5 @@
 /** What a session can promise, at a coordinator's operator API with agreements that were really negotiated. */
-import type { SessionPromise } from '@foedus/fl-core';
+import { lengthsAround, type SessionPromise, type SessionTradeOff } from '@foedus/fl-core';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { createFederation, type Federation, type Partner, plan, type RunningCoordinator } from './federation.ts';
 
@@ -24,6 +24,24 @@ describe('a session that is planned', { timeout: 60_000 }, () => {
     });
   const promised = async (id: string): Promise<SessionPromise> =>
     (await (await coordinator.call('GET', `/api/sessions/${id}/promise`)).json()) as SessionPromise;
+
+  test('says which noise other numbers of rounds would need within its agreements', async () => {
+    const { id } = await coordinator.plan({ rounds: 2 }, await federation.agree({ epsilon: 3 }));
+    const tradeOff = async (session: string): Promise<Response> =>
+      await coordinator.call('GET', `/api/sessions/${session}/trade-off`);
+    // Asked twice at once, it is worked out once.
+    const [answer, again] = await Promise.all([tradeOff(id), tradeOff(id)]);
+    const { planned, lengths, budgets } = (await answer.json()) as SessionTradeOff;
+    expect(await again.json()).toEqual({ planned, lengths, budgets, omitted: 0 });
+    expect(planned).toEqual({ rounds: 2, noiseMultiplier: 1 });
+    expect(lengths).toEqual(lengthsAround(2));
+    expect(
+      budgets.map(({ epsilon, delta, participantIds, holds }) => [epsilon, delta, participantIds.length, holds]),
+    ).toEqual([[3, 1e-5, 3, (await promised(id)).holds]]);
+    const least = budgets[0]!.leastNoise.map((noise) => noise ?? Infinity);
+    expect(least).toEqual(least.toSorted((a, b) => a - b));
+    expect((await tradeOff('nothing')).status).toBe(404);
+  });
 
   test('says what each partner’s rows will have paid after each round', async () => {
     const { id } = await coordinator.plan({ rounds: 4 }, federation.partners);
