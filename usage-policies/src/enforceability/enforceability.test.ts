@@ -4,6 +4,7 @@ import * as fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { agreement, constraint, decideBy, nothingSpent, ours, permission, useRequest } from '../agreement.fixture.ts';
 import { FOEDUS } from '../model.ts';
+import { OPERANDS } from '../operands/index.ts';
 import { parsePolicy } from '../parse.ts';
 import { instantiate, type PolicyTemplate } from '../templates.ts';
 import { FOEDUS_NODES, FOEDUS_PROVIDER, NOTHING, type Capabilities, type NodeCapabilities } from './capabilities.ts';
@@ -212,4 +213,10 @@ test('the README says of every IDS class what the report says', () => {
     const offer = instantiate(template, Object.fromEntries(examples));
     expect([file, words[enforceability(parsePolicy(offer)).enforcement]]).toEqual([file, label]);
   }
+});
+
+test('a Foedus provider establishes every operand of ours, or keeps what is stated about it', () => {
+  const known = new Set([...FOEDUS_PROVIDER.operands, ...FOEDUS_PROVIDER.statements]);
+  const operands = [...OPERANDS.keys()].filter((name) => name.startsWith(FOEDUS));
+  expect(operands.filter((name) => !known.has(name))).toEqual([]);
 });
