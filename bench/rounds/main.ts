@@ -8,12 +8,10 @@
  * round's own, for all clients together; CPU time is told by part, so that what clients and connectors of a real data
  * space do on computers of their own can be taken off. Beside it: what the ledgers take of it, and a floor.
  */
-import { spawn } from 'node:child_process';
-import { once } from 'node:events';
-import { join } from 'node:path';
-import { text } from 'node:stream/consumers';
 import { parseArgs } from 'node:util';
 import { median, quantile } from '../negotiation/floor.ts';
+import { measureArithmetic } from './ingest.ts';
+import { measureIngest, type Ingest } from './measure-ingest.ts';
 import { measureRounds, type RoundTimes } from './measure-rounds.ts';
 
 const { values } = parseArgs({
@@ -60,41 +58,46 @@ if (parts.has('rounds')) {
 }
 
 if (parts.has('ingest')) {
-  const rows: string[][] = [
-    ['', 'clients', 'CPU ms an upload', 'GB/s', 'of memory bandwidth', 'peak MiB', 'of the model', 'CPU ms of the end'],
-  ];
-  for (const kind of ['clear', 'masked']) {
-    for (const clients of values['ingest-clients'].split(',')) {
-      rows.push(await ingest(kind, clients, values['ingest-parameters']));
-    }
+  const parameters = Number(values['ingest-parameters']);
+  const runs: Ingest[] = [];
+  for (const clients of values['ingest-clients'].split(',')) {
+    runs.push(...(await measureIngest({ clients: Number(clients), parameters })));
   }
-  console.log(
-    `Uploads of ${Number(values['ingest-parameters']).toLocaleString('en')} parameters, decoded, checked, summed and averaged in a process of its own:\n`,
-  );
-  console.log(table(rows));
-}
-
-/** Each in a process of its own, for its peak memory. */
-async function ingest(kind: string, clients: string, parameters: string): Promise<string[]> {
-  const child = spawn(
-    process.execPath,
-    ['--expose-gc', join(import.meta.dirname, 'ingest.ts'), kind, clients, parameters],
-    {
-      stdio: ['ignore', 'pipe', 'inherit'],
-    },
-  );
-  const [output, [code]] = await Promise.all([text(child.stdout), once(child, 'exit') as Promise<[number]>]);
-  if (code !== 0) throw new Error(`the process that takes uploads in ended with code ${code}`);
-  const { msPerUpload, endMs, gigabytesPerSecond, memoryGigabytesPerSecond, peakBytes, modelBytes, idleBytes } =
-    JSON.parse(output) as Record<string, number>;
-  return [
-    kind,
-    clients,
-    msPerUpload!.toFixed(0),
-    gigabytesPerSecond!.toFixed(2),
-    `${((100 * gigabytesPerSecond!) / memoryGigabytesPerSecond!).toFixed(0)}% of ${memoryGigabytesPerSecond!.toFixed(1)} GB/s`,
-    (peakBytes! / 2 ** 20).toFixed(0),
-    `${((peakBytes! - idleBytes!) / modelBytes!).toFixed(1)}×`,
-    endMs!.toFixed(0),
+  const rate = (bytes: number, ms: number): number => bytes / ms / 1e6;
+  const bandwidth = Math.max(...runs.map((run) => run.memoryGigabytesPerSecond));
+  const speed = (bytes: number, ms: number): string[] => [
+    ms.toFixed(0),
+    rate(bytes, ms).toFixed(2),
+    `${((100 * rate(bytes, ms)) / bandwidth).toFixed(1)}%`,
   ];
+  const row = (run: Ingest): string[] => {
+    const above = (bytes: number): string => `${(bytes / run.modelBytes).toFixed(2)}×`;
+    const { downloads, uploads, round } = run.peaks;
+    return [
+      run.kind,
+      String(run.clients),
+      ...speed(run.uploadBytes, run.uploadMs),
+      `${(run.uploadMs / run.floorMs).toFixed(1)}×`,
+      run.endMs.toFixed(0),
+      run.downloadMs.toFixed(0),
+      above(downloads),
+      above(uploads),
+      above(round),
+      `${(round / 2 ** 20).toFixed(0)} MiB`,
+    ];
+  };
+  console.log(
+    `A coordinator in a process of its own: everybody reads a model of ${parameters.toLocaleString('en')} parameters, everybody uploads.\n` +
+      `CPU time of the coordinator in ms, memory of its process above rest; a copy in memory: ${bandwidth.toFixed(1)} GB/s:\n`,
+  );
+  const cpuHead = ['an upload', 'GB/s', 'of memory', 'of bare TLS', 'the end', 'a download'];
+  const peakHead = ['peak of downloads', 'of uploads', 'of all', ''];
+  console.log(table([['', 'clients', ...cpuHead, ...peakHead], ...runs.map(row)]));
+  const arithmetic = (await measureArithmetic(parameters)).map(({ kind, bytes, chunksMs, allMs }) => [
+    kind,
+    chunksMs.toFixed(0),
+    ...speed(bytes, allMs),
+  ]);
+  console.log('\nThe same without a network, CPU time in ms, the best of several:\n');
+  console.log(table([['', 'its chunks', 'an upload', 'GB/s', 'of memory'], ...arithmetic]));
 }
