@@ -37,7 +37,7 @@ if (executable === null) console.log('The browser tests are skipped: no Chromium
 // Under CI a missing browser is a failure, not a reason to skip.
 describe.skipIf(executable === null && process.env['CI'] === undefined)(
   'the dashboard in a real browser',
-  { timeout: 60_000 },
+  { timeout: 180_000 },
   () => {
     let folder: string;
     let space: TrainingSpace;
@@ -71,6 +71,8 @@ describe.skipIf(executable === null && process.env['CI'] === undefined)(
       await space.planSession(title);
       browser = await launchChromium(executable);
       context = await browser.newContext({ viewport: { width: 1440, height: 1000 }, colorScheme: 'light' });
+      // A machine may be busy with other things.
+      context.setDefaultTimeout(60_000);
       page = await context.newPage();
       page.on('pageerror', (error) => complaints.push(error.message));
       page.on('console', (message) => {
@@ -120,7 +122,7 @@ describe.skipIf(executable === null && process.env['CI'] === undefined)(
 
     test('shows how much noise each number of rounds takes within each budget, as foedus privacy plan does', async () => {
       // A thread works it out, and the machine may have other things to do.
-      await shown('.trade-off .legend-round', `${plannedRounds} rounds`).waitFor({ timeout: 60_000 });
+      await shown('.trade-off .legend-round', `${plannedRounds} rounds`).waitFor({ timeout: 120_000 });
       const budgetOf = (airport: string, rounds: number) => ({
         label: `${airport}: ε\u00A0${needed(rounds).toFixed(2)} at δ\u00A01e-5`,
         least: leastNoise(plannedRounds, needed(rounds)),

@@ -31,7 +31,7 @@ if (executable === null) console.log('The browser tests are skipped: no Chromium
 // Under CI a missing browser is a failure, not a reason to skip.
 describe.skipIf(executable === null && process.env['CI'] === undefined)(
   'a session under secure aggregation on the dashboard',
-  { timeout: 120_000 },
+  { timeout: 180_000 },
   () => {
     const gate = createGate();
     const parts = new AsyncDisposableStack();
@@ -69,6 +69,8 @@ describe.skipIf(executable === null && process.env['CI'] === undefined)(
       browser = await launchChromium(executable);
       parts.defer(() => browser.close());
       const context = await browser.newContext({ viewport: { width: 1440, height: 1000 }, colorScheme: 'light' });
+      // A machine may be busy with other things.
+      context.setDefaultTimeout(60_000);
       page = await context.newPage();
       page.on('pageerror', (error) => complaints.push(error.message));
       page.on('console', (message) => {
@@ -186,7 +188,7 @@ describe.skipIf(executable === null && process.env['CI'] === undefined)(
       ]);
       const enough = /with noise multiplier (\d+\.\d{3})/.exec(why!.words)![1]!;
       const little = shown('.trade-off .refusal', 'which is too little');
-      await little.waitFor({ timeout: 60_000 });
+      await little.waitFor({ timeout: 120_000 });
       const least = / take noise of (\d+\.\d{3}) at least; 1\.000 is planned/.exec((await little.textContent())!)![1];
       expect(Math.abs(Number(least) - Number(enough))).toBeLessThan(0.0015);
       await page.screenshot({ path: join(output, 'dashboard-refused.png'), fullPage: true });

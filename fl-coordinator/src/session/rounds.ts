@@ -299,7 +299,11 @@ export function createRounds(options: RoundsOptions): Rounds {
       const early = earlyStopReason(means, rule);
       if (early !== null) move(session, 'complete', early);
       else if (session.roundsDone >= session.roundsTarget) {
-        move(session, 'complete', `All ${session.roundsDone} rounds are done.`);
+        move(
+          session,
+          'complete',
+          session.roundsDone === 1 ? 'The one round is done.' : `All ${session.roundsDone} rounds are done.`,
+        );
       } else if (plan.secureAggregation === null) startRound(session);
       else {
         const readiness = muster(session);
