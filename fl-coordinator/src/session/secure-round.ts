@@ -9,6 +9,7 @@ import {
   type KeysStage,
   type Outgoing,
   RoundFailure,
+  type SealedShares,
   type SecureStep,
   type SecureTask,
   type SharesStage,
@@ -265,10 +266,12 @@ export function createSecureRound(options: {
     accuse(participantId, of) {
       const [from, accused] = [indices.get(participantId), indices.get(of)];
       if (from === undefined || accused === undefined || from === accused) return;
+      // Whoever has nothing sealed by it has nothing to say; neighbours have each other's, so it shared with as many.
+      const inboxes = outgoing.get('shares') as Outgoing<SealedShares> | undefined;
+      if (inboxes?.get(from)?.shares.some(([other]) => other === accused) !== true) return;
       const by = (accusers.get(accused) ?? new Set()).add(from);
       accusers.set(accused, by);
-      const sharedWith = Math.min(task.terms.degree ?? Infinity, answersOf('shares').size - 1);
-      if (by.size > 1 && by.size * 2 > sharedWith) onCulprit(of);
+      if (by.size > 1 && by.size * 2 > inboxes.get(accused)!.shares.length) onCulprit(of);
     },
     async outcome(step, participantId, waitMs, signal) {
       const member = memberOf(participantId);
