@@ -110,7 +110,7 @@ export function roundRoutes(options: RoundRoutesOptions): Hono {
         return c.body(null, 204);
       }
       await staging.use(id, session.parameters * Float32Array.BYTES_PER_ELEMENT, signal, async ({ buffer }) => {
-        const values = new Float32Array(buffer);
+        const values = new Float32Array(buffer, 0, session.parameters);
         // It may have waited for long.
         participation.admitUpdate(id, caller, round);
         const expected = { sessionId: id, planHash: session.planHash, round, kind: 'update' } as const;

@@ -63,3 +63,15 @@ test('an upload of another length than the one before it gets a buffer of its ow
   const lengths = [2, 5, 5].map((bytes) => staging.use('a', bytes, never, async ({ length }) => length));
   expect(await Promise.all(lengths)).toEqual([2, 5, 5]);
 });
+
+test('a large buffer is as long as was asked for, and comes back whole', async () => {
+  const staging = createStaging(1);
+  let seen: Uint8Array | undefined;
+  const bytes = 5_000_001;
+  await staging.use('a', bytes, never, async (buffer) => {
+    expect(buffer.length).toBe(bytes);
+    buffer[bytes - 1] = 7;
+    seen = buffer;
+  });
+  expect(seen?.buffer.byteLength).toBe(0);
+});

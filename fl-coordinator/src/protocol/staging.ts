@@ -18,6 +18,18 @@ export interface Staging {
   ): Promise<T>;
 }
 
+/**
+ * The C library's allocator (glibc) maps what is larger than this apart and gives it back to the system when it is freed;
+ * of what is smaller it keeps up to twice the largest (mallopt(3), M_MMAP_THRESHOLD). Memory that nothing is written to is
+ * not taken from the system.
+ */
+const MAPPED_APART = 33_554_432 + 65_536;
+/** What would be kept of a smaller buffer does not matter. */
+const LARGE = 4_194_304;
+
+const bufferOf = (bytes: number): Uint8Array<ArrayBuffer> =>
+  new Uint8Array(new ArrayBuffer(bytes < LARGE ? bytes : Math.max(bytes, MAPPED_APART)), 0, bytes);
+
 /** Where a session's uploads wait for each other; there only while somebody uploads. */
 interface Places {
   taken: number;
@@ -62,7 +74,7 @@ export function createStaging(buffers: number): Staging {
       const handedOn = await take(places, signal);
       const fits = handedOn?.length === bytes;
       if (!fits) handedOn?.buffer.transfer(0);
-      const buffer = fits ? handedOn : new Uint8Array(bytes);
+      const buffer = fits ? handedOn : bufferOf(bytes);
       try {
         return await work(buffer);
       } finally {
