@@ -1,4 +1,5 @@
 /** The training client's composition root. */
+import { join } from 'node:path';
 import { ensureToken } from '@foedus/connector/config';
 import { createPeerClient, loadIdentity, serveOperators } from '@foedus/connector/identity';
 import { createOperatorClient } from '@foedus/connector/operator-client';
@@ -8,6 +9,7 @@ import type { ClientConfig } from './config.ts';
 import { createCharging } from './flow/charge.ts';
 import { startTrainingFlow } from './flow/data-flow.ts';
 import { followSession } from './flow/follow-session.ts';
+import { createKeptHeads } from './flow/kept-heads.ts';
 import type { StartTrainer } from './flow/trainer.ts';
 import { startTrainer as startTrainerThread } from './training/index.ts';
 
@@ -40,7 +42,7 @@ export async function startClient(
     token: await ensureToken(config.connector.tokenFile),
   });
   const peers = started.use(createPeerClient(identity));
-  const charging = createCharging(connector);
+  const charging = createCharging(connector, createKeptHeads(join(config.dataDir, 'ledger-heads')));
   const flow = started.use(
     startTrainingFlow({
       connector,

@@ -1,5 +1,5 @@
 /** Several training clients, each with its own connection to the operator's API, charge one privacy budget. */
-import { mkdtempSync, rmSync } from 'node:fs';
+import { copyFileSync, mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { createOperatorClient } from '@foedus/connector/operator-client';
@@ -14,8 +14,10 @@ import * as fc from 'fast-check';
 import { pino } from 'pino';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import type { Identity } from '@foedus/connector/identity';
+import { headOperations } from '../../connector/src/ledger/head-routes.ts';
 import { createLedgerHeads } from '../../connector/src/ledger/heads.ts';
 import { createLedgerReader } from '../../connector/src/ledger/ledger-reader.ts';
+import { createPartnerHeads } from '../../connector/src/ledger/partner-heads.ts';
 import { usageOperations } from '../../connector/src/ledger/routes.ts';
 import { createUsageControl } from '../../connector/src/ledger/usage-control.ts';
 import { decisionView } from '../../connector/src/management/decision.ts';
@@ -23,6 +25,7 @@ import { mount } from '../../connector/src/management/operation.ts';
 import { openDatabase } from '../../connector/src/store/database.ts';
 import { migrations } from '../../connector/src/store/migrations/index.ts';
 import { createCharging } from '../../fl-client/src/flow/charge.ts';
+import { createKeptHeads } from '../../fl-client/src/flow/kept-heads.ts';
 import { agreementOf, constraint, may } from '../src/agreements.ts';
 import { issueIdentity } from '../src/identity.ts';
 
@@ -59,7 +62,14 @@ function connector(path: string, epsilon: number) {
   const usage = createUsageControl(shared);
   const heads = createLedgerHeads({ ...shared, identity, logger });
   const app = mount(
-    usageOperations(usage, heads, (_id, decision) => decisionView(decision, agreement, new Set())),
+    [
+      ...usageOperations(usage, heads, (_id, decision) => decisionView(decision, agreement, new Set())),
+      ...headOperations({
+        heads,
+        partnerHeads: createPartnerHeads({ ...shared, identity }),
+        ledgerReader: createLedgerReader(database),
+      }),
+    ],
     { access: { admit: () => 'use' }, logger },
   );
   const fetch = (async (url: URL, init: RequestInit) =>
@@ -97,6 +107,28 @@ function mechanisms({ usage }: ReturnType<typeof connector>): PrivacyEvent[] {
 }
 
 describe('one privacy budget', () => {
+  test('is not had again from a backup of the ledger, also where no partner presents what it holds', async () => {
+    const path = join(folder, `${run++}.db`);
+    const kept = createKeptHeads(join(folder, `heads-${run}`));
+    const before = connector(path, 10);
+    await createCharging(before.client, kept).charge(round(1, 1, 9));
+    before.database.sql.prepare('VACUUM INTO ?').run(`${path}.backup`);
+    await createCharging(before.client, kept).charge(round(1, 2, 9));
+    before.database.close();
+    for (const suffix of ['-wal', '-shm']) rmSync(path + suffix, { force: true });
+    copyFileSync(`${path}.backup`, path);
+
+    const after = connector(path, 10);
+    for (const asked of [round(1, 2, 9), round(1, 3, 9)]) {
+      await expect(createCharging(after.client, kept).charge(asked)).rejects.toMatchObject({ code: 'conflict' });
+    }
+    await after.client.reconcileLedger(id, { reason: 'The disk was replaced.' });
+    const { head } = await createCharging(after.client, kept).charge(round(1, 3, 9));
+    const event = subsampledGaussian({ noiseMultiplier: 9, samplingRate: 1, steps: 1 });
+    expect(head.spent.epsilon).toBeGreaterThanOrEqual(epsilonOf([event, event, event], delta).epsilon);
+    after.database.close();
+  });
+
   test('pays for one update of a round, whoever else of the organisation has made another', async () => {
     const path = join(folder, `${run++}.db`);
     const nodes = [connector(path, 10), connector(path, 10)] as const;

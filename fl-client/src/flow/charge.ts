@@ -22,6 +22,7 @@ import {
   privacyEventSchema,
   roundEvent,
 } from '@foedus/fl-core';
+import type { KeptHeads } from './kept-heads.ts';
 
 /** The action of the agreements' permission. */
 export const TRAIN_ACTION = 'https://w3id.org/foedus/policy#train';
@@ -140,8 +141,10 @@ function releaseOfEvaluation(use: EvaluationUse, metrics: readonly MetricName[])
   return { use, key: `${evaluateKeys(plan.sessionId)}${round}`, event, metrics, cohort: null };
 }
 
+/** @param heads what is kept of the ledger beside it, and shown to it before every charge */
 export function createCharging(
   connector: Pick<OperatorClient, 'account' | 'decide' | 'reserve' | 'presentHead'>,
+  heads?: KeptHeads,
 ): Charging & EvaluationCharging {
   const oneAtATime = createQueues();
   /** As they were when a release was quoted: still so, unless something was charged meanwhile. */
@@ -172,11 +175,24 @@ export function createCharging(
     }
   };
 
+  /** A ledger that does not contain what is kept is on record as too old with that: it refuses to be charged. */
+  const presentKept = async (agreementId: string): Promise<void> => {
+    const kept = await heads?.get(agreementId);
+    if (kept === undefined) return;
+    try {
+      await connector.presentHead(agreementId, kept);
+    } catch (error) {
+      if (!(error instanceof FoedusError) || error.code === 'unavailable') throw error;
+    }
+  };
+
   // Two releases charged at once against the same history could together be charged too little.
   const charge = (release: Release): Promise<SignedHead> =>
     oneAtATime(release.use.agreementId, async () => {
       const { agreementId } = release.use;
+      await presentKept(agreementId);
       const { entry, head } = await reserve(release);
+      await heads?.keep(agreementId, head);
       // Another client of this organisation may have charged the same round for an update of its own.
       if (entry.basis?.['released'] !== release.use.released) {
         throw new FoedusError(
