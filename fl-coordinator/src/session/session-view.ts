@@ -26,10 +26,10 @@ export function durationsAt(round: RoundRecord, now: Date): RoundView['durations
   return { ...durations, [phase]: (durations[phase] ?? 0) + running };
 }
 
-function secureViewOf({ step, answered, task: { terms } }: SecureRound): NonNullable<RoundView['secure']> {
-  const { cohort, degree, mode, minimumCohort } = terms;
+function secureViewOf(round: SecureRound): NonNullable<RoundView['secure']> {
+  const { cohort, degree, mode, minimumCohort } = round.task.terms;
   const neighbours = Math.min(degree ?? Infinity, cohort.length - 1);
-  return { step, answered: answered(), threshold: thresholdOf(neighbours, mode), minimumCohort };
+  return { step: round.step, answered: round.answered(), threshold: thresholdOf(neighbours, mode), minimumCohort };
 }
 
 /** @param now for the duration of the phase that is running */
