@@ -25,6 +25,9 @@ export const PIECE = 16_384;
  * that the engine checks an index with few instructions.
  */
 const ROWS = 8;
+/** Overwritten by every piece of every stream: to make it anew for each would take longer than a small model's masks. */
+const rows = new Int32Array(ROWS * PIECE);
+const bytes = new Uint8Array(rows.buffer);
 const ZEROS = new Uint8Array(PIECE * 4);
 /** Encrypted, gives a key stream's complement: −1 − mask, for masks that are taken off. */
 const ONES = new Uint8Array(PIECE * 4).fill(255);
@@ -58,8 +61,6 @@ export function streamMasks(masks: readonly SignedMask[]): MaskStream {
     plain: sign === 1 ? ZEROS : ONES,
     complement: sign === 1 ? 0 : 1,
   }));
-  const rows = new Int32Array(ROWS * PIECE);
-  const bytes = new Uint8Array(rows.buffer);
   let longest = 0;
   return {
     add(piece) {
@@ -77,7 +78,7 @@ export function streamMasks(masks: readonly SignedMask[]): MaskStream {
           complements += complement;
         }
         for (let row = used; row < ROWS; row++) rows.fill(0, row * PIECE, row * PIECE + piece.length);
-        addRows(signed, rows, complements);
+        addRows(signed, complements);
       }
     },
     end() {
@@ -95,7 +96,7 @@ function release({ buffer, byteLength }: Buffer): void {
 }
 
 /** sum[i] ← sum[i] + constant + the sum of the eight rows' elements i, modulo 2^32. */
-function addRows(sum: Int32Array, rows: Int32Array, constant: number): void {
+function addRows(sum: Int32Array, constant: number): void {
   for (let i = 0; i < sum.length; i++) {
     const a = (rows[i]! + rows[i + PIECE]!) | 0;
     const b = (rows[i + 2 * PIECE]! + rows[i + 3 * PIECE]!) | 0;

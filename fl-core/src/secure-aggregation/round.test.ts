@@ -17,7 +17,7 @@ import { RoundFailure } from './failure.ts';
 import { thresholdOf } from './graph.ts';
 import type { Mode } from './graph.ts';
 import { selfMaskKey } from './keys.ts';
-import { addMasks } from './mask.ts';
+import { addMasks, PIECE } from './mask.ts';
 import { centred } from './packing.ts';
 import { openRound } from './server.ts';
 
@@ -31,11 +31,12 @@ interface Setting {
   readonly degree: number | null;
   readonly minimumCohort: number;
   readonly bits: number;
+  /** @default 7 */
+  readonly length?: number;
 }
 
 /** Plays a whole round as the setting says, and also says what the sum should be. */
-async function play({ leaves, mode, degree, minimumCohort, bits }: Setting) {
-  const length = 7;
+async function play({ leaves, mode, degree, minimumCohort, bits, length = 7 }: Setting) {
   const { terms, edges, verify } = createCohort(leaves.length, { mode, degree, minimumCohort, bits, length });
   const stays = (member: number, step: Leaving): boolean => leaving.indexOf(leaves[member]!) > leaving.indexOf(step);
   const inputs = leaves.map(() => randomFillSync(new Uint32Array(length)));
@@ -120,6 +121,20 @@ describe('a round', () => {
     expect(ended).toBeGreaterThan(5);
   });
 
+  test('sums every element of inputs that are masked and packed in more than one piece', async () => {
+    for (const bits of [17, 32]) {
+      const { sum, expected } = await play({
+        leaves: ['never', 'shares', 'never', 'never'],
+        mode: 'honest-server',
+        degree: null,
+        minimumCohort: 2,
+        bits,
+        length: 2 * PIECE + 3,
+      });
+      expect(Buffer.compare(Buffer.from(sum.buffer), Buffer.from(expected.buffer))).toBe(0);
+    }
+  });
+
   test('survives as many drop-outs before unmasking as the threshold leaves, and not one more', async () => {
     const n = 7;
     for (const mode of ['honest-server', 'active-server'] as const) {
@@ -183,7 +198,7 @@ describe('what the coordinator sees', () => {
       const chiSquare = counts.reduce((sum, count) => sum + (count - runs / 16) ** 2 / (runs / 16), 0);
       expect(chiSquare).toBeLessThan(74);
     }
-  });
+  }, 120_000);
 
   test('contains no key or mask of an earlier round: the same input is masked differently every time', async () => {
     const { terms, edges } = createCohort(2);
