@@ -91,9 +91,11 @@ async function member(name: string, desk: Desk) {
     },
     present: async (_agreementId, held) => held,
   };
-  const take = (step: SecureStep, message: Buffer | object): void => {
+  /** Always before there is an outcome. */
+  const take = (step: SecureStep, message: Buffer | object): null => {
     sent.push({ step, body: message });
     desk.answered(name, step, message);
+    return null;
   };
   const coordinator: Pick<CoordinatorClient, 'answerStep' | 'sendInput' | 'stepOutcome' | 'refuse' | 'phase'> = {
     answerStep: async (_round, step, body) => take(step, JSON.parse(body) as object),

@@ -59,10 +59,27 @@ export interface CoordinatorClient {
   ): Promise<Float32Array>;
   /** @param head of the ledger after the charge; null: none is sent along */
   upload(round: number, bytes: Uint8Array<ArrayBuffer>, head: SignedHead, signal: AbortSignal): Promise<void>;
-  /** Sends what this member has for a step of a secure round, JSON. */
-  answerStep(round: number, step: Exclude<SecureStep, 'input'>, body: string, signal: AbortSignal): Promise<void>;
+  /**
+   * Sends what this member has for a step of a secure round, JSON.
+   *
+   * @param maxBytes of what comes of the step; without it that is not waited for
+   * @returns as stepOutcome; null where it is not waited for
+   */
+  answerStep(
+    round: number,
+    step: Exclude<SecureStep, 'input'>,
+    body: string,
+    signal: AbortSignal,
+    maxBytes?: number,
+  ): Promise<object | null>;
   /** Sends the masked input of a secure round, as masked-input.ts writes it. */
-  sendInput(round: number, bytes: Uint8Array<ArrayBuffer>, head: SignedHead, signal: AbortSignal): Promise<void>;
+  sendInput(
+    round: number,
+    bytes: Uint8Array<ArrayBuffer>,
+    head: SignedHead,
+    signal: AbortSignal,
+    maxBytes?: number,
+  ): Promise<object | null>;
   /**
    * @param maxBytes of the answer
    * @returns what came of the step for this member, JSON, unchecked; null when nothing has at the end of the long poll
@@ -93,7 +110,8 @@ export function createCoordinatorClient(options: {
 
   const call = async (
     path: string,
-    init: Pick<PeerCall, 'method' | 'body' | 'timeoutMs' | 'maxBytes'> & {
+    init: Pick<PeerCall, 'method' | 'body' | 'timeoutMs'> & {
+      readonly maxBytes?: number | undefined;
       readonly type?: string;
       readonly head?: SignedHead | null;
     },
@@ -168,27 +186,36 @@ export function createCoordinatorClient(options: {
       const init = { method: 'PUT', body: bytes, type: UPDATE_MEDIA_TYPE, head, timeoutMs: UPLOAD_TIMEOUT_MS } as const;
       await call(`/rounds/${round}/update`, init, signal);
     },
-    async answerStep(round, step, body, signal) {
-      await call(`/rounds/${round}/secure/${step}`, { method: 'PUT', body }, signal);
+    async answerStep(round, step, body, signal, maxBytes) {
+      const init = { method: 'PUT', body, timeoutMs: LONG_POLL_TIMEOUT_MS, maxBytes } as const;
+      return outcomeOf(await call(pathOf(round, step, maxBytes), init, signal), step);
     },
-    async sendInput(round, bytes, head, signal) {
+    async sendInput(round, bytes, head, signal, maxBytes) {
       const type = MASKED_INPUT_MEDIA_TYPE;
-      const init = { method: 'PUT', body: bytes, type, head, timeoutMs: UPLOAD_TIMEOUT_MS } as const;
-      await call(`/rounds/${round}/secure/input`, init, signal);
+      const init = { method: 'PUT', body: bytes, type, head, timeoutMs: UPLOAD_TIMEOUT_MS, maxBytes } as const;
+      return outcomeOf(await call(pathOf(round, 'input', maxBytes), init, signal), 'input');
     },
     async stepOutcome(round, step, maxBytes, signal) {
-      const path = `/rounds/${round}/secure/${step}?wait=${WAIT_SECONDS}`;
-      const answer = await pollOutcome(path, maxBytes, signal);
-      if (answer === null) return null;
-      const json = readJson(answer);
-      if (typeof json === 'object' && json !== null) return json;
-      throw new FoedusError('bad-answer', `The coordinator's answer to ${step} is no JSON object.`);
+      const answer = await pollOutcome(pathOf(round, step, maxBytes), maxBytes, signal);
+      return answer === null ? null : outcomeOf(answer, step);
     },
     refuse: (round, refusal, signal) => post(`/rounds/${round}/refusal`, refusal, signal),
     evaluate: (round, evaluation, head, signal) => post(`/rounds/${round}/evaluation`, evaluation, signal, head),
     phase: (phase, signal) => post('/phase', phase, signal),
     depart: (departure, signal) => post('/departure', departure, signal),
   };
+}
+
+/** @param waits for what comes of the step, if anything is to be read of it */
+function pathOf(round: number, step: SecureStep, waits: number | undefined): string {
+  return `/rounds/${round}/secure/${step}${waits === undefined ? '' : `?wait=${WAIT_SECONDS}`}`;
+}
+
+function outcomeOf(answer: PeerAnswer, step: SecureStep): object | null {
+  if (answer.status === 204) return null;
+  const json = readJson(answer);
+  if (typeof json === 'object' && json !== null) return json;
+  throw new FoedusError('bad-answer', `The coordinator's answer to ${step} is no JSON object.`);
 }
 
 async function* inOne(bytes: Uint8Array): AsyncGenerator<Uint8Array> {

@@ -52,13 +52,13 @@ export interface RoundCalls {
    * @param head of the ledger after the charge
    * @throws Refused where the ledger is older than what the coordinator holds; as `ask`
    */
-  readonly send: (
+  readonly send: <T>(
     agreementId: string,
     head: SignedHead,
-    call: (head: SignedHead) => Promise<void>,
+    call: (head: SignedHead) => Promise<T>,
     signal: AbortSignal,
     isFatal?: (error: unknown) => boolean,
-  ) => Promise<void>;
+  ) => Promise<T>;
   /** For whoever watches: nothing depends on it. */
   readonly tell: (round: number, phase: ClientPhase['phase'], signal: AbortSignal) => void;
   /** The quote of a round that is permitted and not released yet. @throws Refused with the node's own words */
@@ -116,9 +116,15 @@ export function createRoundCalls(options: {
     own,
     charge,
     ask,
-    async send(agreementId, head, call, signal, isFatal = () => false) {
+    async send<T>(
+      agreementId: string,
+      head: SignedHead,
+      call: (head: SignedHead) => Promise<T>,
+      signal: AbortSignal,
+      isFatal: (error: unknown) => boolean = () => false,
+    ): Promise<T> {
       let newest = head;
-      const attempt = async (): Promise<void> => {
+      const attempt = async () => {
         for (;;) {
           const overtaken = newest.head.hash;
           try {
@@ -131,7 +137,7 @@ export function createRoundCalls(options: {
           }
         }
       };
-      await ask(attempt, signal, (error) => error instanceof Refused || isFatal(error));
+      return await ask(attempt, signal, (error) => error instanceof Refused || isFatal(error));
     },
     tell(round, phase, signal) {
       clearTimeout(telling);

@@ -95,29 +95,50 @@ export function createSecureWork(options: SecureWorkOptions): SecureWork {
   /** The one set of terms that this process has taken part in, of the newest round. */
   let begun: { readonly round: number; readonly hash: string } | null = null;
 
-  const answer = (round: number, step: Exclude<SecureStep, 'input'>, message: object, signal: AbortSignal) =>
-    calls.ask(() => coordinator.answerStep(round, step, JSON.stringify(message), signal), signal, isFatal);
-  const release = (round: number, input: Uint8Array<ArrayBuffer>, head: SignedHead, signal: AbortSignal) =>
-    calls.send(agreementId, head, (newest) => coordinator.sendInput(round, input, newest, signal), signal, isFatal);
-
-  const outcome = async ({ terms }: SecureTask, step: SecureStep, signal: AbortSignal): Promise<object> => {
+  /** What comes of a step that this member has answered: with the answer to that, or later. */
+  const outcome = async (
+    { terms }: SecureTask,
+    step: SecureStep,
+    send: (maxBytes: number) => Promise<object | null>,
+    signal: AbortSignal,
+  ): Promise<object> => {
     const maxBytes = longestOutcome(terms);
-    for (;;) {
-      const poll = () => coordinator.stepOutcome(terms.round, step, maxBytes, signal);
-      const message = await calls.ask(poll, signal, isFatal);
-      if (message !== null) return message;
-    }
+    let message = await send(maxBytes);
+    const poll = () => coordinator.stepOutcome(terms.round, step, maxBytes, signal);
+    while (message === null) message = await calls.ask(poll, signal, isFatal);
+    return message;
+  };
+  const answer = (
+    secure: SecureTask,
+    step: 'keys' | 'shares' | 'confirmation',
+    message: object,
+    signal: AbortSignal,
+  ): Promise<object> => {
+    const body = JSON.stringify(message);
+    const { round } = secure.terms;
+    const send = (maxBytes: number) =>
+      calls.ask(() => coordinator.answerStep(round, step, body, signal, maxBytes), signal, isFatal);
+    return outcome(secure, step, send, signal);
+  };
+  /** @param maxBytes of what comes of the input; without it that is not waited for */
+  const release = (
+    round: number,
+    input: Uint8Array<ArrayBuffer>,
+    head: SignedHead,
+    signal: AbortSignal,
+    maxBytes?: number,
+  ) => {
+    const send = (newest: SignedHead) => coordinator.sendInput(round, input, newest, signal, maxBytes);
+    return calls.send(agreementId, head, send, signal, isFatal);
   };
 
   /** keys and shares, beside the training. */
   const exchange = async (secure: SecureTask, signal: AbortSignal): Promise<{ state: Shared; inbox: object }> => {
     const { terms } = secure;
     const keys = await advertiseKeys(terms, participantId, edges);
-    await answer(terms.round, 'keys', keys.message, signal);
-    const roster = await outcome(secure, 'keys', signal);
+    const roster = await answer(secure, 'keys', keys.message, signal);
     const shares = await shareSecrets(keys.state, roster, edges);
-    await answer(terms.round, 'shares', shares.message, signal);
-    return { state: shares.state, inbox: await outcome(secure, 'shares', signal) };
+    return { state: shares.state, inbox: await answer(secure, 'shares', shares.message, signal) };
   };
 
   /** Both, or neither: who has dropped out of the round need not train for it. */
@@ -165,18 +186,21 @@ export function createSecureWork(options: SecureWorkOptions): SecureWork {
     return true;
   };
 
-  const unmaskSum = async (secure: SecureTask, state: ReturnType<typeof maskInput>['state'], ended: AbortSignal) => {
+  const unmaskSum = async (
+    secure: SecureTask,
+    state: ReturnType<typeof maskInput>['state'],
+    survivors: object,
+    ended: AbortSignal,
+  ) => {
     const { round } = secure.terms;
-    const survivors = await outcome(secure, 'input', ended);
     const confirmed = await confirmSurvivors(state, survivors, edges);
-    await answer(round, 'confirmation', { signature: confirmed.message }, ended);
-    const confirmations = await outcome(secure, 'confirmation', ended);
+    const confirmations = await answer(secure, 'confirmation', { signature: confirmed.message }, ended);
     calls.tell(round, 'unmasking', ended);
     const shares = await unmask(confirmed.state, confirmations, edges);
     // Whatever happens from here on, no other answer of this round leaves the node.
     const bytes = Buffer.from(JSON.stringify(shares));
     await answers.write(round, termsHash(secure.terms), bytes);
-    await answer(round, 'unmasking', shares, ended);
+    await calls.ask(() => coordinator.answerStep(round, 'unmasking', bytes.toString('utf8'), ended), ended, isFatal);
   };
 
   const encodingOf = ({ terms }: SecureTask): Encoding => {
@@ -228,9 +252,10 @@ export function createSecureWork(options: SecureWorkOptions): SecureWork {
     calls.tell(round, 'charging', ended);
     const head = await calls.charge(use, bytes, ended);
     calls.tell(round, 'uploading', ended);
-    await release(round, bytes, head, ended);
+    const send = (maxBytes: number) => release(round, bytes, head, ended, maxBytes);
+    const survivors = await outcome(secure, 'input', send, ended);
     logger.info({ round, bytes: bytes.length }, `Round ${round}: masked input sent`);
-    await unmaskSum(secure, secrets, ended);
+    await unmaskSum(secure, secrets, survivors, ended);
   };
 
   return {

@@ -21,6 +21,7 @@ import { bodyOf, discard, passingChunksOf } from './body.ts';
 import type { Participation } from './participation.ts';
 import { type UploadTurn, answeredBeforeTheEnd, headOf, secureRoutes } from './secure-routes.ts';
 import type { Staging } from './staging.ts';
+import { createWaits } from './waits.ts';
 
 /** The longest that a long poll is held open, in seconds. */
 export const LONGEST_WAIT_SECONDS = 60;
@@ -48,6 +49,8 @@ export function roundRoutes(options: RoundRoutesOptions): Hono {
   const { participation, rounds, presence, staging, uploadIdleMs, logger, stopping } = options;
   /** A client that was started again may upload while its old connection still seems open: the newer one counts. */
   const uploads = new Map<string, AbortController>();
+
+  const waits = createWaits();
 
   const sessionId = (c: Context): string => c.req.param('id') ?? '';
   const roundOf = (c: Context): number => checked(c.req.param('round'), roundParameter, 'This is no round number.');
@@ -82,7 +85,9 @@ export function roundRoutes(options: RoundRoutesOptions): Hono {
 
   app.get('/sessions/:id/task', async (c) => {
     const { after, wait } = checked(c.req.query(), pollParameters, 'The query is not valid.');
-    const task = await participation.nextTask(sessionId(c), callerOf(c), after, wait * 1000, signalOf(c));
+    const task = await waits.hold(`${sessionId(c)} ${callerOf(c)}`, () =>
+      participation.nextTask(sessionId(c), callerOf(c), after, wait * 1000, signalOf(c)),
+    );
     return task === null ? c.body(null, 204) : c.json(task);
   });
 
@@ -141,6 +146,7 @@ export function roundRoutes(options: RoundRoutesOptions): Hono {
     secureRoutes({
       participation,
       staging,
+      waits,
       uploadIdleMs,
       longestWaitSeconds: LONGEST_WAIT_SECONDS,
       sessionId,

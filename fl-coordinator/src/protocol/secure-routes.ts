@@ -19,6 +19,7 @@ import { checked } from '../problem.ts';
 import { bodyOf, chunksOf, discard, passingChunksOf } from './body.ts';
 import type { Participation } from './participation.ts';
 import type { Staging } from './staging.ts';
+import type { Waits } from './waits.ts';
 
 /** A message has at most so many bytes, and so many more for each member of the cohort. */
 const MESSAGE_BYTES = 65_536;
@@ -49,6 +50,7 @@ export interface UploadTurn extends Disposable {
 export interface SecureRoutesOptions {
   readonly participation: Participation;
   readonly staging: Staging;
+  readonly waits: Waits;
   /** The longest silence within a message, in milliseconds. */
   readonly uploadIdleMs: number;
   /** The longest that a long poll is held open, in seconds. */
@@ -62,17 +64,22 @@ export interface SecureRoutesOptions {
 }
 
 export function secureRoutes(options: SecureRoutesOptions): Hono {
-  const { participation, staging, uploadIdleMs, longestWaitSeconds, sessionId, roundOf, signalOf, takeOver } = options;
+  const { participation, staging, waits, uploadIdleMs, longestWaitSeconds } = options;
+  const { sessionId, roundOf, signalOf, takeOver } = options;
   const stepOf = (c: Context): SecureStep => checked(c.req.param('step'), stepParameter, 'This is no step of a round.');
   const waitParameters = z.object({ wait: z.coerce.number().min(0).max(longestWaitSeconds).default(0) });
   const app = new Hono();
 
-  app.get('/sessions/:id/rounds/:round/secure/:step', async (c) => {
-    const { wait } = checked(c.req.query(), waitParameters, 'The query is not valid.');
-    const asked = { number: roundOf(c), step: stepOf(c), waitMs: wait * 1000 };
-    const outcome = await participation.stepOutcome(sessionId(c), callerOf(c), asked, signalOf(c));
+  const waitOf = (c: Context): number => checked(c.req.query(), waitParameters, 'The query is not valid.').wait * 1000;
+  const outcomeOf = async (c: Context, step: SecureStep, waitMs: number): Promise<Response> => {
+    const asked = { number: roundOf(c), step, waitMs };
+    const outcome = await waits.hold(`${sessionId(c)} ${callerOf(c)}`, () =>
+      participation.stepOutcome(sessionId(c), callerOf(c), asked, signalOf(c)),
+    );
     return outcome === null ? c.body(null, 204) : c.json(outcome);
-  });
+  };
+
+  app.get('/sessions/:id/rounds/:round/secure/:step', (c) => outcomeOf(c, stepOf(c), waitOf(c)));
 
   /** Reads the packed words into a staging buffer, which the round adds to its sum. */
   const takeInput = async (c: Context, signal: AbortSignal): Promise<void> => {
@@ -105,12 +112,19 @@ export function secureRoutes(options: SecureRoutesOptions): Hono {
 
   app.put('/sessions/:id/rounds/:round/secure/:step', async (c) => {
     const step = stepOf(c);
+    const waitMs = waitOf(c);
+    await take(c, step);
+    // Nothing comes of the last step but the end of the round, which the next task tells.
+    const isHeld = waitMs > 0 && step !== 'unmasking' && waits.isFree(`${sessionId(c)} ${callerOf(c)}`);
+    return isHeld ? await outcomeOf(c, step, waitMs) : c.body(null, 204);
+  });
+
+  const take = async (c: Context, step: SecureStep): Promise<void> => {
     using turn = step === 'input' ? takeOver(c) : null;
     const signal = turn?.signal ?? signalOf(c);
     try {
       if (step === 'input') await takeInput(c, signal);
       else await takeMessage(c, step, signal);
-      return c.body(null, 204);
     } catch (error) {
       if (error instanceof FoedusError && answeredBeforeTheEnd.has(error.code)) {
         const most = participation.member(sessionId(c), callerOf(c)).session.parameters * 4 + MAX_UPDATE_HEADER_BYTES;
@@ -121,7 +135,7 @@ export function secureRoutes(options: SecureRoutesOptions): Hono {
       }
       throw error;
     }
-  });
+  };
   return app;
 }
 

@@ -7,7 +7,8 @@
  *   GET  /sessions/:id/task?after=SEQ&wait=S      → Task, or 204 when nothing is new after the wait
  *   GET  /sessions/:id/models/:round              → parameters after `round` rounds (0: initial), update codec
  *   PUT  /sessions/:id/rounds/:round/update       update codec → 204; again with the same bytes → 204
- *   PUT  /sessions/:id/rounds/:round/secure/:step what this member has for the step → 204; the same again → 204
+ *   PUT  /sessions/:id/rounds/:round/secure/:step?wait=S  what this member has for the step → what came of the step for
+ *                                                 this member, or 204 when nothing has after the wait; the same again → the same
  *   GET  /sessions/:id/rounds/:round/secure/:step?wait=S  what came of the step for this member, or 204 after the wait
  *   POST /sessions/:id/rounds/:round/refusal      Refusal → 204: this client will not take part in the round
  *   POST /sessions/:id/rounds/:round/evaluation   Evaluation → 204
