@@ -28,7 +28,7 @@ export function ignoreOutOfStep(error: unknown): void {
 }
 
 /** How long a phase must last to be told of, in milliseconds. */
-const TELL_AFTER_MS = 50;
+const TELL_AFTER_MS = 250;
 
 const outOfStepCodes: ReadonlySet<string> = new Set(['round-over', 'dropped-out', 'not-enrolled', 'not-found', 'gone']);
 
