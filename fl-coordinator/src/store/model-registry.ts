@@ -18,6 +18,9 @@ export interface ModelEntry {
 /** Parameters of each part but the last, which may be shorter: stores are written with it, so it does not change. */
 export const PART_PARAMETERS = 16_384;
 
+/** Pages of the store that are kept in memory, in KiB at most. */
+const CACHE_KIB = 2_048;
+
 /** Where the parameters lie; what the optimizer remembers of them lies behind, an array at 1, another at 2 … */
 const PARAMETERS = 0;
 
@@ -48,6 +51,8 @@ export function* partsOf(parameters: Float32Array): Generator<ModelPart> {
 
 /** Blobs are in the byte order of this host; a store does not move between hosts of different byte orders. */
 export function createModelRegistry({ sql }: Database) {
+  // Models pass through the cache of pages, and fill it however large it is; what else is in the store is small.
+  sql.exec(`PRAGMA cache_size = -${CACHE_KIB}`);
   const insert = sql.prepare('INSERT INTO models (session_id, round, hash) VALUES (?, ?, ?)');
   const insertPart = sql.prepare(
     'INSERT INTO model_parts (session_id, round, part, slot, bytes) VALUES (?, ?, ?, ?, ?)',
