@@ -44,10 +44,21 @@ const SIGNATURE_BYTES = 64;
  * @throws FoedusError `bad-request` for what has no canonical form
  */
 export function signDocument(key: KeyObject, chain: readonly X509Certificate[], document: unknown): string {
-  const x5c = chain.map((certificate) => certificate.raw.toString('base64'));
-  const header = Buffer.from(JSON.stringify({ alg: 'ES256', x5c })).toString('base64url');
+  const header = headerOf(chain);
   const signature = sign('sha256', signed(header, document), { key, dsaEncoding });
   return `${header}..${signature.toString('base64url')}`;
+}
+
+const headers = new WeakMap<readonly X509Certificate[], string>();
+
+/** Of whatever is signed with the same certificate. */
+function headerOf(chain: readonly X509Certificate[]): string {
+  const known = headers.get(chain);
+  if (known !== undefined) return known;
+  const x5c = chain.map((certificate) => certificate.raw.toString('base64'));
+  const header = Buffer.from(JSON.stringify({ alg: 'ES256', x5c })).toString('base64url');
+  headers.set(chain, header);
+  return header;
 }
 
 /** What is signed: RFC 7515, section 5.1. */
@@ -103,14 +114,43 @@ function verifyEs256(text: string, data: Buffer, key: KeyObject): boolean {
     signature.toString('base64url') === text &&
     key.asymmetricKeyType === 'ec' &&
     key.asymmetricKeyDetails?.namedCurve === 'prime256v1' &&
-    verify('sha256', data, { key, dsaEncoding }, signature)
+    // With the key in an object of options Node throws and catches an error first, half as long as all the rest.
+    verify('sha256', data, key, derOf(signature))
   );
+}
+
+/** R and S as DER has them (RFC 3279, section 2.2.3): two integers, each without zeros in front but one that keeps it positive. */
+function derOf(signature: Buffer): Buffer {
+  const integer = (bytes: Buffer): Buffer => {
+    let from = 0;
+    while (from < bytes.length - 1 && bytes[from] === 0) from += 1;
+    const rest = bytes.subarray(from);
+    const sign = rest[0]! >= 0x80 ? [0] : [];
+    return Buffer.concat([Buffer.of(0x02, rest.length + sign.length, ...sign), rest]);
+  };
+  const half = SIGNATURE_BYTES / 2;
+  const both = Buffer.concat([integer(signature.subarray(0, half)), integer(signature.subarray(half))]);
+  return Buffer.concat([Buffer.of(0x30, both.length), both]);
+}
+
+/** Headers of this length at most are kept, the most recently used ones: those of partners, which sign all they say with one certificate. */
+const LONGEST_KEPT = 8_192;
+const MOST_KEPT = 1_024;
+const chains = new Map<string, X509Certificate[]>();
+
+function chainIn(header: string): X509Certificate[] {
+  return headerSchema.parse(JSON.parse(Buffer.from(header, 'base64url').toString('utf8'))).x5c.map(certificateOf);
 }
 
 function readChain(header: string, bad: (why: string, cause?: unknown) => FoedusError): X509Certificate[] {
   try {
-    const parsed = headerSchema.parse(JSON.parse(Buffer.from(header, 'base64url').toString('utf8')));
-    return parsed.x5c.map(certificateOf);
+    // What a header holds does not change; whether its chain is valid and trusted is asked anew each time.
+    const known = chains.get(header);
+    chains.delete(header);
+    const parsed = known ?? chainIn(header);
+    if (header.length <= LONGEST_KEPT) chains.set(header, parsed);
+    if (chains.size > MOST_KEPT) chains.delete(chains.keys().next().value!);
+    return parsed;
   } catch (cause) {
     throw bad('its header must hold alg "ES256" and the signing certificate as x5c, and nothing else.', cause);
   }
