@@ -10,6 +10,9 @@ export interface ModelBody {
   readonly pieces: () => Generator<Uint8Array<ArrayBuffer>, void>;
 }
 
+/** Several of them wait for each connection. */
+const PIECE_BYTES = 32_768;
+
 /** The model in the update codec, kind `model`. */
 export function modelBody(
   models: Pick<ModelRegistry, 'parameters'>,
@@ -27,7 +30,12 @@ export function modelBody(
         const values = models.parameters(sessionId, round, part);
         if (values === undefined) throw new Error(`the model of round ${round} of ${sessionId} is not kept any more`);
         given += values.length;
-        yield littleEndianBytes(values) as Uint8Array<ArrayBuffer>;
+        const bytes = littleEndianBytes(values);
+        if (bytes.length <= PIECE_BYTES) yield bytes as Uint8Array<ArrayBuffer>;
+        else {
+          for (let at = 0; at < bytes.length; at += PIECE_BYTES) yield bytes.slice(at, at + PIECE_BYTES);
+          (values.buffer as ArrayBuffer).transfer(0);
+        }
       }
     },
   };
