@@ -240,6 +240,36 @@ describe('a message for a step', () => {
     expect(await run.coordinator.until(id, hasEnded)).toMatchObject({ state: 'completed', roundsDone: 2 });
   });
 
+  test('that is a masked input before its time takes no room that the others need for theirs', async () => {
+    const partners = await federation.agree({});
+    const settings = { uploadIdleSeconds: 3_600 };
+    await using run = await running(
+      federation,
+      partners.slice(0, 3),
+      scales.slice(0, 3).map((scale) => trainerOf(scale)),
+      settings,
+    );
+    const id = await startSession(run, { rounds: 1, minimumCohort: 3, roundTimeoutSeconds: 3_600 }, partners);
+    const client = await enrolled(partners[3]!, id);
+    await using member = await scriptedMember(client, scales[3]);
+    const given = new AbortController();
+    const stalled = client.peer
+      .fetch(`${client.root}/rounds/1/secure/input`, {
+        method: 'PUT',
+        body: new ReadableStream<Uint8Array>({ start: (controller) => controller.enqueue(new Uint8Array(1)) }),
+        headers: { [HEAD_HEADER]: writeHeadHeader(await client.charge(1)) },
+        signal: given.signal,
+      })
+      .catch(() => undefined);
+    await member.upTo('shares');
+    await client.coordinator.depart({ code: 'test', reason: 'It has nothing more to say.' }, given.signal);
+    const done = await run.coordinator.until(id, hasEnded);
+    expect(done).toMatchObject({ state: 'completed', roundsDone: 1 });
+    await expectMoved(run, done, sum(scales.slice(0, 3)) / 3);
+    given.abort();
+    await stalled;
+  });
+
   test('with a second, other answer of a member costs that member the round', async () => {
     const partners = await federation.agree({});
     await using run = await running(

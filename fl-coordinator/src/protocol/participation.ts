@@ -304,13 +304,18 @@ export function createParticipation(options: ParticipationOptions) {
     cohortOf: (sessionId: string, caller: string, number: number): number =>
       openSecureRound(sessionId, caller, number).task.terms.cohort.length,
 
-    /** @returns what a masked input of this round is about. @throws FoedusError `round-over`, `not-enrolled` */
+    /**
+     * @returns what a masked input of this round is about
+     * @throws FoedusError `round-over`, `not-enrolled`, `dropped-out`, `bad-request` where the caller's would not be read
+     */
     admitMasked(
       sessionId: string,
       caller: string,
       number: number,
     ): { readonly termsHash: string; readonly bytes: number } {
-      const { task, termsHash } = openSecureRound(sessionId, caller, number);
+      const round = openSecureRound(sessionId, caller, number);
+      round.admit('input', caller);
+      const { task, termsHash } = round;
       return { termsHash, bytes: packedBytes(task.terms.length, task.terms.bits) };
     },
 

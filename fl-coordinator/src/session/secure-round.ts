@@ -47,6 +47,13 @@ export interface SecureRound {
   /** Whether the participant is a member that can still answer. */
   has(participantId: string): boolean;
   /**
+   * Whether a message would be read now: the member's first for the step that the round is at, or one more for a step
+   * that it has answered, which `accept` compares.
+   *
+   * @throws FoedusError as accept
+   */
+  admit(step: SecureStep, participantId: string): void;
+  /**
    * Takes what a member has for a step.
    *
    * @param digest of the message: the same again is fine, another one is not
@@ -179,6 +186,15 @@ export function createSecureRound(options: {
   const roundOver = (): FoedusError =>
     new FoedusError('round-over', `Round ${round} is over. Forget its secrets and ask for the next task.`);
 
+  const requireOpen = (step: SecureStep, member: number): void => {
+    if (isOver) throw roundOver();
+    if (stage.step === step && awaited.includes(member)) return;
+    if (secureSteps.indexOf(stage.step) < secureSteps.indexOf(step)) {
+      throw new FoedusError('bad-request', `The round is at the ${words[stage.step]}, not yet at the ${words[step]}.`);
+    }
+    throw droppedOut(`The ${words[step]} of ${cohort[member]} came too late.`);
+  };
+
   const closeStep = (): SecureProgress => {
     const { step } = stage;
     const isLate = now() >= deadline();
@@ -227,6 +243,10 @@ export function createSecureRound(options: {
       const member = indices.get(participantId);
       return member !== undefined && !gone.has(member);
     },
+    admit(step, participantId) {
+      const member = memberOf(participantId);
+      if (!answersOf(step).has(member)) requireOpen(step, member);
+    },
     async accept(step, participantId, message, digest) {
       const member = memberOf(participantId);
       const before = answersOf(step).get(member);
@@ -237,15 +257,7 @@ export function createSecureRound(options: {
         gone.add(member);
         throw droppedOut(`${participantId} has sent other ${words[step]} already.`);
       }
-      if (stage.step !== step || !awaited.includes(member)) {
-        if (secureSteps.indexOf(stage.step) < secureSteps.indexOf(step)) {
-          throw new FoedusError(
-            'bad-request',
-            `The round is at the ${words[stage.step]}, not yet at the ${words[step]}.`,
-          );
-        }
-        throw droppedOut(`The ${words[step]} of ${participantId} came too late.`);
-      }
+      requireOpen(step, member);
       const current = stage;
       try {
         await current.accept(member, message);
