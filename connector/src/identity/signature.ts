@@ -125,8 +125,8 @@ function derOf(signature: Buffer): Buffer {
     let from = 0;
     while (from < bytes.length - 1 && bytes[from] === 0) from += 1;
     const rest = bytes.subarray(from);
-    const sign = rest[0]! >= 0x80 ? [0] : [];
-    return Buffer.concat([Buffer.of(0x02, rest.length + sign.length, ...sign), rest]);
+    const positive = rest[0]! >= 0x80 ? [0] : [];
+    return Buffer.concat([Buffer.of(0x02, rest.length + positive.length, ...positive), rest]);
   };
   const half = SIGNATURE_BYTES / 2;
   const both = Buffer.concat([integer(signature.subarray(0, half)), integer(signature.subarray(half))]);
