@@ -45,3 +45,31 @@ test('a session without a folder has no updates', async () => {
   expect(await updates.find(1)).toBeUndefined();
   await updates.keepOnly(null);
 });
+
+test('what is written and deleted is known as it is in the folder', async () => {
+  const updates = createUpdateFiles(join(folder, 'new'), 'update');
+  const other = 'cd'.repeat(32);
+  expect(await updates.find(1)).toBeUndefined();
+  await updates.write(1, hash, Uint8Array.of(1));
+  await updates.write(2, hash, Uint8Array.of(2));
+  await updates.write(2, other, Uint8Array.of(3));
+  await updates.keepOnly(2);
+  await updates.write(3, hash, Uint8Array.of(4));
+  const again = createUpdateFiles(join(folder, 'new'), 'update');
+  for (const round of [1, 2, 3]) {
+    const [here, there] = [await updates.find(round), await again.find(round)];
+    expect([here?.of, await here?.read()]).toEqual([there?.of, await there?.read()]);
+  }
+  expect(await updates.find(1)).toBeUndefined();
+});
+
+test('a write that fails leaves nothing behind that could be taken for an update', async () => {
+  const file = join(folder, 'file');
+  await writeFile(file, 'no folder');
+  const updates = createUpdateFiles(join(file, 'session'), 'update');
+  await expect(updates.write(1, hash, Uint8Array.of(1))).rejects.toThrow(/ENOTDIR/);
+  await rm(file);
+  expect(await updates.find(1)).toBeUndefined();
+  await updates.write(1, hash, Uint8Array.of(1));
+  expect(await (await updates.find(1))?.read()).toEqual(Uint8Array.of(1));
+});

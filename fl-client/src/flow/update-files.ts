@@ -39,10 +39,22 @@ export const madeFrom = (planHash: string, modelHash: string): string => documen
  */
 type Kind = 'update' | 'masked' | 'answer' | 'evaluation';
 
-/** @param folder of this session under this agreement alone; created when first needed */
+interface File {
+  readonly round: number;
+  readonly of: string;
+  readonly path: string;
+}
+
+/**
+ * One for each folder and kind at a time: the folder is listed once, and what is written and deleted from then on is known.
+ *
+ * @param folder of this session under this agreement alone; created when first needed
+ */
 export function createUpdateFiles(folder: string, kind: Kind): UpdateFiles {
   const fileName = new RegExp(`^(\\d{1,16})-([0-9a-f]{64})\\.${kind}$`);
-  const list = async (): Promise<{ readonly round: number; readonly of: string; readonly path: string }[]> => {
+  let known: readonly File[] | null = null;
+  const list = async (): Promise<readonly File[]> => (known ??= await read());
+  const read = async (): Promise<File[]> => {
     const names = await readdir(folder).catch((error: NodeJS.ErrnoException) => {
       if (error.code === 'ENOENT') return [];
       throw error;
@@ -52,7 +64,7 @@ export function createUpdateFiles(folder: string, kind: Kind): UpdateFiles {
       return of === undefined ? [] : [{ round: Number(round), of, path: join(folder, name) }];
     });
   };
-  const stored = ({ round, of, path }: Awaited<ReturnType<typeof list>>[number]): StoredUpdate => ({
+  const stored = ({ round, of, path }: File): StoredUpdate => ({
     round,
     of,
     read: async () => new Uint8Array(await readFile(path)),
@@ -64,13 +76,20 @@ export function createUpdateFiles(folder: string, kind: Kind): UpdateFiles {
     },
     async write(round, of, bytes) {
       const path = join(folder, `${round}-${of}.${kind}`);
+      const others = (await list()).filter((file) => file.path !== path);
+      // Until it is done, and when it fails, only the folder itself says what is there.
+      known = null;
       await writeDurably(path, bytes);
+      known = [...others, { round, of, path }];
       return { round, of, read: async () => bytes };
     },
     async keepOnly(round) {
-      for (const update of await list()) {
-        if (update.round !== round) await rm(update.path, { force: true });
-      }
+      const all = await list();
+      const others = all.filter((file) => file.round !== round);
+      if (others.length === 0) return;
+      known = null;
+      for (const { path } of others) await rm(path, { force: true });
+      known = all.filter((file) => file.round === round);
     },
   };
 }
@@ -78,9 +97,13 @@ export function createUpdateFiles(folder: string, kind: Kind): UpdateFiles {
 /** Writes beside, syncs, renames, syncs the folder: `path` has the old content or all of the new, also after a power cut. */
 export async function writeDurably(path: string, bytes: Uint8Array): Promise<void> {
   const folder = join(path, '..');
-  await mkdir(folder, { recursive: true, mode: 0o700 });
   const beside = `${path}.${randomBytes(6).toString('hex')}.new`;
-  const file = await open(beside, 'wx', 0o600);
+  const create = () => open(beside, 'wx', 0o600);
+  const file = await create().catch(async (error: NodeJS.ErrnoException) => {
+    if (error.code !== 'ENOENT') throw error;
+    await mkdir(folder, { recursive: true, mode: 0o700 });
+    return await create();
+  });
   try {
     await file.writeFile(bytes);
     await file.sync();
