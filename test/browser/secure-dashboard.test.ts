@@ -85,7 +85,10 @@ describe.skipIf(executable === null && process.env['CI'] === undefined)(
     }, 120_000);
 
     test('says before it begins who sees what, and that no round is under way', async () => {
-      await shown('.secure .explanation', 'nobody’s update, whatever it sends').waitFor();
+      await shown(
+        '.secure .explanation',
+        'nobody’s update, whatever it sends, while fewer than a third of the',
+      ).waitFor();
       await shown('.step-words', 'No round is under way: one begins with everybody who is there.').waitFor();
       expect(await page.locator('.steps li').allTextContents()).toHaveLength(5);
       expect(await page.locator('.steps li[aria-current]').count()).toBe(0);

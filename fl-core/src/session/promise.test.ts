@@ -272,6 +272,29 @@ describe('what is promised', () => {
     expect([open.fewest, open.ring]).toEqual([3, null]);
   });
 
+  test('names how many may be in league with the coordinator: by the minimum cohort, not by who is invited', () => {
+    const seen = (minimumCohort: number, secure: object, invited = 12): string =>
+      checkPromise(
+        { ...base, minimumCohort, secureAggregation: { ...base.secureAggregation!, ...secure } },
+        cohort(invited),
+      ).words[0]!;
+    const active = { mode: 'active-server' };
+    const honest = { mode: 'honest-server' };
+    expect(seen(7, active)).toBe(
+      'The coordinator sees the sum of at least 7 updates and no single one, whatever it sends, while fewer than a third ' +
+        'of the members are in league with it (at most 2 of 7).',
+    );
+    expect(seen(3, active)).toContain('(none of 3)');
+    expect(seen(6, honest)).toMatch(
+      /as long as it follows the protocol and while at most half of the members are in league with it \(at most 3 of 6\)\.$/,
+    );
+    // One of two subtracts its own, and the other's is left.
+    expect(seen(2, honest)).toContain('(none of 2)');
+    expect(seen(90, { ...honest, degree: 64 }, 100)).toContain('while few of the members');
+    expect(seen(90, { ...honest, degree: 64 }, 100)).toContain('(at most 2 of 100)');
+    expect(seen(90, { ...honest, degree: 4 }, 100)).toContain('(none of 100)');
+  });
+
   test('keeps metrics that an agreement does not allow, and leaves kinds of purposes to the partner', () => {
     const open = {
       ...base,

@@ -9,7 +9,7 @@
  */
 import { aboutRecords, type PrivacyEvent, type PrivacyUnit } from '../privacy/event.ts';
 import type { Encoding } from '../secure-aggregation/encoding.ts';
-import { chooseDegree, thresholdOf } from '../secure-aggregation/graph.ts';
+import { chooseDegree, type Mode, thresholdOf } from '../secure-aggregation/graph.ts';
 import { planHash } from './hash.ts';
 import { metricNames, NEEDS_SECURE_AGGREGATION, type SessionPlan } from './plan.ts';
 import { organisationEvent, roundEvent } from './round-event.ts';
@@ -159,7 +159,7 @@ function cohortOf(plan: SessionPlan, contracts: readonly Contract[]) {
     reasons.push({ code: 'cohort-too-small', words });
   }
   const cautions: string[] = [];
-  if (secure === null) return { fewest: asked, needed: asked, reasons, cautions };
+  if (secure === null) return { fewest: asked, needed: asked, inLeague: '', reasons, cautions };
   if (asked === 2) {
     cautions.push('With two in a sum, each knows the other’s update once it sees the model: three would be better.');
   }
@@ -167,7 +167,7 @@ function cohortOf(plan: SessionPlan, contracts: readonly Contract[]) {
   if (degree === null || degree >= invited - 1) {
     // Holders of a secret are a member's neighbours and itself: on the complete graph the whole cohort.
     const needed = Math.max(asked, thresholdOf(Math.max(1, invited - 1), mode));
-    return { fewest: asked, needed, reasons, cautions };
+    return { fewest: asked, needed, inLeague: inLeagueOf(asked, mode), reasons, cautions };
   }
   const corrupt = Math.floor(invited / 50);
   const dropped = Math.max(0, invited - asked);
@@ -179,8 +179,23 @@ function cohortOf(plan: SessionPlan, contracts: readonly Contract[]) {
         `and ${corrupt} collude: ${wanted} would be enough, or a larger minimum cohort.`,
     );
   }
-  return { fewest: asked, needed: asked, reasons, cautions };
+  const inLeague = leagueWords('few', enough === null || enough > degree ? 0 : corrupt, invited);
+  return { fewest: asked, needed: asked, inLeague, reasons, cautions };
 }
+
+/**
+ * How many may be in league with the coordinator where everybody holds shares of everybody's secrets, in words:
+ * secure-aggregation/README.md. It may begin a round with no more than the minimum cohort, and takes the inputs of those in
+ * league with it out of the sum, in which two others have to stay.
+ */
+function inLeagueOf(minimumCohort: number, mode: Mode): string {
+  const most = mode === 'active-server' ? Math.ceil(minimumCohort / 3) - 1 : Math.floor(minimumCohort / 2);
+  const fraction = mode === 'active-server' ? 'fewer than a third' : 'at most half';
+  return leagueWords(fraction, Math.min(most, minimumCohort - 2), minimumCohort);
+}
+
+const leagueWords = (fraction: string, most: number, of: number): string =>
+  `${fraction} of the members are in league with it (${most === 0 ? 'none' : `at most ${most}`} of ${of})`;
 
 function ringOf(plan: SessionPlan, invited: number): { encoding: Encoding | null; reasons: Reason[] } {
   const { secureAggregation: secure, privacy } = plan;
@@ -382,7 +397,7 @@ function notesOf({ evaluation, purpose, privacy }: SessionPlan, limits: Contract
 function wordsOf(
   plan: SessionPlan,
   invited: number,
-  { fewest, needed }: { readonly fewest: number; readonly needed: number },
+  { fewest, needed, inLeague }: ReturnType<typeof cohortOf>,
   encoding: Encoding | null,
 ): string[] {
   const { secureAggregation: secure, privacy } = plan;
@@ -391,7 +406,8 @@ function wordsOf(
     secure === null
       ? 'The coordinator sees every update.'
       : `The coordinator sees the sum of at least ${fewest} updates and no single one` +
-        (secure.mode === 'active-server' ? ', whatever it sends.' : ', as long as it follows the protocol.'),
+        (secure.mode === 'active-server' ? ', whatever it sends, ' : ', as long as it follows the protocol and ') +
+        `while ${inLeague}.`,
     `A round has output while ${needed} of ${invited} are left: ${dropped === 0 ? 'nobody' : dropped} may drop out.`,
     'Every update has the same weight, and no counts of rows are sent.',
     ...(encoding === null

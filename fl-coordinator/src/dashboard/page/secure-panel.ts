@@ -103,6 +103,12 @@ function roundRow(): Part<Row> {
   };
 }
 
+/** Of whom the coordinator may begin a round with: fl-core/src/secure-aggregation/README.md. */
+const TRUST = {
+  'active-server': 'whatever it sends, while fewer than a third of the minimum cohort are in league with it',
+  'honest-server': 'as long as it follows the protocol and few of the minimum cohort are in league with it',
+} as const;
+
 /** @returns a panel for sessions whose updates are summed under masks; hidden for others */
 export function createSecurePanel(): Part<SessionView> {
   const explanation = h('p', { class: 'explanation' });
@@ -127,8 +133,7 @@ export function createSecurePanel(): Part<SessionView> {
       const { secureAggregation } = view.plan;
       element.hidden = secureAggregation === null;
       if (secureAggregation === null) return;
-      const trust =
-        secureAggregation.mode === 'active-server' ? 'whatever it sends' : 'as long as it follows the protocol';
+      const trust = TRUST[secureAggregation.mode];
       setText(explanation, `The coordinator sees the sum of a round and nobody’s update, ${trust}.`);
       const secure = roundInProgress(view)?.secure ?? null;
       for (const one of items) one.update(secure);
