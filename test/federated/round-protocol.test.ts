@@ -84,15 +84,15 @@ describe('a model that is too large to be held for everybody', () => {
     const models = await Promise.all(clients.map((client) => client.coordinator.model(wanted, never)));
     for (const one of models) expect(Buffer.from(one.buffer).equals(Buffer.from(initial.buffer))).toBe(true);
     await Promise.all(
-      clients.map(async ({ coordinator: rounds, charge }, i) => {
+      clients.map(async (client, i) => {
         const header = { sessionId: id, planHash, round: task.round, kind: 'update' } as const;
-        await rounds.upload(
+        await client.coordinator.upload(
           task.round,
           encodeUpdate(
             header,
             initial.map((_, at) => (i * at) % 7),
           ),
-          await charge(task.round),
+          await client.charge(task.round),
           never,
         );
       }),
