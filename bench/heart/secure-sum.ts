@@ -81,6 +81,7 @@ export function createSecureSum(members: number, length: number): SecureSum {
         minimumCohort: members,
         length,
         bits: encoding.bits,
+        gridExponent: Math.log2(SCALE),
       };
       const inputs = updates.map((update) => encode(update, encoding, undefined, fill));
       return decode(await playRound(terms, cohort.map(edgesOf), inputs), encoding);

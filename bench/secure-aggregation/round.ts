@@ -17,7 +17,7 @@ export function encodingFor(cohort: number, length: number): Encoding {
 }
 
 /** @param degree null, or as many as there are others, for everybody with everybody */
-export function termsFor(members: number, degree: number | null, { length, bits }: Encoding): RoundTerms {
+export function termsFor(members: number, degree: number | null, { length, bits, scale }: Encoding): RoundTerms {
   return {
     protocol: 'foedus-secure-aggregation-1',
     sessionId: 'bench',
@@ -30,6 +30,7 @@ export function termsFor(members: number, degree: number | null, { length, bits 
     minimumCohort: 2,
     length,
     bits,
+    gridExponent: Math.log2(scale),
   };
 }
 

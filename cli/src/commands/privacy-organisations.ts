@@ -1,6 +1,13 @@
 /** What it takes to hide whole organisations: the noise for a budget, and what it does to the mean of their updates. */
 import { FoedusError } from '@foedus/connector/errors';
-import { epsilonByRound, lengthsAround, noiseByRounds, type PrivacyEvent, roundEvent } from '@foedus/fl-core';
+import {
+  epsilonByRound,
+  finestGrid,
+  lengthsAround,
+  noiseByRounds,
+  type PrivacyEvent,
+  roundEvent,
+} from '@foedus/fl-core';
 import { z } from 'zod';
 import { print, printTable } from '../terminal.ts';
 import { budgetWords, positiveUpTo, properDelta, readOptions, wholeWithin } from './privacy-options.ts';
@@ -79,33 +86,32 @@ export function organisationPlanOf(question: Question): OrganisationPlan {
 function eventOf(question: Question, noiseMultiplier: number): PrivacyEvent {
   const { delta, members, minimum, colluding, parameters, clip, bits } = question;
   const hash = '0'.repeat(64);
-  const event = roundEvent(
-    {
-      privacy: { unit: 'organisation', adjacency: 'replace-one', noiseMultiplier, colluding, delta },
-      secureAggregation: {
-        mode: 'honest-server',
-        clip,
-        bits,
-        wrapProbability: 1e-6,
-        degree: null,
-        stepTimeoutSeconds: 60,
-      },
-      local: { steps: 1, samplingRate: 1, learningRate: 1 },
-    },
-    {
-      protocol: 'foedus-secure-aggregation-1',
-      sessionId: 'planned',
-      round: 1,
-      cohort: Array.from({ length: members }, (_, i) => String(i).padStart(5, '0')),
-      modelHash: hash,
-      policyHash: hash,
+  const plan = {
+    privacy: { unit: 'organisation', adjacency: 'replace-one', noiseMultiplier, colluding, delta },
+    secureAggregation: {
       mode: 'honest-server',
-      degree: null,
-      minimumCohort: minimum,
-      length: parameters,
+      clip,
       bits,
+      wrapProbability: 1e-6,
+      degree: null,
+      stepTimeoutSeconds: 60,
     },
-  );
+    local: { steps: 1, samplingRate: 1, learningRate: 1 },
+  } as const;
+  const event = roundEvent(plan, {
+    protocol: 'foedus-secure-aggregation-1',
+    sessionId: 'planned',
+    round: 1,
+    cohort: Array.from({ length: members }, (_, i) => String(i).padStart(5, '0')),
+    modelHash: hash,
+    policyHash: hash,
+    mode: 'honest-server',
+    degree: null,
+    minimumCohort: minimum,
+    length: parameters,
+    bits,
+    gridExponent: finestGrid(plan, { length: parameters, members, minimumCohort: minimum }),
+  });
   if (event === null) throw new Error('a plan with privacy has an event');
   return event;
 }

@@ -140,16 +140,18 @@ export function checkSecureRounds(
       `Under secure aggregation a round needs ${least} participants: what the plan and the agreements ask for, and at least 2. There are ${participants.length}.`,
     );
   }
-  const task = secureTask({
-    plan,
-    planHash: planHash(plan),
-    round: 1,
-    modelHash: '0'.repeat(64),
-    policies: participants.map(({ participantId, agreementHash }) => [participantId, agreementHash ?? '0'.repeat(64)]),
-    minimumCohort: least,
-  });
   try {
-    secureEncoding(plan, task.terms);
+    const task = secureTask({
+      plan,
+      planHash: planHash(plan),
+      round: 1,
+      modelHash: '0'.repeat(64),
+      policies: participants.map(({ participantId, agreementHash }) => [
+        participantId,
+        agreementHash ?? '0'.repeat(64),
+      ]),
+      minimumCohort: least,
+    });
     // As every round of the session will begin.
     openRound(task.terms, async () => {});
   } catch (cause) {

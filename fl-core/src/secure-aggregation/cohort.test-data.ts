@@ -37,6 +37,7 @@ export function createCohort(size: number, overrides: Partial<RoundTerms> = {}):
       minimumCohort: 2,
       length: 5,
       bits: 20,
+      gridExponent: 10,
       ...overrides,
     },
     verify: verifySignature,

@@ -48,12 +48,15 @@ export function planEncoding(options: {
   readonly noiseVariance?: number;
   /** @default 1e-6 */
   readonly wrapProbability?: number;
+  /** By what part the ring has to be larger than the bound. @default 0 */
+  readonly margin?: number;
 }): Encoding {
-  const { length, clipNorm, scale, cohort, rotationSeed, noiseVariance = 0, wrapProbability = 1e-6 } = options;
+  const { length, clipNorm, scale, cohort, rotationSeed, margin = 0 } = options;
+  const { noiseVariance = 0, wrapProbability = 1e-6 } = options;
   const depth = Math.log((4 * length) / wrapProbability);
   const value = cohort * clipNorm * scale * Math.sqrt((2 * depth) / rotatedLength(length));
   const noise = noiseVariance === 0 ? 0 : skellamQuantile(cohort * noiseVariance, depth);
-  const largest = Math.min(value, cohort * clipNorm * scale) + cohort + noise;
+  const largest = (Math.min(value, cohort * clipNorm * scale) + cohort + noise) * (1 + margin);
   const bits = Math.ceil(Math.log2(2 * largest + 2));
   if (!(bits <= 32)) throw new RangeError(`Sums up to ${largest.toExponential(1)} need ${bits} bits; 32 are the most.`);
   const l2Bound = roundedNorm(scale * clipNorm, length);

@@ -32,6 +32,8 @@ export const roundTermsSchema = z
       .max(2 ** 28),
     /** The ring is the integers modulo 2^bits. */
     bits: z.int().min(1).max(32),
+    /** Ring elements for each unit of an update: 2^gridExponent. */
+    gridExponent: z.int().min(-30).max(40),
   })
   .refine(({ mode, degree }) => mode === 'honest-server' || degree === null, {
     message: 'the active-server mode needs the complete graph (degree null)',

@@ -104,7 +104,54 @@ describe('the encoding of a round', () => {
     expect(scaleFor(24) / scaleFor(20)).toBe(16);
     const huge = planOf({ secureAggregation: { mode: 'honest-server', clip: 1e9, bits: 12 } });
     const crowd = Array.from({ length: 5_000 }, (_, i) => [`did:web:m${i}.example`, hashes.a] as const);
-    expect(() => secureEncoding(huge, task(huge, { policies: crowd }).terms)).toThrow(/does not fit into 12 bits/);
+    expect(() => task(huge, { policies: crowd })).toThrow(/does not fit into 12 bits/);
+  });
+
+  test('has the grid that the terms bind, which a member refuses when it is finer or coarser than the plan asks for', () => {
+    const withGrid = (change: number, plan = planOf()) => {
+      const { terms, policies: listed } = task(plan);
+      return { policies: listed, terms: { ...terms, gridExponent: terms.gridExponent + change } };
+    };
+    expect(secureEncoding(own.plan, task().terms).scale).toBe(2 ** task().terms.gridExponent);
+    expect(termsHash(withGrid(-1).terms)).not.toBe(termsHash(task().terms));
+    expect(() => checkSecureTask(withGrid(1), own)).toThrow(/too fine/);
+    expect(() => checkSecureTask(withGrid(-1), own)).toThrow(/coarser/);
+    expect(() => secureEncoding(own.plan, withGrid(1).terms)).toThrow(RangeError);
+  });
+
+  test('is the same for members whose logarithms differ in the last bits, whatever the plan', () => {
+    const [log, cosh] = [Math.log, Math.cosh];
+    /** As another engine has them: both differ by some units in the last place. */
+    const elsewhere = (by: number, work: () => void): void => {
+      Math.log = (x) => log(x) * (1 + by);
+      Math.cosh = (x) => cosh(x) * (1 + by);
+      try {
+        work();
+      } finally {
+        [Math.log, Math.cosh] = [log, cosh];
+      }
+    };
+    // A clip at which the sums just fill the ring: a hair more would take a coarser grid.
+    const exponentOf = (clip: number): number => task(clipped(clip)).terms.gridExponent;
+    const clipped = (clip: number): SessionPlan => planOf({ secureAggregation: { mode: 'honest-server', clip } });
+    let [fits, doesNot] = [1, 2];
+    const finest = exponentOf(fits);
+    expect(exponentOf(doesNot)).toBeLessThan(finest);
+    while (doesNot - fits > Number.EPSILON * 2) {
+      const middle = (fits + doesNot) / 2;
+      if (exponentOf(middle) === finest) fits = middle;
+      else doesNot = middle;
+    }
+    for (const clip of [fits, doesNot]) {
+      const plan = clipped(clip);
+      const round = task(plan);
+      for (const by of [-4e-16, 4e-16]) {
+        elsewhere(by, () => {
+          expect(() => checkSecureTask(round, { ...own, plan })).not.toThrow();
+          expect(secureEncoding(plan, round.terms).scale).toBe(2 ** round.terms.gridExponent);
+        });
+      }
+    }
   });
 });
 
