@@ -8,14 +8,16 @@ import {
 } from '@duckdb/node-api';
 import * as arrow from 'apache-arrow';
 import type { MaskingKey } from './masking-key.ts';
+import { EVEN_UNITS, type TimeCut } from './time-cut.ts';
 
 /**
  * How a column travels: the Arrow type it becomes and the shape of DuckDB's vector it is read from.
  *
  * `fixed`: `width` bytes a value, the same little-endian layout on both sides. `scaled`: 8 bytes of microseconds that
- * become a coarser unit. `decimal`: `width` bytes become 16. `bool`: one byte a value becomes one bit. `bytes`:
- * strings of 16 bytes with a length, that hold the bytes or point to them; `dictionary`, `fixed-bytes` and
- * `pseudonym` are read from the same. `list`, `fixed-list`, `map` and `struct` have children. `null` has no value at all.
+ * become a coarser unit; `cut`: such that are cut to a unit of time as well. `decimal`: `width` bytes become 16. `bool`:
+ * one byte a value becomes one bit. `bytes`: strings of 16 bytes with a length, that hold the bytes or point to them;
+ * `dictionary` and `fixed-bytes` are read from the same, `pseudonym` too, or from integers of 8 bytes. `list`,
+ * `fixed-list`, `map` and `struct` have children. `null` has no value at all.
  */
 export type CarriedType = {
   readonly id: DuckDBTypeId;
@@ -29,10 +31,11 @@ export type CarriedType = {
 type Layout =
   | { readonly layout: 'fixed'; readonly width: 1 | 2 | 4 | 8 }
   | { readonly layout: 'scaled'; readonly divisor: bigint; readonly width: 4 | 8 }
+  | ({ readonly layout: 'cut' } & TimeCut)
   | { readonly layout: 'decimal'; readonly width: 2 | 4 | 8 | 16 }
   | { readonly layout: 'bool' | 'null' }
   | { readonly layout: 'bytes' }
-  | { readonly layout: 'pseudonym'; readonly key: MaskingKey }
+  | { readonly layout: 'pseudonym'; readonly key: MaskingKey; readonly of: 'text' | 'signed' | 'unsigned' }
   | { readonly layout: 'dictionary'; readonly values: arrow.Utf8 }
   | { readonly layout: 'fixed-bytes'; readonly width: number }
   | { readonly layout: 'list' | 'map'; readonly child: CarriedType }
@@ -56,7 +59,13 @@ export const VARCHAR: CarriedType = {
 };
 /** Text of which only pseudonyms leave. */
 export function pseudonymType(key: MaskingKey): CarriedType {
-  return { id: VARCHAR.id, sql: VARCHAR.sql, arrow: VARCHAR.arrow, layout: 'pseudonym', key };
+  return { id: VARCHAR.id, sql: VARCHAR.sql, arrow: VARCHAR.arrow, layout: 'pseudonym', key, of: 'text' };
+}
+/** Integers of 8 bytes of which only the pseudonyms of their text leave. */
+export function integerPseudonymType(key: MaskingKey, signed: boolean): CarriedType {
+  const id = signed ? DuckDBTypeId.BIGINT : DuckDBTypeId.UBIGINT;
+  const of = signed ? 'signed' : 'unsigned';
+  return { id, sql: signed ? 'BIGINT' : 'UBIGINT', arrow: VARCHAR.arrow, layout: 'pseudonym', key, of };
 }
 
 export const BIGINT: CarriedType = fixed(DuckDBTypeId.BIGINT, 'BIGINT', new arrow.Int64(), 8);
@@ -84,6 +93,9 @@ const SIMPLE: readonly CarriedType[] = [
   fixed(DuckDBTypeId.TIMESTAMP_NS, 'TIMESTAMP_NS', new arrow.TimestampNanosecond(), 8),
   fixed(DuckDBTypeId.TIMESTAMP_TZ, 'TIMESTAMPTZ', new arrow.TimestampMicrosecond('UTC'), 8),
 ];
+
+/** Times in microseconds. */
+const INSTANTS: ReadonlySet<DuckDBTypeId> = new Set([DuckDBTypeId.TIMESTAMP, DuckDBTypeId.TIMESTAMP_TZ]);
 
 const BY_ID = new Map(SIMPLE.map((type) => [type.id, type]));
 
@@ -117,6 +129,20 @@ export function carriedType(type: DuckDBType, hint?: arrow.DataType): CarriedTyp
   return simple && hint ? hinted(simple, hint) : simple;
 }
 
+/**
+ * @param type of a time that leaves as it is
+ * @param unit hour, day, …
+ * @returns the type of which only what is left of it at that unit leaves; undefined where that is for the engine to do
+ */
+export function cutType(type: CarriedType, unit: string): CarriedType | undefined {
+  const even = EVEN_UNITS[unit];
+  if (even === undefined || !INSTANTS.has(type.id) || (type.layout !== 'fixed' && type.layout !== 'scaled')) {
+    return undefined;
+  }
+  const divisor = type.layout === 'scaled' ? Number(type.divisor) : 1;
+  return { id: type.id, sql: type.sql, arrow: type.arrow, layout: 'cut', ...even, divisor };
+}
+
 function hinted(simple: CarriedType, hint: arrow.DataType): CarriedType {
   if (simple === VARCHAR && arrow.DataType.isDictionary(hint) && arrow.DataType.isUtf8(hint.dictionary)) {
     const values = new arrow.Utf8();
@@ -133,8 +159,7 @@ function hinted(simple: CarriedType, hint: arrow.DataType): CarriedType {
   if (simple.id === DuckDBTypeId.TIME && arrow.DataType.isTime(hint) && hint.unit === arrow.TimeUnit.MILLISECOND) {
     return { id: simple.id, sql: simple.sql, arrow: hint, layout: 'scaled', divisor: 1000n, width: 4 };
   }
-  const instants: readonly DuckDBTypeId[] = [DuckDBTypeId.TIMESTAMP, DuckDBTypeId.TIMESTAMP_TZ];
-  if (instants.includes(simple.id) && arrow.DataType.isTimestamp(hint)) {
+  if (INSTANTS.has(simple.id) && arrow.DataType.isTimestamp(hint)) {
     // A zone without which the values would mean something else, or the other way round: the file's own schema wins.
     if ((simple.id === DuckDBTypeId.TIMESTAMP_TZ) !== Boolean(hint.timezone)) return simple;
     const { SECOND, MILLISECOND, MICROSECOND } = arrow.TimeUnit;

@@ -5,6 +5,7 @@ import type { CarriedType } from './carried-type.ts';
 import { createValidity, packed } from './column-validity.ts';
 import { fixedListColumn, listColumn, structColumn } from './nested-column.ts';
 import { pseudonymColumn } from './pseudonym-column.ts';
+import { copyCut } from './time-cut.ts';
 import type { VectorReader } from './vector-reader.ts';
 
 /** One column of the batch under construction, or a child of one. */
@@ -35,6 +36,10 @@ export function createColumn(name: string, type: CarriedType, reader: VectorRead
       return fixedColumn(type.arrow, reader, type.width, type.width, capacity, copyBytes(type.width));
     case 'scaled':
       return fixedColumn(type.arrow, reader, 8, type.width, capacity, divide(type.divisor, type.width));
+    case 'cut':
+      return fixedColumn(type.arrow, reader, 8, 8, capacity, (source, from, count, target, at, mask) =>
+        copyCut(type, source, from, count, target, at, mask),
+      );
     case 'decimal':
       return fixedColumn(type.arrow, reader, type.width, 16, capacity, widen(type.width));
     case 'bool':
@@ -60,7 +65,14 @@ export function createColumn(name: string, type: CarriedType, reader: VectorRead
 }
 
 /** Writes `count` values from `source` on to `target`, whose first free byte is `at`. */
-type Copy = (source: Uint8Array, from: number, count: number, target: Uint8Array, at: number) => void;
+type Copy = (
+  source: Uint8Array,
+  from: number,
+  count: number,
+  target: Uint8Array,
+  at: number,
+  mask: Uint8Array | null,
+) => void;
 
 const copyBytes =
   (width: number): Copy =>
@@ -133,7 +145,7 @@ function fixedColumn(
       const mask = reader.validity(vector, size);
       return (from, count) => {
         reserve(count);
-        copy(source, from, count, values, validity.rows * width);
+        copy(source, from, count, values, validity.rows * width, mask);
         validity.append(mask, from, count, zero);
       };
     },

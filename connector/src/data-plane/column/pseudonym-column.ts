@@ -1,7 +1,9 @@
+import type duckdb from '@duckdb/node-bindings';
 import * as arrow from 'apache-arrow';
 import type { CarriedType } from './carried-type.ts';
 import type { ColumnBuilder, DataProperties } from './column-builder.ts';
 import { createValidity, isValid } from './column-validity.ts';
+import { createIntegerText } from './integer-text.ts';
 import {
   createPseudonyms,
   PSEUDONYM_BYTES,
@@ -14,7 +16,14 @@ import { createStringBuffer } from './string-buffer.ts';
 import { readStrings } from './string-copy.ts';
 import type { VectorReader } from './vector-reader.ts';
 
-/** Text in whose place only pseudonyms leave: no batch ever has the values themselves. */
+/** A vector's values that pseudonyms are made of. */
+interface Source {
+  readonly mask: Uint8Array | null;
+  /** Makes those of `rows` values from `from` on. @returns how many were not NULL */
+  readonly portion: (from: number, rows: number) => number;
+}
+
+/** Text or integers in whose place only pseudonyms leave: no batch ever has the values themselves. */
 export function pseudonymColumn(
   name: string,
   type: Extract<CarriedType, { layout: 'pseudonym' }>,
@@ -25,6 +34,7 @@ export function pseudonymColumn(
   const validity = createValidity(capacity);
   /** What values pass through that the vector only points to. */
   const values = createStringBuffer(name, reader, STRINGS_AT_ONCE);
+  const text = createIntegerText(type.of === 'signed');
   let words = new Int32Array(capacity * PSEUDONYM_WORDS);
   let count = 0;
   /** Of rows none of which is NULL: most batches are such. */
@@ -41,6 +51,29 @@ export function pseudonymColumn(
     larger.set(words);
     words = larger;
   };
+  const ofText = (vector: duckdb.Vector, size: number): Source => {
+    const strings = readStrings(reader, vector, size);
+    const portion = (from: number, rows: number): number => {
+      const made = pseudonyms.ofStrings(strings, from, rows, words, count * PSEUDONYM_WORDS);
+      if (made !== undefined) return made;
+      values.append(strings, from, rows);
+      const { offsets, data } = values.take();
+      const starts = startsOf(offsets, (row) => !isValid(strings.mask, from + row));
+      pseudonyms.ofValues(data, starts, starts.length - 1, words, count * PSEUDONYM_WORDS);
+      // Values have no business in a buffer that is used again.
+      data.fill(0);
+      return starts.length - 1;
+    };
+    return { mask: strings.mask, portion };
+  };
+  const ofIntegers = (vector: duckdb.Vector, size: number): Source => {
+    const bytes = reader.values(vector, size * 8);
+    const mask = reader.validity(vector, size);
+    const integers = { words: new Int32Array(bytes.buffer, bytes.byteOffset, size * 2), mask, text };
+    const portion = (from: number, rows: number): number =>
+      pseudonyms.ofIntegers(integers, from, rows, words, count * PSEUDONYM_WORDS);
+    return { mask, portion };
+  };
   return {
     get bytes() {
       return count * PSEUDONYM_BYTES;
@@ -49,24 +82,13 @@ export function pseudonymColumn(
       return validity.rows;
     },
     open(vector, size) {
-      const strings = readStrings(reader, vector, size);
-      const portion = (from: number, rows: number): number => {
-        const made = pseudonyms.ofStrings(strings, from, rows, words, count * PSEUDONYM_WORDS);
-        if (made !== undefined) return made;
-        values.append(strings, from, rows);
-        const { offsets, data } = values.take();
-        const starts = startsOf(offsets, (row) => !isValid(strings.mask, from + row));
-        pseudonyms.ofValues(data, starts, starts.length - 1, words, count * PSEUDONYM_WORDS);
-        // Values have no business in a buffer that is used again.
-        data.fill(0);
-        return starts.length - 1;
-      };
+      const { mask, portion } = type.of === 'text' ? ofText(vector, size) : ofIntegers(vector, size);
       return (from, rows) => {
         reserve(rows);
         for (let at = 0; at < rows; at += STRINGS_AT_ONCE) {
           count += portion(from + at, Math.min(STRINGS_AT_ONCE, rows - at));
         }
-        validity.append(strings.mask, from, rows, () => undefined);
+        validity.append(mask, from, rows, () => undefined);
       };
     },
     appendNulls: (rows) => validity.appendNulls(rows),

@@ -1,6 +1,7 @@
 import { createCipheriv } from 'node:crypto';
 import * as fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
+import { createIntegerText } from './integer-text.ts';
 import type { VectorStrings } from './string-copy.ts';
 import { createPseudonyms, PSEUDONYM_WORDS, pseudonymsOfText } from './pseudonyms.ts';
 
@@ -111,6 +112,34 @@ describe('pseudonyms', () => {
     expect([...target]).toEqual(Array(12).fill(0));
     pseudonyms.ofStrings(vectorOf([Buffer.from('X')], 0), 0, 1, target, 0);
     expect(textsOf(target)[0]).toBe(cmac(KEY, Buffer.from('X')));
+  });
+
+  test('of integers are those of their text, of one block and of two beside each other', () => {
+    const integer = fc.oneof(fc.bigInt(-(2n ** 63n), 2n ** 63n - 1n), fc.bigInt(-(10n ** 16n), 10n ** 16n));
+    fc.assert(
+      fc.property(
+        fc.array(fc.option(fc.oneof(integer, fc.bigInt(-1000n, 1000n))), { maxLength: 40 }),
+        fc.nat(40),
+        fc.boolean(),
+        (values, from, signed) => {
+          const first = Math.min(from, values.length);
+          const there = values.slice(first).filter((each) => each !== null);
+          const mask = new Uint8Array(Math.ceil(values.length / 8));
+          for (const [i, each] of values.entries()) if (each !== null) mask[i >> 3]! |= 1 << (i & 7);
+          // In the places of NULL stands anything.
+          const words = new Int32Array(BigInt64Array.from(values, (each) => each ?? 77n).buffer);
+          const target = new Int32Array(values.length * PSEUDONYM_WORDS);
+          const pseudonyms = createPseudonyms(KEY);
+          const integers = { words, mask, text: createIntegerText(signed) };
+          for (let time = 0; time < 2; time++) {
+            expect(pseudonyms.ofIntegers(integers, first, values.length - first, target, 0)).toBe(there.length);
+            const texts = there.map((each) => String(signed ? each : BigInt.asUintN(64, each)));
+            expect(textsOf(target).slice(0, there.length)).toEqual(texts.map((text) => cmac(KEY, Buffer.from(text))));
+          }
+        },
+      ),
+      { numRuns: 60 },
+    );
   });
 
   test('of a column leave NULL out', () => {

@@ -1,5 +1,6 @@
 import { createCipheriv } from 'node:crypto';
 import { isValid } from './column-validity.ts';
+import type { IntegerText } from './integer-text.ts';
 import { INLINE_BYTES, STRING_WORDS, type VectorStrings } from './string-copy.ts';
 
 const BLOCK = 16;
@@ -37,6 +38,20 @@ export interface Pseudonyms {
    * @returns how many it made; undefined, and nothing is made, where a string lies outside of the vector
    */
   ofStrings(strings: VectorStrings, from: number, rows: number, target: Int32Array, at: number): number | undefined;
+  /**
+   * Of the decimal text of integers of a vector, `rows` from `from` on, 2048 at the most; those that are NULL are left
+   * out.
+   *
+   * @returns how many it made
+   */
+  ofIntegers(integers: VectorIntegers, from: number, rows: number, target: Int32Array, at: number): number;
+}
+
+/** Integers of a vector, two words each. */
+export interface VectorIntegers {
+  readonly words: Int32Array;
+  readonly mask: Uint8Array | null;
+  readonly text: IntegerText;
 }
 
 /**
@@ -61,6 +76,8 @@ export function createPseudonyms(key: Uint8Array): Pseudonyms {
   const words = new Int32Array(input.buffer);
   /** Values that have more blocks, by their place among those at once. */
   const active = new Int32Array(STRINGS_AT_ONCE);
+  /** Of integers of more than a block: the bytes beyond it, and how many. */
+  const rests = new Int32Array(STRINGS_AT_ONCE * 2);
 
   /** Encrypts so many blocks of the input, and clears it. @returns what `use` makes of the words that come out */
   const encrypted = <T>(blocks: number, use: (output: Int32Array) => T): T => {
@@ -156,6 +173,51 @@ export function createPseudonyms(key: Uint8Array): Pseudonyms {
         count += 1;
       }
       encrypted(count, (output) => write(output, count, target, at));
+      return count;
+    },
+    ofIntegers({ words: source, mask, text }, from, rows, target, at) {
+      let count = 0;
+      let long = 0;
+      for (let row = from, word = from * 2; row < from + rows; row++, word += 2) {
+        if (mask !== null && !isValid(mask, row)) continue;
+        const to = count * WORDS;
+        const length = text.write(source[word] as number, source[word + 1] as number, words, to);
+        if (length <= BLOCK) {
+          const end = length * WORDS;
+          // One by one: a loop takes twice as long.
+          words[to] = (words[to] as number) ^ (ending[end] as number);
+          words[to + 1] = (words[to + 1] as number) ^ (ending[end + 1] as number);
+          words[to + 2] = (words[to + 2] as number) ^ (ending[end + 2] as number);
+          words[to + 3] = (words[to + 3] as number) ^ (ending[end + 3] as number);
+        } else {
+          active[long] = count;
+          rests[long * 2] = text.rest;
+          rests[long * 2 + 1] = length - BLOCK;
+          long += 1;
+        }
+        count += 1;
+      }
+      if (long === 0) {
+        encrypted(count, (output) => write(output, count, target, at));
+        return count;
+      }
+      encrypted(count, (output) => macs.set(output));
+      for (let n = 0, word = 0; n < long; n++, word += WORDS) {
+        const mac = (active[n] as number) * WORDS;
+        const end = (rests[n * 2 + 1] as number) * WORDS;
+        words[word] = rests[n * 2] as number;
+        for (let k = 0; k < WORDS; k++) {
+          words[word + k] = (words[word + k] as number) ^ (macs[mac + k] as number) ^ (ending[end + k] as number);
+        }
+      }
+      rests.fill(0, 0, long * 2);
+      encrypted(long, (output) => {
+        for (let n = 0, word = 0; n < long; n++, word += WORDS) {
+          const mac = (active[n] as number) * WORDS;
+          for (let k = 0; k < WORDS; k++) macs[mac + k] = output[word + k] as number;
+        }
+      });
+      write(macs, count, target, at);
       return count;
     },
   };

@@ -12,6 +12,11 @@ export interface SourceColumn {
 export interface Expression<T> {
   readonly sql: string;
   readonly type: T;
+  /**
+   * What single rows are read by instead: its type makes the same values of what that SQL yields. Groups are never made
+   * by it, for they would be those of the values behind a mask.
+   */
+  readonly ofRows?: { readonly sql: string; readonly type: T };
 }
 
 /**

@@ -18,7 +18,9 @@ import {
   LARGEST_PRECISION,
   VARCHAR,
   carriedType,
+  cutType,
   decimalType,
+  integerPseudonymType,
   pseudonymType,
   type CarriedType,
 } from '../column/carried-type.ts';
@@ -62,8 +64,9 @@ const TIMES: ReadonlySet<DuckDBTypeId> = new Set([
 ]);
 
 /**
- * Scans in DuckDB. Of the mask `hash` the query yields the value's text, and its type sees to it that pseudonyms
- * leave: the engine's own SHA-256 takes longer than everything else together.
+ * Scans in DuckDB. Of the mask `hash` the query yields the value's text or integer, and its type sees to it that
+ * pseudonyms leave: the engine's own SHA-256 takes longer than everything else together. Times that are cut are cut by
+ * their type as well, where only single rows leave.
  *
  * @returns the dialect, and the list that its parameters are gathered in
  */
@@ -89,10 +92,12 @@ export function duckdbDialect(relation: Relation): {
     nullOf: (column) => cast('NULL', carriedType(column.type, column.hint) ?? VARCHAR),
     constant: (value) => cast(bind(value, VARCHAR_TYPE), VARCHAR),
     hash(column, key) {
+      const { typeId } = column.type;
       // The text of a time with zone depends on the session's zone, its number does not.
-      const zoned = column.type.typeId === DuckDBTypeId.TIMESTAMP_TZ;
+      const zoned = typeId === DuckDBTypeId.TIMESTAMP_TZ;
       const value = zoned ? `epoch_us(${reference(column)})` : reference(column);
-      return cast(value, pseudonymType(key));
+      if (!zoned && !INTEGERS.has(typeId)) return cast(value, pseudonymType(key));
+      return cast(value, integerPseudonymType(key, typeId !== DuckDBTypeId.UBIGINT));
     },
     truncateText(column, length) {
       if (column.type.typeId !== DuckDBTypeId.VARCHAR) return undefined;
@@ -102,7 +107,10 @@ export function duckdbDialect(relation: Relation): {
       if (!TIMES.has(column.type.typeId)) return undefined;
       const type = carriedType(column.type, column.hint);
       // The engine's zone is UTC: a time with zone is cut to a unit of UTC.
-      return type && cast(`date_trunc('${unit}', ${reference(column)})`, type);
+      if (type === undefined) return undefined;
+      const truncated = cast(`date_trunc('${unit}', ${reference(column)})`, type);
+      const cut = column.cut ? undefined : cutType(type, unit);
+      return cut === undefined ? truncated : { ...truncated, ofRows: { sql: reference(column), type: cut } };
     },
     truncateNumber(column, step) {
       const { typeId } = column.type;

@@ -49,6 +49,34 @@ describe('masks', () => {
     expect(masked.map(String)).toEqual(plain.map((value) => seen.get(value)));
   });
 
+  test('hash gives a number the pseudonym of its text, whatever type of integers it has', async () => {
+    const types = ['TINYINT', 'SMALLINT', 'INTEGER', 'BIGINT'].flatMap((type) => [type, `U${type}`]);
+    for (const type of types) {
+      const bits = BigInt({ T: 8, S: 16, I: 32, B: 64 }[type.replace('U', '')[0] as 'T' | 'S' | 'I' | 'B']);
+      const [least, most] = type.startsWith('U')
+        ? [0n, (1n << bits) - 1n]
+        : [-(1n << (bits - 1n)), (1n << (bits - 1n)) - 1n];
+      const values = [least, least + 1n, most - 1n, most, 0n, 1n, 9n, 10n, 99n, 100n, (least + most) / 3n];
+      const path = await scans.parquet(
+        `SELECT number, number::VARCHAR AS text FROM (SELECT unnest([${values.join(', ')}, NULL])::${type} AS number)`,
+      );
+      const hash = { method: 'hash' as const };
+      const table = await scans.tableOf(path, { masks: { number: hash, text: hash } });
+      const [numbers, texts] = ['number', 'text'].map((name) => [...table.getChild(name)!]);
+      expect(numbers).toEqual(texts);
+      expect(new Set(numbers).size).toBe(new Set(values).size + 1);
+    }
+  });
+
+  test('hash gives a time with zone the pseudonym of its microseconds', async () => {
+    const path = await scans.parquet(
+      'SELECT zoned, epoch_us(zoned)::VARCHAR AS text FROM (SELECT make_timestamptz(i * 1234567890123) AS zoned FROM range(-50, 50) t(i))',
+    );
+    const hash = { method: 'hash' as const };
+    const table = await scans.tableOf(path, { masks: { zoned: hash, text: hash } });
+    expect([...table.getChild('zoned')!]).toEqual([...table.getChild('text')!]);
+  });
+
   test('hash cannot be linked between two agreements', async () => {
     const path = await scans.parquet(names);
     const masks = { airport: { method: 'hash' as const } };

@@ -69,10 +69,10 @@ export function scanQuery<C extends SourceColumn, T>(
     if (groupSize !== null || allowed !== null) {
       throw denied('The agreement lets no single rows leave, only aggregates. Ask with the parameter aggregate.');
     }
-    selected = chosen(kept, asked, resolve, readable).map((column) => ({
-      name: column.name,
-      expression: shown(column),
-    }));
+    selected = chosen(kept, asked, resolve, readable).map((column) => {
+      const expression = shown(column);
+      return { name: column.name, expression: expression.ofRows ?? expression };
+    });
   } else {
     const grouped = aggregated(asked.aggregate, allowed, resolve, readable, masks, shown, dialect);
     selected = grouped.selected;
