@@ -10,6 +10,7 @@ import { createCharging } from './flow/charge.ts';
 import { startTrainingFlow } from './flow/data-flow.ts';
 import { followSession } from './flow/follow-session.ts';
 import { createKeptHeads } from './flow/kept-heads.ts';
+import { createTrainerPool } from './flow/trainer-pool.ts';
 import type { StartTrainer } from './flow/trainer.ts';
 import { startTrainer as startTrainerThread } from './training/index.ts';
 
@@ -43,10 +44,12 @@ export async function startClient(
   });
   const peers = started.use(createPeerClient(identity));
   const charging = createCharging(connector, createKeptHeads(join(config.dataDir, 'ledger-heads')));
+  const trainers = createTrainerPool(config.maxTrainers);
   const flow = started.use(
     startTrainingFlow({
       connector,
       logger,
+      mostSessions: config.maxSessions,
       follow: (transfer, signal) =>
         followSession({
           transfer,
@@ -55,6 +58,7 @@ export async function startClient(
           connector,
           charging,
           startTrainer,
+          trainers,
           dataDir: config.dataDir,
           maxParameters: config.maxParameters,
           now,

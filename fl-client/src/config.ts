@@ -21,6 +21,10 @@ export const clientConfigSchema = z.strictObject({
   engine: z.enum(['auto', 'jax-wasm', 'jax-webgpu', 'tfjs-node-gpu']).default('auto'),
   /** The largest model that this node trains, in float32 parameters: bounds the memory a coordinator can make it use. */
   maxParameters: setting(z.int().min(1).max(200_000_000), 50_000_000).default(50_000_000),
+  /** Trainers at the same time, each with a model, rows and a thread; further sessions wait until one is idle. */
+  maxTrainers: setting(z.int().min(1).max(64), 4).default(4),
+  /** Sessions of one coordinator that are followed at the same time; further ones wait until one is over. */
+  maxSessions: setting(z.int().min(1).max(1_000), 100).default(100),
   health: loopbackListenSettings,
 });
 export type ClientConfig = z.output<typeof clientConfigSchema>;

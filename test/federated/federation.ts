@@ -58,7 +58,7 @@ export interface Federation extends AsyncDisposable {
   /** New agreements under these terms, by partner. */
   agree(terms: Terms): Promise<Partner[]>;
   coordinator(settings?: Record<string, unknown>): Promise<RunningCoordinator>;
-  client(partner: Partner, startTrainer: StartTrainer): Promise<Client>;
+  client(partner: Partner, startTrainer: StartTrainer, settings?: Record<string, unknown>): Promise<Client>;
 }
 
 export interface RunningCoordinator extends AsyncDisposable {
@@ -125,7 +125,7 @@ export async function createFederation(names: readonly string[], terms: Terms = 
     partners,
     agree,
     coordinator: async (settings = {}) => await openCoordinator(space, owner, settings, 0, 0),
-    client: async (partner, startTrainer) => {
+    client: async (partner, startTrainer, settings = {}) => {
       const folder = join(space.folder, partner.name);
       const config = clientConfigSchema.parse({
         program: 'client',
@@ -134,6 +134,7 @@ export async function createFederation(names: readonly string[], terms: Terms = 
         identity: identityFiles(folder),
         connector: { url: partner.connector.managementUrl, tokenFile: join(folder, 'token') },
         health: { port: 0 },
+        ...settings,
       });
       return await startClient(config, { logger: logger.child({ client: partner.name }), startTrainer });
     },

@@ -30,9 +30,11 @@ function trainers(
   const rounds: number[] = [];
   const aborted: number[] = [];
   let live = 0;
+  let mostLive = 0;
   let measured = 0;
   const start: StartTrainer = async () => {
     live += 1;
+    mostLive = Math.max(mostLive, live);
     return {
       async trainRound(model, round, { signal }) {
         expect(model).toHaveLength(parameters);
@@ -54,7 +56,7 @@ function trainers(
       },
     };
   };
-  return { start, rounds, aborted, live: () => live, measured: () => measured };
+  return { start, rounds, aborted, live: () => live, mostLive: () => mostLive, measured: () => measured };
 }
 
 interface Run extends AsyncDisposable {
@@ -62,11 +64,15 @@ interface Run extends AsyncDisposable {
 }
 
 /** A coordinator and the clients of all partners, as long as a test lasts. */
-async function running(partners: readonly Partner[], starts: readonly StartTrainer[]): Promise<Run> {
+async function running(
+  partners: readonly Partner[],
+  starts: readonly StartTrainer[],
+  settings: Record<string, unknown> = {},
+): Promise<Run> {
   await using stack = new AsyncDisposableStack();
   const run = { coordinator: await federation.coordinator() };
   stack.defer(() => run.coordinator[Symbol.asyncDispose]());
-  for (const [i, partner] of partners.entries()) stack.use(await federation.client(partner, starts[i]!));
+  for (const [i, partner] of partners.entries()) stack.use(await federation.client(partner, starts[i]!, settings));
   const all = stack.move();
   return Object.assign(run, { [Symbol.asyncDispose]: () => all.disposeAsync() });
 }
@@ -115,6 +121,27 @@ describe('a session with real clients', () => {
       await partner.operator.transferUntil(transfer.id, ['COMPLETED']);
     }
   });
+
+  test('is one of ten that its coordinator holds at the same time: few trainers live, and all sessions finish', async () => {
+    const partners = await federation.agree({});
+    const all = partners.map(() => trainers());
+    await using run = await running(
+      partners,
+      all.map(({ start }) => start),
+      { maxTrainers: 2 },
+    );
+    const sessions = Array.from({ length: 10 }, async () => {
+      const plan = { rounds: 1, evaluation: { holdOut: 0, salt: 's', metrics: [] } };
+      const { id } = await run.coordinator.plan(plan, partners);
+      await run.coordinator.session('POST', `/api/sessions/${id}/start`, {});
+      return await run.coordinator.until(id, ({ state }) => state === 'completed' || state === 'failed');
+    });
+    for (const done of await Promise.all(sessions)) expect(done).toMatchObject({ state: 'completed', roundsDone: 1 });
+    for (const { mostLive, rounds } of all) {
+      expect(mostLive()).toBeLessThanOrEqual(2);
+      expect(rounds).toEqual(Array.from({ length: 10 }, () => 1));
+    }
+  }, 60_000);
 
   test.each([
     ['does not allow all that a histogram tells', { metrics: ['auc'] }, /Metric "?logLoss"? may not be released/],

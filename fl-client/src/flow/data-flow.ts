@@ -6,6 +6,7 @@ import type { OperatorClient, Transfer } from '@foedus/connector/operator-client
 import { createBackOff } from '@foedus/fl-core';
 import type { Logger } from 'pino';
 import { TransferEnded } from './follow-session.ts';
+import { createTurns } from './turns.ts';
 
 export const TRANSFER_FORMAT = 'FederatedTraining-PUSH';
 
@@ -24,9 +25,12 @@ export interface TrainingFlow extends AsyncDisposable {
 export function startTrainingFlow(options: {
   readonly connector: Pick<OperatorClient, 'registerDataFlow' | 'flowTransfers' | 'transfer'>;
   readonly follow: (transfer: Transfer, signal: AbortSignal) => Promise<void>;
+  /** Transfers of one counterparty that are followed at the same time; the others wait until one of them is over. */
+  readonly mostSessions: number;
   readonly logger: Logger;
 }): TrainingFlow {
-  const { connector, follow, logger } = options;
+  const { connector, follow, mostSessions, logger } = options;
+  const turns = createTurns(mostSessions);
   const stopping = new AbortController();
   const tasks = new Map<string, { readonly controller: AbortController; readonly done: Promise<void> }>();
   let connected = false;
@@ -37,8 +41,14 @@ export function startTrainingFlow(options: {
   const begin = (transfer: Transfer): void => {
     const { id } = transfer;
     const controller = new AbortController();
-    logger.info({ transferId: id, counterParty: transfer.counterPartyId }, 'Training starts');
-    const done = (ending.get(id) ?? Promise.resolve()).then(() => follow(transfer, controller.signal));
+    const { signal } = controller;
+    const followInTurn = async (): Promise<void> => {
+      const leave = await turns(transfer.counterPartyId, signal).catch(() => null);
+      if (leave === null) return;
+      logger.info({ transferId: id, counterParty: transfer.counterPartyId }, 'Training starts');
+      await follow(transfer, signal).finally(leave);
+    };
+    const done = (ending.get(id) ?? Promise.resolve()).then(followInTurn);
     tasks.set(id, { controller, done });
   };
 

@@ -85,7 +85,7 @@ function node(of: SessionPlan = plan) {
         tell: () => {},
       },
       files: createUpdateFiles(folder, 'evaluation'),
-      trainer: async () => ({
+      trainer: {
         trainRound: () => Promise.reject(new Error('nothing is trained here')),
         async evaluate() {
           happened.push('measured');
@@ -96,7 +96,7 @@ function node(of: SessionPlan = plan) {
           return rows;
         },
         [Symbol.asyncDispose]: async () => {},
-      }),
+      },
       model: async () => new Float32Array(1),
       random: createRandomBits(),
       logger: pino({ level: 'silent' }),

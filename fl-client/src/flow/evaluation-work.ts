@@ -36,7 +36,7 @@ export interface EvaluationWorkOptions {
   readonly calls: Pick<RoundCalls, 'own' | 'ask' | 'send' | 'tell'>;
   /** Of kind `evaluation`. */
   readonly files: UpdateFiles;
-  readonly trainer: () => Promise<Trainer>;
+  readonly trainer: Trainer;
   /** The parameters after a round, of this hash. */
   readonly model: (round: number, modelHash: string, signal: AbortSignal) => Promise<Float32Array>;
   readonly random: RandomBits;
@@ -65,7 +65,7 @@ export function createEvaluationWork(options: EvaluationWorkOptions) {
   ): Promise<Evaluation> => {
     calls.tell(task.round, 'evaluating', signal);
     const parameters = await options.model(task.round, task.modelHash, signal);
-    const trainer = await options.trainer();
+    const { trainer } = options;
     if (noise !== null) {
       const histogram = await trainer.histogram(parameters, noise.bins, { signal });
       return { metrics: {}, privacy, histogram: noisedHistogram(histogram, noise.noiseMultiplier, options.random) };

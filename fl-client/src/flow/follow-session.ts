@@ -21,7 +21,8 @@ import { type CoordinatorClient, createCoordinatorClient } from './coordinator-c
 import { checkDescription, trainingAddress } from './description.ts';
 import { untilItWorks } from './retry.ts';
 import { type RoundWork, createRoundWork } from './round-work.ts';
-import type { StartTrainer, Trainer } from './trainer.ts';
+import type { TrainerPool } from './trainer-pool.ts';
+import type { StartTrainer } from './trainer.ts';
 
 /** Why a training task ends: the transfer is not STARTED any more. The coordinator is told. */
 export class TransferEnded extends Error {
@@ -44,6 +45,8 @@ export interface FollowOptions {
   readonly connector: OperatorClient;
   readonly charging: Charging & EvaluationCharging;
   readonly startTrainer: StartTrainer;
+  /** Of all sessions. */
+  readonly trainers: TrainerPool;
   /** Folder of all sessions. */
   readonly dataDir: string;
   readonly maxParameters: number;
@@ -104,9 +107,9 @@ async function takePart(
   description: SessionDescription,
   folder: string,
 ): Promise<void> {
-  const { transfer, connector, charging, startTrainer, logger, signal } = options;
+  const { transfer, connector, charging, startTrainer, trainers, logger, signal } = options;
   const { plan, planHash, modelHash } = description;
-  const trainer = keptTrainer(async () => {
+  const trainer = trainers.trainer(async () => {
     const asset = await connector.asset(transfer.datasetId);
     if (asset.source.type !== 'parquet') {
       throw new FoedusError('conflict', `The data set ${asset.id} is no Parquet file: a trainer reads nothing else.`);
@@ -123,10 +126,10 @@ async function takePart(
     coordinator,
     charging,
     folder,
-    trainer: () => trainer.get(),
+    trainer,
     logger,
   });
-  const desk = createDesk(work, () => trainer.dispose(), logger, signal);
+  const desk = createDesk(work, async () => await trainer[Symbol.asyncDispose](), logger, signal);
   const backOff = createBackOff();
   while (!signal.aborted) {
     try {
@@ -146,7 +149,7 @@ async function takePart(
       if (error instanceof LedgerTooOld) {
         desk.clear(error);
         await desk.cleared();
-        await trainer.dispose();
+        await trainer[Symbol.asyncDispose]();
         throw new FoedusError('ledger-too-old', error.message, { cause: error });
       }
       logger.warn({ err: error }, `${error instanceof Error ? error.message : 'A call failed.'} Trying again.`);
@@ -154,7 +157,7 @@ async function takePart(
     }
   }
   await desk.cleared();
-  await trainer.dispose();
+  await trainer[Symbol.asyncDispose]();
 }
 
 /** The coordinator holds a newer head of this node's ledger than the ledger has: it was put back from a backup. */
@@ -220,48 +223,6 @@ async function enrolment(
     issuedAt: now().toISOString(),
   };
   return { claims, jws: await identity.sign(claims) };
-}
-
-/** A trainer is expensive: made when first needed, kept until nobody needs it, made again after a failure. */
-function keptTrainer(make: () => Promise<Trainer>): { get(): Promise<Trainer>; dispose(): Promise<void> } {
-  let kept: Promise<Trainer> | null = null;
-  const dispose = async (): Promise<void> => {
-    const made = kept;
-    kept = null;
-    const trainer = await made?.catch(() => null);
-    await trainer?.[Symbol.asyncDispose]();
-  };
-  /** Its thread may be gone; the next task gets another one. */
-  const orForget = async <T>(work: Promise<T>, signal: AbortSignal): Promise<T> => {
-    try {
-      return await work;
-    } catch (error) {
-      if (!signal.aborted) await dispose();
-      throw error;
-    }
-  };
-  const start = async (): Promise<Trainer> => {
-    const trainer = await make();
-    return {
-      trainRound: (parameters, round, options) =>
-        orForget(trainer.trainRound(parameters, round, options), options.signal),
-      evaluate: (parameters, options) => orForget(trainer.evaluate(parameters, options), options.signal),
-      histogram: (parameters, bins, options) => orForget(trainer.histogram(parameters, bins, options), options.signal),
-      [Symbol.asyncDispose]: () => trainer[Symbol.asyncDispose](),
-    };
-  };
-  return {
-    get() {
-      if (kept !== null) return kept;
-      const made = start();
-      kept = made;
-      made.catch(() => {
-        if (kept === made) kept = null;
-      });
-      return made;
-    },
-    dispose,
-  };
 }
 
 /** Tasks of one name are one task. */

@@ -89,12 +89,12 @@ function node(of: SessionPlan, beforeCharge: () => void = () => {}) {
     coordinator: coordinator as CoordinatorClient,
     charging,
     folder,
-    trainer: async () => ({
+    trainer: {
       trainRound: async () => ({ update: new Float32Array(parameters), seconds: 1 }),
       evaluate: async () => ({ auc: 0.5, logLoss: 0.5 }),
       histogram: async () => ({ negatives: [1, 1], positives: [1, 1] }),
       [Symbol.asyncDispose]: async () => {},
-    }),
+    },
     logger: pino({ level: 'silent' }),
   });
   return { work, charged, sent, refused };

@@ -34,7 +34,7 @@ export interface RoundWorkOptions {
   /** Folder of this session under this agreement. */
   readonly folder: string;
   /** Made when first needed, and kept. */
-  readonly trainer: () => Promise<Trainer>;
+  readonly trainer: Trainer;
   readonly logger: Logger;
 }
 
@@ -84,7 +84,7 @@ export function createRoundWork(options: RoundWorkOptions): RoundWork {
     tell(round, 'downloading', signal);
     const global = await model(round - 1, modelHash, signal);
     tell(round, 'training', signal);
-    const trained = await (await trainer()).trainRound(global, round, { signal });
+    const trained = await trainer.trainRound(global, round, { signal });
     signal.throwIfAborted();
     return trained;
   };
