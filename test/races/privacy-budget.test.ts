@@ -72,9 +72,11 @@ function connector(path: string, epsilon: number) {
     ],
     { access: { admit: () => 'use' }, logger },
   );
-  const fetch = (async (url: URL, init: RequestInit) =>
-    await app.request(url.pathname, init)) as typeof globalThis.fetch;
-  const client = createOperatorClient({ url: 'http://localhost', token: 'unused', fetch });
+  const client = createOperatorClient({
+    url: 'http://localhost',
+    token: 'unused',
+    exchange: async (url, init) => await app.request(url.pathname, init),
+  });
   return { usage, client, database, verify: () => createLedgerReader(database).verify(id) };
 }
 

@@ -211,9 +211,9 @@ describe('answers', () => {
     const client = createOperatorClient({
       url: participant.connector.managementUrl,
       token: participant.token,
-      fetch: async (target, init) => {
+      exchange: async (target, init) => {
         const response = await fetch(target, init);
-        await check(init?.method ?? 'GET', response);
+        await check(init.method, response);
         return response;
       },
     });

@@ -8,13 +8,20 @@ import { chainReportSchema, type reconciliationSchema } from '../ledger/head-sch
 import * as model from '../management/model.ts';
 import { assetProfileSchema, assetSchemaSchema } from '../profile/model.ts';
 import { negotiationMachine, transferMachine } from '../protocol/state-machine.ts';
+import { type Exchange, exchangeByUndici } from './exchange.ts';
 
 export interface OperatorClientOptions {
   /** Root of the management API, for instance `http://127.0.0.1:7002`. */
   readonly url: string;
   readonly token: string;
-  /** What requests are made with. @default the global fetch */
-  readonly fetch?: typeof fetch;
+  /** What requests are made with: the global fetch would do. @default undici's request, at a fifth of fetch's cost */
+  readonly exchange?: Exchange;
+}
+
+interface Answer {
+  readonly status: number;
+  readonly link: string | null;
+  readonly text: string;
 }
 
 /** How long a long poll is held open by the server, in seconds. */
@@ -45,14 +52,14 @@ export interface ListPage<T> {
  *
  * Every method throws FoedusError with the server's `code` and `message`, or `unavailable` when nothing answered.
  */
-export function createOperatorClient({ url, token, fetch: exchange = fetch }: OperatorClientOptions) {
-  const send = async (method: string, path: string, body?: unknown, signal?: AbortSignal): Promise<Response> => {
+export function createOperatorClient({ url, token, exchange = exchangeByUndici }: OperatorClientOptions) {
+  const send = async (method: string, path: string, body?: unknown, signal?: AbortSignal): Promise<Answer> => {
     // The trace goes on in the connector, and from there to the other participant.
     const trace: Record<string, string> = {};
     propagation.inject(context.active(), trace);
-    let response: Response;
+    let answer: Answer;
     try {
-      response = await exchange(new URL(path, url), {
+      const response = await exchange(new URL(path, url), {
         method,
         headers: {
           ...trace,
@@ -62,12 +69,13 @@ export function createOperatorClient({ url, token, fetch: exchange = fetch }: Op
         ...(body === undefined ? {} : { body: JSON.stringify(body) }),
         signal: signal ?? null,
       });
+      answer = { status: response.status, link: response.headers.get('link'), text: await response.text() };
     } catch (cause) {
       if (signal?.aborted) throw cause;
       throw new FoedusError('unavailable', `The connector at ${url} does not answer. Is it running?`, { cause });
     }
-    if (!response.ok) throw await problem(response);
-    return response;
+    if (answer.status < 200 || answer.status > 299) throw problem(answer);
+    return answer;
   };
   const call = async <T>(
     method: string,
@@ -76,15 +84,15 @@ export function createOperatorClient({ url, token, fetch: exchange = fetch }: Op
     body?: unknown,
     signal?: AbortSignal,
   ): Promise<T> => {
-    const response = await send(method, path, body, signal);
-    return schema.parse(response.status === 204 ? undefined : await response.json());
+    const { status, text } = await send(method, path, body, signal);
+    return schema.parse(status === 204 ? undefined : JSON.parse(text));
   };
 
   /** One page of a list. */
   const page = async <T>(path: string, schema: Schema<T>, query: ListQuery = {}): Promise<ListPage<T>> => {
-    const response = await send('GET', path + queryString(query));
-    const items = z.array(schema).parse(await response.json());
-    const next = /[?&]after=([^&>]+)[^>]*>; rel="next"/.exec(response.headers.get('link') ?? '')?.[1];
+    const { text, link } = await send('GET', path + queryString(query));
+    const items = z.array(schema).parse(JSON.parse(text));
+    const next = /[?&]after=([^&>]+)[^>]*>; rel="next"/.exec(link ?? '')?.[1];
     return next === undefined ? { items } : { items, next: decodeURIComponent(next) };
   };
   /** A whole list, page by page; with a `limit`, only its beginning. */
@@ -297,12 +305,11 @@ function queryString(query: ListQuery): string {
   return parameters.size === 0 ? '' : `?${parameters.toString()}`;
 }
 
-async function problem(response: Response): Promise<FoedusError> {
-  const text = await response.text();
+function problem({ status, text }: Answer): FoedusError {
   try {
     const { code, message, details } = model.problemSchema.parse(JSON.parse(text));
     return new FoedusError(code, message, details === undefined ? {} : { details });
   } catch {
-    return new FoedusError('unavailable', `The connector answered ${response.status}: ${text.slice(0, 200)}`);
+    return new FoedusError('unavailable', `The connector answered ${status}: ${text.slice(0, 200)}`);
   }
 }
