@@ -2,6 +2,7 @@
  * What a participant can do in a session, apart from HTTP. The caller is always the participant of the verified
  * certificate. A session that it does not belong to does not exist for it.
  */
+import { isDeepStrictEqual } from 'node:util';
 import { FoedusError } from '@foedus/connector/errors';
 import type { Identity } from '@foedus/connector/identity';
 import { continuesHead, verifyHead, type SignedHead } from '@foedus/connector/operator-client';
@@ -76,6 +77,18 @@ function olderHead(caller: string, held: SignedHead): FoedusError {
     `The head of ${caller}'s ledger does not go on from the one that came before under agreement ${agreementId} (element ${sequence}). Present that one to the ledger and send the newest; a ledger that was set back has to be reconciled by its operator first.`,
     { details: { ledgerHead: held } },
   );
+}
+
+/** What is on record already need not be written, or told, again. */
+const says = <T extends object>(record: T | undefined, changes: Partial<T>): boolean =>
+  record !== undefined &&
+  Object.entries(changes).every(([key, value]) => isDeepStrictEqual(record[key as keyof T], value));
+
+/** Whether the participant is enrolled by the same statement, made at whatever time. */
+function isEnrolledAs({ status, note, enrolment }: ParticipantRecord, claims: EnrolmentClaims): boolean {
+  if (status !== 'enrolled' || note !== null || enrolment === null) return false;
+  const known = (JSON.parse(enrolment) as Enrolment).claims;
+  return isDeepStrictEqual({ ...known, issuedAt: '' }, { ...claims, issuedAt: '' });
 }
 
 export type Participation = ReturnType<typeof createParticipation>;
@@ -163,6 +176,13 @@ export function createParticipation(options: ParticipationOptions) {
   };
   const ownContribution = (sessionId: string, round: number, caller: string) =>
     store.contributions(sessionId, round).find(({ participantId }) => participantId === caller);
+  /** Whether there is no round to join, or the caller is in it. */
+  const hasJoined = (sessionId: string, caller: string): boolean => {
+    const round = store.lastRound(sessionId);
+    if (round?.phase !== 'training' || secureRounds.of(sessionId) !== undefined) return true;
+    const own = ownContribution(sessionId, round.round, caller);
+    return own?.status === 'received' || (own?.status === 'waiting' && own.reason === null);
+  };
 
   return {
     member,
@@ -200,7 +220,9 @@ export function createParticipation(options: ParticipationOptions) {
       const head = heads.newest(participant.agreementId);
       if (isResting(session)) return head;
       await transfers.check(participant, claims);
-      if (isResting(member(sessionId, caller).session)) return head;
+      const current = member(sessionId, caller);
+      if (isResting(current.session)) return head;
+      if (isEnrolledAs(current.participant, claims) && hasJoined(sessionId, caller)) return head;
       store.transaction(() => {
         store.updateParticipant(sessionId, caller, {
           status: 'enrolled',
@@ -234,6 +256,7 @@ export function createParticipation(options: ParticipationOptions) {
       // Durable with what comes of the release at the latest: until then the release itself is in memory only.
       store.passing(() => {
         const held = heads.newest(agreementId);
+        if (isDeepStrictEqual(held, head)) return;
         if (held !== null && !continuesHead(held.head, head.head)) throw olderHead(caller, held);
         heads.keep(caller, head);
       });
@@ -354,7 +377,8 @@ export function createParticipation(options: ParticipationOptions) {
       const found = enrolled(sessionId, caller);
       const open = secureRounds.of(sessionId);
       const secure = open?.round === round ? open : undefined;
-      const isIn = ownContribution(sessionId, round, caller)?.status === 'received';
+      const own = ownContribution(sessionId, round, caller);
+      const isIn = own?.status === 'received';
       if (secure !== undefined && isIn) {
         // Its input is in the sum: the others can take the masks off without it, or the round has no output.
         secure.leave(caller);
@@ -367,11 +391,13 @@ export function createParticipation(options: ParticipationOptions) {
       }
       // Whoever leaves because of another member has nothing against the next round.
       const status = secure !== undefined && about !== undefined ? 'enrolled' : 'refused';
+      if (about !== undefined) secure?.accuse(caller, about);
+      const refused = { status: 'refused', reason } as const;
+      if (says(own, refused) && says(found.participant, { status, note: reason })) return;
       store.transaction(() => {
-        store.updateContribution(sessionId, round, caller, { status: 'refused', reason });
+        store.updateContribution(sessionId, round, caller, refused);
         store.updateParticipant(sessionId, caller, { status, note: reason });
       });
-      if (about !== undefined) secure?.accuse(caller, about);
       secure?.leave(caller);
       events.updateRefused(sessionId, round, caller, reason);
       rounds.settle(sessionId);
@@ -383,10 +409,15 @@ export function createParticipation(options: ParticipationOptions) {
       requireRound(found, round, 'evaluating');
       const metrics = metricsReported(found.session.plan, evaluation);
       const { reason, privacy } = evaluation;
+      const answered = { evaluated: true, ...metrics };
+      const stated = {
+        ...(privacy === undefined ? {} : { privacy }),
+        ...(reason === undefined ? {} : { note: `No metrics: ${reason}` }),
+      };
+      if (says(ownContribution(sessionId, round, caller), answered) && says(found.participant, stated)) return;
       store.transaction(() => {
-        store.updateContribution(sessionId, round, caller, { evaluated: true, ...metrics });
-        if (privacy !== undefined) store.updateParticipant(sessionId, caller, { privacy });
-        if (reason !== undefined) store.updateParticipant(sessionId, caller, { note: `No metrics: ${reason}` });
+        store.updateContribution(sessionId, round, caller, answered);
+        store.updateParticipant(sessionId, caller, stated);
       });
       rounds.settle(sessionId);
     },
