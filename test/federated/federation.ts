@@ -188,6 +188,8 @@ async function openCoordinator(
       method,
       headers: {
         authorization: `Bearer ${token}`,
+        // Never over a connection to a coordinator that has been stopped since.
+        connection: 'close',
         ...(body === undefined ? {} : { 'content-type': 'application/json' }),
       },
       ...(body === undefined ? {} : { body: JSON.stringify(body) }),
