@@ -7,7 +7,7 @@ import { bodyLimit } from 'hono/body-limit';
 import type { Logger } from 'pino';
 import { z } from 'zod';
 
-type Status = ReturnType<typeof problemOf>['status'];
+type Status = ReturnType<typeof problemOf>['status'] | 429;
 
 /** Codes that only the round protocol has. */
 const ownStatus: Readonly<Record<string, Status>> = {
@@ -15,6 +15,7 @@ const ownStatus: Readonly<Record<string, Status>> = {
   'not-enrolled': 409,
   'dropped-out': 409,
   'older-head': 409,
+  'too-many-requests': 429,
 };
 
 function answerTo(error: unknown): { readonly status: Status; readonly body: Problem } {
@@ -29,6 +30,8 @@ export function answerErrors(logger: Logger): (error: Error, c: Context) => Resp
   return (error, c) => {
     const { status, body } = answerTo(error);
     if (status === 500) logger.error({ err: error, path: c.req.path }, 'A request failed');
+    const retryAfter = body.details?.['retryAfterSeconds'];
+    if (typeof retryAfter === 'number') c.header('Retry-After', retryAfter.toString());
     return c.json(body, status);
   };
 }

@@ -1,7 +1,8 @@
-/** What is said again changes nothing, and costs the coordinator no durable commit. */
+/** What is said again, and too often, costs the coordinator little: no durable commit, and no answer but when to come back. */
 import { join } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
-import { afterAll, beforeAll, expect, test } from 'vitest';
+import type { PeerAnswer } from '@foedus/connector/identity';
+import { afterAll, afterEach, beforeAll, expect, test, vi } from 'vitest';
 import { createFederation, type Federation, type RunningCoordinator } from './federation.ts';
 import { enrolAll, type ScriptedClient } from './scripted-client.ts';
 
@@ -14,6 +15,7 @@ beforeAll(async () => {
   coordinator = await federation.coordinator();
   file = new DatabaseSync(join(federation.space.folder, 'coordinator', 'rounds', 'coordinator.sqlite'));
 });
+afterEach(() => void vi.useRealTimers());
 afterAll(async () => {
   file?.close();
   await coordinator?.[Symbol.asyncDispose]();
@@ -54,3 +56,27 @@ test('an enrolment, a refusal or an evaluation that is on record is answered, an
   expect([noteOf(first), noteOf(second)]).toEqual(['No metrics: None at all.', 'No metrics: No rows are held out.']);
   for (const client of clients) await client[Symbol.asyncDispose]();
 });
+
+test('whoever asks without a pause is told when to come back, and others are answered', async () => {
+  const { id } = await coordinator.plan({ rounds: 1, minimumCohort: 2 }, federation.partners);
+  await coordinator.session('POST', `/api/sessions/${id}/start`, {});
+  const { clients } = await enrolAll(federation.partners, id);
+  const [busy, calm] = clients as [ScriptedClient, ScriptedClient];
+  const ask = (): Promise<PeerAnswer> => busy.peer.call(busy.root);
+  let refused: PeerAnswer | undefined;
+  // A clock that stands still gives no new requests.
+  vi.useFakeTimers({ toFake: ['Date'] });
+  for (let i = 0; i < 200 && refused === undefined; i++) {
+    const answers = await Promise.all(Array.from({ length: 20 }, ask));
+    refused = answers.find(({ status }) => status !== 200);
+  }
+  expect([refused?.status, refused?.headers.get('retry-after')]).toEqual([429, '1']);
+  expect(JSON.parse(Buffer.from(refused!.body!).toString())).toMatchObject({
+    code: 'too-many-requests',
+    message: expect.stringMatching(/more requests than .* Send this one again after 1 s\./) as string,
+  });
+  expect((await calm.coordinator.describe(never)).plan.sessionId).toBe(id);
+  vi.setSystemTime(Date.now() + 1_000);
+  expect((await ask()).status).toBe(200);
+  for (const client of clients) await client[Symbol.asyncDispose]();
+}, 60_000);

@@ -1,4 +1,5 @@
 /** A typed client of a coordinator's `/fl/v1` for one session: see fl-core/src/session/messages.ts. */
+import { setTimeout as delay } from 'node:timers/promises';
 import { FoedusError } from '@foedus/connector/errors';
 import type { PeerAnswer, PeerCall, PeerClient } from '@foedus/connector/identity';
 import { HEAD_HEADER, signedHeadSchema, writeHeadHeader, type SignedHead } from '@foedus/connector/operator-client';
@@ -32,6 +33,9 @@ const MOST_AT_ONCE = 4 << 20;
 const MODEL_TIMEOUT_MS = 300_000;
 /** A task of a secure round names the whole cohort. */
 const MAX_JSON_BYTES = 1 << 24;
+
+/** How long a coordinator that has been asked too often can make this node wait before it asks again, in seconds. */
+const LONGEST_PAUSE_SECONDS = 60;
 
 const enrolledSchema = z.object({ ledgerHead: signedHeadSchema.nullable() });
 const problemSchema = z.object({
@@ -104,8 +108,11 @@ export function createCoordinatorClient(options: {
   readonly endpoint: string;
   readonly coordinator: string;
   readonly sessionId: string;
+  /** Waits before a request that came too soon is sent again. */
+  readonly pause?: (ms: number, signal: AbortSignal) => Promise<unknown>;
 }): CoordinatorClient {
   const { peers, endpoint, coordinator, sessionId } = options;
+  const { pause = (ms, signal) => delay(ms, undefined, { signal }) } = options;
   const root = `${endpoint.replace(/\/+$/, '')}/fl/v1/sessions/${encodeURIComponent(sessionId)}`;
 
   const call = async (
@@ -122,14 +129,13 @@ export function createCoordinatorClient(options: {
       ...(request.body === undefined ? {} : { 'content-type': type }),
       ...(head === null ? {} : { [HEAD_HEADER]: writeHeadHeader(head) }),
     };
-    const answer = await peers.call(root + path, {
-      ...request,
-      headers,
-      expect: coordinator,
-      timeoutMs,
-      maxBytes,
-      signal,
-    });
+    const send = () =>
+      peers.call(root + path, { ...request, headers, expect: coordinator, timeoutMs, maxBytes, signal });
+    let answer = await send();
+    while (answer.status === 429) {
+      await pause(pauseAfter(answer), signal);
+      answer = await send();
+    }
     if (answer.status < 200 || answer.status > 299) throw problemOf(answer);
     return answer;
   };
@@ -152,7 +158,13 @@ export function createCoordinatorClient(options: {
   const pollOutcome = createPoll();
   /** A model that is too large to be in memory twice. */
   const stream = async (path: string, signal: AbortSignal): Promise<AsyncIterable<Uint8Array>> => {
-    const response = await peers.fetch(root + path, { expect: coordinator, timeoutMs: 30_000, signal });
+    const send = () => peers.fetch(root + path, { expect: coordinator, timeoutMs: 30_000, signal });
+    let response = await send();
+    while (response.status === 429) {
+      await response.body?.cancel();
+      await pause(pauseAfter(response), signal);
+      response = await send();
+    }
     if (response.ok) return response.body ?? inOne(new Uint8Array(0));
     const bytes = await whole(response.body, MAX_JSON_BYTES);
     throw problemOf({ status: response.status, headers: response.headers, body: bytes });
@@ -204,6 +216,12 @@ export function createCoordinatorClient(options: {
     phase: (phase, signal) => post('/phase', phase, signal),
     depart: (departure, signal) => post('/departure', departure, signal),
   };
+}
+
+/** @returns milliseconds after which a request that came too soon may come again */
+function pauseAfter({ headers }: Pick<PeerAnswer, 'headers'>): number {
+  const seconds = Number(headers.get('retry-after') ?? 1);
+  return 1000 * (seconds >= 1 ? Math.min(seconds, LONGEST_PAUSE_SECONDS) : 1);
 }
 
 /** @param waits for what comes of the step, if anything is to be read of it */

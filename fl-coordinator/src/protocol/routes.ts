@@ -192,6 +192,14 @@ function presenceOf(participation: Participation, presence: Presence) {
     const caller = callerOf(c);
     const id = c.req.param('id') ?? '';
     participation.member(id, caller);
+    const retryAfterSeconds = presence.count(id, caller);
+    if (retryAfterSeconds > 0) {
+      throw new FoedusError(
+        'too-many-requests',
+        `${caller} has sent more requests than this node answers in so short a time. Send this one again after ${retryAfterSeconds} s.`,
+        { details: { retryAfterSeconds } },
+      );
+    }
     const leave = presence.enter(id, caller);
     try {
       await next();

@@ -21,6 +21,28 @@ test('a participant whose last request has ended is away after the time for it',
   expect(await away).toBe('a');
 });
 
+test('a participant may send many requests at once and then so many a second; another one has its own', () => {
+  let ms = 0;
+  const presence = createPresence({ awayAfterMs: 1_000, now: () => new Date(ms), onAway: () => {} });
+  const answered = (participantId: string, count: number): number =>
+    Array.from({ length: count }, () => presence.count('s', participantId)).filter((wait) => wait === 0).length;
+  expect(answered('a', 5_000)).toBe(2_000);
+  expect(presence.count('s', 'a')).toBe(1);
+  expect(answered('b', 1)).toBe(1);
+  // A round in ten milliseconds, over and over, is not held up.
+  for (let round = 0; round < 1_000; round++) {
+    ms += 10;
+    expect(answered('a', 10)).toBe(10);
+  }
+  expect(presence.count('s', 'a')).toBe(1);
+  ms -= 60_000;
+  expect(presence.count('s', 'a')).toBe(1);
+  ms += 500;
+  expect(answered('a', 1_000)).toBe(500);
+  ms += 3_600_000;
+  expect(answered('a', 5_000)).toBe(2_000);
+});
+
 test('a participant with an open request is not away, however long it lasts', async () => {
   const { presence, away, gone } = tracked(5);
   const leave = presence.enter('s', 'a');

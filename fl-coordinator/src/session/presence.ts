@@ -4,7 +4,17 @@
  */
 import type { ClientPhase } from '@foedus/fl-core';
 
+/**
+ * Requests that a participant may send in a session: so many at once, and so many a second in the long run. A round takes
+ * fewer than ten, so the fastest of rounds are far below it.
+ */
+const ASKED_AT_ONCE = 2_000;
+const ASKED_A_SECOND = 1_000;
+
 interface Entry {
+  /** Requests that it may send at `countedAt`, ms since 1970. */
+  left: number;
+  countedAt: number;
   open: number;
   lastSeenAt: Date;
   phase: ClientPhase['phase'] | null;
@@ -12,6 +22,8 @@ interface Entry {
 }
 
 export interface Presence extends Disposable {
+  /** Counts a request. @returns seconds after which it may come again; 0 when it may be answered now */
+  count(sessionId: string, participantId: string): number;
   /** A request of the participant begins. @returns to be called when it ends */
   enter(sessionId: string, participantId: string): () => void;
   /** Starts the time after which a silent participant is away. */
@@ -19,6 +31,15 @@ export interface Presence extends Disposable {
   setPhase(sessionId: string, participantId: string, phase: ClientPhase['phase'] | null): void;
   of(sessionId: string, participantId: string): { readonly lastSeenAt: Date | null; readonly phase: Entry['phase'] };
 }
+
+const startingAt = (now: Date): Entry => ({
+  left: ASKED_AT_ONCE,
+  countedAt: now.getTime(),
+  open: 0,
+  lastSeenAt: now,
+  phase: null,
+  timer: null,
+});
 
 export function createPresence(options: {
   readonly awayAfterMs: number;
@@ -31,7 +52,7 @@ export function createPresence(options: {
   const entry = (sessionId: string, participantId: string): Entry => {
     const key = `${sessionId} ${participantId}`;
     let found = entries.get(key);
-    if (found === undefined) entries.set(key, (found = { open: 0, lastSeenAt: now(), phase: null, timer: null }));
+    if (found === undefined) entries.set(key, (found = startingAt(now())));
     return found;
   };
   const disarm = (of: Entry): void => {
@@ -47,6 +68,17 @@ export function createPresence(options: {
     }, awayAfterMs).unref();
   };
   return {
+    count(sessionId, participantId) {
+      const of = entry(sessionId, participantId);
+      const at = now().getTime();
+      // A clock that is set back takes nothing away.
+      const passed = Math.max(0, at - of.countedAt) / 1000;
+      of.left = Math.min(ASKED_AT_ONCE, of.left + passed * ASKED_A_SECOND);
+      of.countedAt = at;
+      if (of.left < 1) return Math.ceil((1 - of.left) / ASKED_A_SECOND);
+      of.left -= 1;
+      return 0;
+    },
     enter(sessionId, participantId) {
       const of = entry(sessionId, participantId);
       of.open += 1;
