@@ -27,6 +27,8 @@
  *   confirmation  { signature }                  Confirmations
  *   unmasking     Unmasking                      nothing
  *
+ * 429 with `Retry-After` (seconds): the caller asks far more often than rounds take, and sends the same again after that time.
+ *
  * Errors are `{ code, message }` with a 4xx or 5xx status. 409 `round-over`: drop the update and ask for the next task.
  * 409 `dropped-out`: the round goes on without this member, which joins the next. 409 `older-head`: the head does not go
  * on from the one in `details.ledgerHead`; present that one to the own ledger, and send the same with its newest.
