@@ -16,7 +16,10 @@ export const DEFAULT_ORDERS: readonly number[] = [
   1024,
 ];
 
-/** Terms of the series for a fractional order; one that needs more is left to its other bound. */
+/**
+ * Terms of the series for a fractional order, as many as dp_accounting 0.6.0 takes; one that needs more is left to its
+ * other bound. So a low order, the best one only where ε is very large, may give less at a somewhat larger sampling rate.
+ */
 const MAX_TERMS = 1_000;
 /** Below this the rounding of a sum close to 1 shows in its logarithm. */
 const SMALLEST_SERIES = 1e-9;
