@@ -81,7 +81,7 @@ const setting = fc.record({
 const delta = fc.constantFrom(1e-3, 1e-5, 1e-8);
 const epsilon = (s: Setting, d: number): number => epsilonOf([subsampledGaussian(s)], d).epsilon;
 /** Below, whether the series of an order converges in time depends on the setting, and with it which bound counts. */
-const hasConverged = (s: Setting, d: number): boolean => epsilonOf([subsampledGaussian(s)], d).order! >= 3;
+const hasConverged = (s: Setting, d: number): boolean => epsilonOf([subsampledGaussian(s)], d).order >= 3;
 /** Rounding may turn a difference of nothing into one of a few last digits. */
 const SLACK = 1 + 1e-9;
 const few = { numRuns: 40 };
