@@ -1,5 +1,6 @@
 import { checkPromise, NO_LIMITS, sessionPlanSchema } from '@foedus/fl-core';
 import { describe, expect, test, vi } from 'vitest';
+import { flightsDraft } from '../../../fl-core/src/session/plan.test-data.ts';
 import { organisationPlanOf, planOrganisations } from './privacy-organisations.ts';
 
 const question = {
@@ -19,16 +20,8 @@ const typed = Object.fromEntries(Object.entries(question).map(([name, value]) =>
 /** ε that a session with this noise promises to each of its members. */
 function promised(noiseMultiplier: number): number {
   const plan = sessionPlanSchema.parse({
-    version: 1,
-    sessionId: '6f9619ff-8b86-4d01-b42d-00cf4fc964ff',
-    title: 'Will a flight leave late?',
-    coordinator: 'did:web:coordinator.example',
-    purpose: 'https://w3id.org/dpv#ServiceOptimisation',
-    label: { column: 'delay', atLeast: 15 },
-    features: [{ kind: 'number', column: 'distance', center: 700, scale: 500 }],
-    model: { kind: 'mlp', hidden: [4], activation: 'tanh', seed: '5e'.repeat(32) },
+    ...flightsDraft,
     rounds: question.rounds,
-    local: { steps: 10, samplingRate: 0.05, learningRate: 0.5 },
     privacy: {
       unit: 'organisation',
       adjacency: 'replace-one',
@@ -37,11 +30,7 @@ function promised(noiseMultiplier: number): number {
       delta: question.delta,
     },
     secureAggregation: { mode: 'honest-server', clip: question.clip },
-    strategy: { name: 'fedavg', serverLearningRate: 1 },
     minimumCohort: question.minimum,
-    roundTimeoutSeconds: 60,
-    earlyStop: null,
-    evaluation: { holdOut: 0, salt: 's', metrics: [] },
   });
   const contracts = Array.from({ length: question.members }, (_, i) => ({ participantId: `p${i}`, limits: NO_LIMITS }));
   return checkPromise(plan, contracts).partners[0]!.byRound.at(-1)!.epsilon;

@@ -8,26 +8,16 @@ import {
   sessionPlanSchema,
 } from '@foedus/fl-core';
 import { expect, test } from 'vitest';
+import { flightsDraft } from '../../../fl-core/src/session/plan.test-data.ts';
 import { checkDescription, trainingAddress } from './description.ts';
 
 const sessionId = '4f0a2a2e-7c1b-4d8e-9a52-0b8f6f1d2c3e';
 const plan: SessionPlan = sessionPlanSchema.parse({
-  version: 1,
+  ...flightsDraft,
   sessionId,
-  title: 'Late?',
-  coordinator: 'did:web:coordinator.example',
-  purpose: 'https://w3id.org/dpv#ServiceOptimisation',
-  label: { column: 'delay', atLeast: 15 },
-  features: [{ kind: 'number', column: 'distance', center: 0, scale: 1 }],
-  model: { kind: 'mlp', hidden: [2], activation: 'relu', seed: '01'.repeat(32) },
-  rounds: 1,
-  local: { steps: 1, samplingRate: 0.1, learningRate: 1 },
   privacy: null,
-  strategy: { name: 'fedavg' },
+  secureAggregation: null,
   minimumCohort: 1,
-  roundTimeoutSeconds: 1,
-  earlyStop: null,
-  evaluation: { holdOut: 0, salt: 's', metrics: [] },
 });
 const transfer: Transfer = {
   id: 'urn:uuid:1',

@@ -13,6 +13,7 @@ import {
 } from '@foedus/fl-core';
 import { pino } from 'pino';
 import { afterEach, beforeEach, expect, test } from 'vitest';
+import { flightsDraft } from '../../../fl-core/src/session/plan.test-data.ts';
 import type { Charging, EvaluationCharging } from './charge.ts';
 import type { CoordinatorClient } from './coordinator-client.ts';
 import { createRoundWork } from './round-work.ts';
@@ -25,21 +26,10 @@ const privacy: RecordPrivacy = {
   delta: 1e-5,
 };
 const plan = sessionPlanSchema.parse({
-  version: 1,
-  sessionId: '6f9619ff-8b86-4d01-b42d-00cf4fc964ff',
-  title: 'Will a flight leave late?',
-  coordinator: 'did:web:coordinator.example',
-  purpose: 'https://w3id.org/dpv#ServiceOptimisation',
-  label: { column: 'delay', atLeast: 15 },
-  features: [{ kind: 'number', column: 'distance', center: 700, scale: 500 }],
-  model: { kind: 'mlp', hidden: [2], activation: 'tanh', seed: '5e'.repeat(32) },
-  rounds: 2,
-  local: { steps: 1, samplingRate: 0.1, learningRate: 0.5 },
+  ...flightsDraft,
   privacy,
-  strategy: { name: 'fedavg' },
+  secureAggregation: null,
   minimumCohort: 1,
-  roundTimeoutSeconds: 60,
-  earlyStop: null,
   evaluation: { holdOut: 0.2, salt: 's', metrics: ['auc'], noise: { bins: 2, noiseMultiplier: 1 } },
 });
 const parameters = parameterCount(plan);

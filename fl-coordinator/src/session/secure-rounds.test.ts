@@ -1,25 +1,13 @@
 import { sessionPlanSchema } from '@foedus/fl-core';
 import { expect, test } from 'vitest';
+import { flightsDraft } from '../../../fl-core/src/session/plan.test-data.ts';
 import { checkSecureRounds } from './secure-rounds.ts';
 
 const plan = sessionPlanSchema.parse({
-  version: 1,
-  sessionId: '6f9619ff-8b86-4d01-b42d-00cf4fc964ff',
-  title: 'Will a flight leave late?',
-  coordinator: 'did:web:coordinator.example',
-  purpose: 'https://w3id.org/dpv#ServiceOptimisation',
-  label: { column: 'delay', atLeast: 15 },
-  features: [{ kind: 'number', column: 'distance', center: 700, scale: 500 }],
-  model: { kind: 'mlp', hidden: [2], activation: 'tanh', seed: '5e'.repeat(32) },
-  rounds: 1,
-  local: { steps: 1, samplingRate: 0.1, learningRate: 0.5 },
+  ...flightsDraft,
   privacy: null,
   secureAggregation: { mode: 'active-server', clip: 1 },
-  strategy: { name: 'fedavg' },
   minimumCohort: 2,
-  roundTimeoutSeconds: 60,
-  earlyStop: null,
-  evaluation: { holdOut: 0, salt: 's', metrics: [] },
 });
 const invited = (...ids: readonly string[]) =>
   ids.map((participantId) => ({ participantId, agreementHash: 'ab'.repeat(32), minimumCohort: null }));

@@ -3,27 +3,16 @@ import { describe, expect, test } from 'vitest';
 import { decode, encode } from '../secure-aggregation/encoding.ts';
 import { termsHash } from '../secure-aggregation/terms.ts';
 import { type SessionPlan, sessionPlanSchema } from './plan.ts';
+import { flightsDraft } from './plan.test-data.ts';
 import { checkSecureTask, secureEncoding, secureTask } from './secure-round.ts';
 
 const planOf = (change: Record<string, unknown> = {}): SessionPlan =>
   sessionPlanSchema.parse({
-    version: 1,
-    sessionId: '4e6ad5b2-7a0c-4f6b-9d3e-2f1c5a8b7e90',
-    title: 'Late flights',
-    coordinator: 'did:web:coordinator.example',
-    purpose: 'https://w3id.org/dpv#ServiceOptimisation',
-    label: { column: 'delay', atLeast: 15 },
-    features: [{ kind: 'number', column: 'distance', center: 700, scale: 500 }],
+    ...flightsDraft,
     model: { kind: 'mlp', hidden: [16], activation: 'tanh', seed: '5e'.repeat(32) },
-    rounds: 2,
-    local: { steps: 5, samplingRate: 0.05, learningRate: 0.5 },
     privacy: null,
     secureAggregation: { mode: 'honest-server', clip: 2 },
-    strategy: { name: 'fedavg' },
     minimumCohort: 2,
-    roundTimeoutSeconds: 60,
-    earlyStop: null,
-    evaluation: { holdOut: 0, salt: 's', metrics: [] },
     ...change,
   });
 const hashes = { a: 'aa'.repeat(32), b: 'bb'.repeat(32), c: 'cc'.repeat(32) };
